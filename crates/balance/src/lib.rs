@@ -1,0 +1,5 @@
+//! balance.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;

@@ -1,0 +1,3 @@
+//! balancerd.
+
+fn main() {}

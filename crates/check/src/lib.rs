@@ -1,0 +1,5 @@
+//! check.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;

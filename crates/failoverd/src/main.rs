@@ -1,0 +1,3 @@
+//! failoverd.
+
+fn main() {}

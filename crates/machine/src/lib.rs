@@ -1,0 +1,5 @@
+//! machine.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;

@@ -1,0 +1,5 @@
+//! vrrp.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;

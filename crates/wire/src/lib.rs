@@ -1,0 +1,5 @@
+//! wire.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
