@@ -1,1 +1,26 @@
-//! proxy.
+//! The one model of a layer 4 proxy, whatever dialect it was written in.
+//!
+//! ```text
+//!   haproxy.cfg ── haproxy-cfg ──┐
+//!                                ├──► Config ──► Plan::between(old, new) ──► what a reload changes
+//!   nginx.conf ─── nginx-conf ───┘      │
+//!                                       └──► balancerd: listeners, servers, checks, logs
+//! ```
+//!
+//! The model is immutable and holds no position of a text: two configurations are equal when they
+//! mean the same, so a moved line is not a change.
+//!
+//! ```
+//! use proxy::{Backend, Config, Flavour, Server, ServerAddress};
+//!
+//! let mut config = Config::new(Flavour::HaProxy);
+//! let mut backend = Backend::new(2, "kube");
+//! backend.servers.push(Server::new(1, "cp1", ServerAddress::Socket("192.0.2.1:6443".parse().unwrap())));
+//! config.backends.push(backend);
+//! assert_eq!(config.clone(), config);
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod config;
+
+pub use config::*;

@@ -1,0 +1,183 @@
+//! What haproxy.cfg and nginx's `stream {}` are lowered to.
+//!
+//! Everything here is resolved: `defaults` are merged in, `log global` is replaced by the global
+//! targets, names are indices. Times are [`Duration`]s; an absent limit is `None`.
+
+mod backend;
+mod check;
+mod frontend;
+mod log;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use backend::{
+    Algorithm, Backend, HalfClose, HashKey, NextUpstream, OnMarkedDown, PassiveCheck, Server,
+    ServerAddress,
+};
+pub use check::{
+    Check, CheckKind, Expectation, Expected, Header, HttpStep, Matching, TcpStep, TlsCheck,
+};
+pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
+pub use log::{
+    ErrorLog, ErrorLogTarget, Facility, LogAddress, LogFormat, LogFraming, LogPolicy, LogTarget,
+    Severity,
+};
+
+/// A whole proxy process: immutable, comparable, without positions of a text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// Whose manners the process has: messages, exit codes, log lines, half-close.
+    pub flavour: Flavour,
+    /// What concerns the process and not one proxy.
+    pub process: Process,
+    /// Where connections arrive, in the order of the file.
+    pub frontends: Vec<Frontend>,
+    /// Where they go, in the order of the file. A `listen` section is one of each.
+    pub backends: Vec<Backend>,
+}
+
+impl Config {
+    /// A configuration that listens nowhere.
+    pub fn new(flavour: Flavour) -> Self {
+        Self { flavour, process: Process::default(), frontends: Vec::new(), backends: Vec::new() }
+    }
+
+    /// The backend a frontend sends to, if it names one.
+    pub fn backend_of(&self, frontend: &Frontend) -> Option<&Backend> {
+        self.backends.get(frontend.default_backend?.0)
+    }
+}
+
+/// Whose manners a process has.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Flavour {
+    /// HAProxy's: `frontend`, `backend`, `listen`; a half-closed session goes on.
+    HaProxy,
+    /// nginx's stream module: `server`, `upstream`; one side's end closes both.
+    Nginx,
+}
+
+/// A position in [`Config::backends`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct BackendIndex(pub usize);
+
+/// What concerns the process: `global` of haproxy.cfg, the main and `events` contexts of nginx.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Process {
+    /// `user NAME`, or `uid N` as digits. Resolved when the process starts; `None` keeps the user.
+    pub user: Option<String>,
+    /// `group NAME`, or `gid N` as digits.
+    pub group: Option<String>,
+    /// Where to chroot to after the sockets are bound.
+    pub chroot: Option<PathBuf>,
+    /// Leave the terminal (`daemon`; nginx's `daemon on`).
+    pub daemon: bool,
+    /// nginx's `master_process on`; HAProxy's `master-worker`.
+    pub master_worker: bool,
+    /// Where the process id is written.
+    pub pidfile: Option<PathBuf>,
+    /// Connections of the whole process. HAProxy's global `maxconn`; for nginx
+    /// `worker_processes` × `worker_connections` ÷ 2. `None`: from the limit of open files.
+    pub maxconn: Option<u32>,
+    /// How many cores serve connections.
+    pub threads: Threads,
+    /// RLIMIT_NOFILE to ask for (`ulimit-n`, `worker_rlimit_nofile`).
+    pub nofile: Option<u64>,
+    /// Where the runtime API listens.
+    pub stats_sockets: Vec<StatsSocket>,
+    /// How long an idle client of the runtime API is kept. HAProxy's default: 10 s.
+    pub stats_timeout: Option<Duration>,
+    /// `log` lines of the global section: process-wide messages go there.
+    pub log: Vec<LogTarget>,
+    /// `log-tag`: the program's name in log lines; `None` is `haproxy`.
+    pub log_tag: Option<String>,
+    /// `log-send-hostname`: put a host name into the header; `Some("")` is the machine's own.
+    pub log_hostname: Option<String>,
+    /// nginx's `error_log` of the main context.
+    pub error_log: Vec<ErrorLog>,
+    /// How long draining may last: `hard-stop-after`, `worker_shutdown_timeout`.
+    pub hard_stop_after: Option<Duration>,
+    /// `node`: the name shown by `show info`.
+    pub node: Option<String>,
+    /// `description`: the text shown by `show info`.
+    pub description: Option<String>,
+    /// `spread-checks`: per cent of randomness in check intervals, 0 to 50.
+    pub spread_checks: u8,
+    /// `max-spread-checks`: the first checks are spread over at most this time.
+    pub max_spread_checks: Option<Duration>,
+    /// `ca-base`, already applied to the file names of checks; kept for `show`.
+    pub ca_base: Option<PathBuf>,
+    /// `ssl-server-verify none`: certificates of servers are not verified by default.
+    pub server_verify_none: bool,
+    /// `quiet` of the global section: no messages at start.
+    pub quiet: bool,
+    /// `working_directory` of nginx.
+    pub working_directory: Option<PathBuf>,
+}
+
+/// How many cores serve connections: `nbthread`, `worker_processes`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Threads {
+    /// One for each usable CPU.
+    #[default]
+    Auto,
+    /// This many, at least 1.
+    Count(u16),
+}
+
+/// One `stats socket` line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StatsSocket {
+    /// Where it listens.
+    pub address: BindAddress,
+    /// Permission bits of a UNIX socket (`mode 660` is `0o660`).
+    pub mode: Option<u32>,
+    /// Owner of a UNIX socket, by name or as digits.
+    pub user: Option<String>,
+    /// Group of a UNIX socket, by name or as digits.
+    pub group: Option<String>,
+    /// What its clients may do.
+    pub level: Level,
+    /// `expose-fd listeners`: a new process may fetch the listening sockets here.
+    pub expose_listeners: bool,
+    /// Where the line stands, as messages name it: `file:line`.
+    pub origin: Origin,
+}
+
+/// What a client of a `stats socket` may do.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// Only read what is not sensitive.
+    User,
+    /// Read all.
+    #[default]
+    Operator,
+    /// Change.
+    Admin,
+}
+
+/// `file:line` of a directive whose failure at start names it. Never part of a comparison: moving
+/// a line is not a change.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The file as given on the command line or found by an include.
+    pub file: String,
+    /// Its line, from 1; 0 if unknown.
+    pub line: u32,
+}
+
+impl PartialEq for Origin {
+    /// Always: where something was written does not change what it means.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

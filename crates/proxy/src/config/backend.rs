@@ -1,0 +1,320 @@
+//! Where connections go.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Check, CheckKind, KeepAlive, LogTarget, Mode, Origin};
+
+/// A `backend`, the server side of a `listen`, or an nginx `upstream`.
+///
+/// An nginx `server` with its own `proxy_…` values gets a backend of its own: what nginx attaches
+/// to the `server` (timeouts, retries, half-close) is here part of the backend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Backend {
+    /// HAProxy's proxy id; equal to the frontend's for a `listen`.
+    pub id: u32,
+    /// Its name: of the section, or of the upstream (`host:port` when `proxy_pass` names one).
+    pub name: String,
+    /// Whether it is the server side of a `listen`: messages say `proxy` instead of `backend`.
+    pub listen: bool,
+    /// nginx: servers whose state this backend shares, because both use one `upstream`.
+    pub shares_servers_with: Option<super::BackendIndex>,
+    /// What it speaks.
+    pub mode: Mode,
+    /// Its servers, in the order of the file.
+    pub servers: Vec<Server>,
+    /// How one is picked.
+    pub algorithm: Algorithm,
+    /// `retries`: connects after the first that failed. HAProxy's default: 3.
+    pub retries: u32,
+    /// `option redispatch [N]`: when a retry may go to another server. `None`: never. `Some(-1)`:
+    /// on the last retry (the default without a number); `Some(n)` every n-th retry; `Some(-n)`
+    /// counted from the last.
+    pub redispatch: Option<i32>,
+    /// `timeout connect`, `proxy_connect_timeout`.
+    pub connect_timeout: Option<Duration>,
+    /// `timeout server`: how long a server may say nothing.
+    pub server_timeout: Option<Duration>,
+    /// `timeout server-fin`.
+    pub server_fin_timeout: Option<Duration>,
+    /// `timeout tunnel`: replaces both idle timeouts once data went both ways.
+    pub tunnel_timeout: Option<Duration>,
+    /// `timeout queue`; `None`: as `timeout connect`.
+    pub queue_timeout: Option<Duration>,
+    /// `timeout check`.
+    pub check_timeout: Option<Duration>,
+    /// nginx's `proxy_timeout`: one idle time over both directions together.
+    pub idle_timeout: Option<Duration>,
+    /// `fullconn`: connections at which dynamic `minconn`…`maxconn` limits are full. `None`: 10 %
+    /// of the `maxconn` of the frontends that can reach it.
+    pub fullconn: Option<u32>,
+    /// `option allbackups`: all backups at once and not only the first.
+    pub allbackups: bool,
+    /// What one side's end does to the other.
+    pub half_close: HalfClose,
+    /// nginx: when another server is tried.
+    pub next_upstream: Option<NextUpstream>,
+    /// How its servers are checked; each [`Server::check`] says whether and how often.
+    pub check: CheckKind,
+    /// `option log-health-checks`.
+    pub log_health_checks: bool,
+    /// Where changes of its servers are logged.
+    pub log: Vec<LogTarget>,
+    /// `option tcpka`, `option srvtcpka`, `proxy_socket_keepalive`.
+    pub keepalive: Option<KeepAlive>,
+    /// `option nolinger`: close servers with a reset.
+    pub nolinger: bool,
+    /// TCP_NODELAY towards servers.
+    pub nodelay: bool,
+    /// `source`, `proxy_bind`: the local address of connections to servers.
+    pub source: Option<SocketAddr>,
+    /// `option abortonclose`: a client that half-closes while it waits gives up.
+    pub abortonclose: bool,
+    /// `disabled`: known, shown, not used.
+    pub disabled: bool,
+    /// `description` of the section.
+    pub description: Option<String>,
+}
+
+impl Backend {
+    /// A backend without servers, with HAProxy's defaults.
+    pub fn new(id: u32, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            listen: false,
+            shares_servers_with: None,
+            mode: Mode::Tcp,
+            servers: Vec::new(),
+            algorithm: Algorithm::RoundRobin,
+            retries: 3,
+            redispatch: None,
+            connect_timeout: None,
+            server_timeout: None,
+            server_fin_timeout: None,
+            tunnel_timeout: None,
+            queue_timeout: None,
+            check_timeout: None,
+            idle_timeout: None,
+            fullconn: None,
+            allbackups: false,
+            half_close: HalfClose::Forward,
+            next_upstream: None,
+            check: CheckKind::Connect,
+            log_health_checks: false,
+            log: Vec::new(),
+            keepalive: None,
+            nolinger: false,
+            nodelay: true,
+            source: None,
+            abortonclose: false,
+            disabled: false,
+            description: None,
+        }
+    }
+
+    /// Whether it learns from failed connections instead of checks, as nginx does.
+    pub fn is_passive(&self) -> bool {
+        self.servers.iter().any(|server| server.passive.is_some())
+    }
+}
+
+/// How a server is picked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Algorithm {
+    /// `balance roundrobin`: each in turn, by weight; weights may change.
+    #[default]
+    RoundRobin,
+    /// `balance static-rr`.
+    StaticRoundRobin,
+    /// `balance leastconn`.
+    LeastConn,
+    /// `balance first`: the lowest id with a free slot.
+    First,
+    /// `balance source`: by the client's address.
+    Source,
+    /// `balance random(N)`: the least loaded of so many draws, 2 by default.
+    Random(u16),
+    /// nginx's default: smooth weighted round robin.
+    SmoothRoundRobin,
+    /// nginx's `least_conn`.
+    NginxLeastConn,
+    /// nginx's `hash KEY [consistent]`.
+    Hash {
+        /// What is hashed.
+        key: HashKey,
+        /// On a ring of points instead of by remainder.
+        consistent: bool,
+    },
+}
+
+impl Algorithm {
+    /// As `show stat` prints it in its column `algo`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin | Self::SmoothRoundRobin => "roundrobin",
+            Self::StaticRoundRobin => "static-rr",
+            Self::LeastConn | Self::NginxLeastConn => "leastconn",
+            Self::First => "first",
+            Self::Source => "source",
+            Self::Random(_) => "random",
+            Self::Hash { .. } => "hash",
+        }
+    }
+}
+
+/// What nginx's `hash` takes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HashKey {
+    /// `$remote_addr`.
+    RemoteAddress,
+    /// A text without variables.
+    Text(String),
+}
+
+/// What one side's end does to the other.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HalfClose {
+    /// It is passed on, and the other direction goes on: HAProxy, `proxy_half_close on`.
+    #[default]
+    Forward,
+    /// Both sides are closed once what arrived is delivered: nginx.
+    CloseBoth,
+}
+
+/// nginx's `proxy_next_upstream` and its limits.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NextUpstream {
+    /// `off` tries one server only.
+    pub enabled: bool,
+    /// How many servers are tried; 0 is no limit.
+    pub tries: u32,
+    /// For how long; zero is no limit.
+    pub timeout: Duration,
+}
+
+/// One server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Server {
+    /// HAProxy's server id: from 1 in each backend.
+    pub id: u32,
+    /// Its name; for nginx the address as written.
+    pub name: String,
+    /// Where it is.
+    pub address: ServerAddress,
+    /// Its share, 0 to 256; nginx has no upper limit.
+    pub weight: u32,
+    /// Used only when no other is left.
+    pub backup: bool,
+    /// Out of use from the start: `disabled`, nginx's `down`.
+    pub disabled: bool,
+    /// Connections at once; `None` has no limit. HAProxy's `maxconn`, nginx's `max_conns`.
+    pub maxconn: Option<u32>,
+    /// The dynamic lower limit.
+    pub minconn: Option<u32>,
+    /// Sessions that may wait for this server; `None` has no limit.
+    pub maxqueue: Option<u32>,
+    /// For how long its weight grows after it came up; zero: at once.
+    pub slowstart: Duration,
+    /// How it is checked; `None`: not at all.
+    pub check: Option<Check>,
+    /// nginx: what failed connections do.
+    pub passive: Option<PassiveCheck>,
+    /// `on-marked-down shutdown-sessions`.
+    pub on_marked_down: OnMarkedDown,
+    /// `on-marked-up shutdown-backup-sessions`.
+    pub shutdown_backup_sessions_when_up: bool,
+    /// `source` of this line.
+    pub source: Option<SocketAddr>,
+    /// Where the line stands.
+    pub origin: Origin,
+}
+
+impl Server {
+    /// A server of weight 1 that is not checked.
+    pub fn new(id: u32, name: impl Into<String>, address: ServerAddress) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            address,
+            weight: 1,
+            backup: false,
+            disabled: false,
+            maxconn: None,
+            minconn: None,
+            maxqueue: None,
+            slowstart: Duration::ZERO,
+            check: None,
+            passive: None,
+            on_marked_down: OnMarkedDown::Nothing,
+            shutdown_backup_sessions_when_up: false,
+            source: None,
+            origin: Origin::default(),
+        }
+    }
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ServerAddress {
+    /// An address. Port 0 is the port the client connected to.
+    Socket(SocketAddr),
+    /// A UNIX socket.
+    Unix(PathBuf),
+    /// A name to resolve when the process starts.
+    Host {
+        /// The name.
+        name: String,
+        /// The port; 0 is the port the client connected to.
+        port: u16,
+        /// What it was resolved to when the file was read, if it was.
+        resolved: Option<IpAddr>,
+    },
+}
+
+impl ServerAddress {
+    /// The socket address, if it is one or was resolved to one.
+    pub fn socket(&self) -> Option<SocketAddr> {
+        match *self {
+            Self::Socket(address) => Some(address),
+            Self::Host { resolved: Some(ip), port, .. } => Some((ip, port).into()),
+            Self::Host { resolved: None, .. } | Self::Unix(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Host { name, port, .. } => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// nginx's `max_fails` and `fail_timeout`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PassiveCheck {
+    /// Failures that take a server out; 0 never does. Default 1.
+    pub max_fails: u32,
+    /// For how long. Default 10 s.
+    pub fail_timeout: Duration,
+}
+
+impl Default for PassiveCheck {
+    fn default() -> Self {
+        Self { max_fails: 1, fail_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// What happens to the sessions of a server that a check found down.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnMarkedDown {
+    /// They go on.
+    #[default]
+    Nothing,
+    /// They are closed (`D-` in the log).
+    ShutdownSessions,
+}
