@@ -1,1 +1,34 @@
-//! linux.
+//! Linux system calls behind safe functions: the only crate of the workspace with `unsafe`.
+//!
+//! ```text
+//!   failoverd      netlink       daemon         relay
+//!       │             │            │              │
+//!       ▼             ▼            ▼              ▼
+//!  ┌─────────┐  ┌──────────┐  ┌─────────┐  ┌─────────────┐
+//!  │ raw     │  │ route    │  │ process │  │ splice      │
+//!  │ packet  │  │ (netlink │  │ file    │  │ tcp options │
+//!  │         │  │  socket) │  │ user    │  │             │
+//!  │         │  │          │  │ clock   │  │             │
+//!  └─────────┘  └──────────┘  └─────────┘  └─────────────┘
+//! ```
+//!
+//! One wrapper per call, each with the condition of its manual page and a test that makes it.
+//! What `nix` and `socket2` already offer safely is used from there.
+//!
+//! ```
+//! use linux::clock::LocalTime;
+//!
+//! println!("{}: Startup complete", LocalTime::now().c_locale());
+//! ```
+
+pub mod clock;
+pub mod file;
+pub mod packet;
+pub mod poll;
+pub mod process;
+pub mod raw;
+pub mod route;
+pub mod user;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What a process tells the kernel about itself, its children and its memory.
+
+#![allow(unsafe_code, reason = "pre_exec(3) hooks and capget(2) have no safe wrapper")]
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+
+/// Names the process, as `ps`, `pgrep` and `killall` see it (`PR_SET_NAME`).
+///
+/// The kernel keeps the first 15 bytes. A name with a zero byte ends there.
+pub fn set_name(name: &OsStr) {
+    let end = name.as_bytes().iter().position(|&b| b == 0).unwrap_or(name.len());
+    let name = CString::new(&name.as_bytes()[..end]).unwrap_or_default();
+    // prctl(2): PR_SET_NAME fails only for an unreadable pointer.
+    let _ = prctl::set_name(&name);
+}
+
+/// Makes `command`'s process receive `signal` when the thread that starts it ends
+/// (`PR_SET_PDEATHSIG`), and not start at all if that has already happened.
+///
+/// # Errors
+///
+/// None here; `Command::spawn` fails if the kernel refuses the signal.
+pub fn dies_with_parent(command: &mut Command, signal: Signal) {
+    let parent = nix::unistd::getpid();
+    let hook = move || {
+        prctl::set_pdeathsig(signal)?;
+        if nix::unistd::getppid() != parent {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        Ok(())
+    };
+    // SAFETY: CommandExt::pre_exec asks that the hook does only what is async-signal-safe. It
+    // calls prctl(2) and getppid(2), and allocates nothing.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}
+
+/// The capabilities a VRRP daemon cannot do without.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Capability {
+    /// `CAP_NET_ADMIN`: addresses, interfaces.
+    NetAdmin = 12,
+    /// `CAP_NET_RAW`: raw and packet sockets.
+    NetRaw = 13,
+}
+
+/// Whether `capability` is in this thread's effective set.
+///
+/// # Errors
+///
+/// When capget(2) fails, which no current kernel does.
+pub fn has_capability(capability: Capability) -> io::Result<bool> {
+    // linux/capability.h; the libc crate does not have them.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Set {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+
+    let mut header = Header { version: VERSION_3, pid: 0 };
+    let mut sets = [Set::default(); 2];
+    // SAFETY: capget(2) reads one header and, for version 3, writes two sets; both live here and
+    // have the layout of the kernel's header file.
+    let result =
+        unsafe { libc::syscall(libc::SYS_capget, &raw mut header, (&raw mut sets).cast::<Set>()) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let bit = capability as u32;
+    Ok(sets[(bit / 32) as usize].effective & (1 << (bit % 32)) != 0)
+}
+
+/// Returns memory the allocator holds free at its end to the kernel (`malloc_trim(3)`).
+///
+/// Worth a call once, after a configuration has been read and its text dropped.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,0 +1,199 @@
+//! Every wrapper makes its call. Those that need a capability are checked either way: they work
+//! with it, and fail with `EPERM` without.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use nix::sys::signal::Signal;
+
+use crate::clock::LocalTime;
+use crate::packet::FrameSocket;
+use crate::process::{Capability, dies_with_parent, has_capability, set_name, trim_heap};
+use crate::raw::{Cast, VrrpSocket};
+use crate::route::RouteSocket;
+use crate::user::Identity;
+use crate::{file, poll};
+
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+fn may_open_raw_sockets() -> bool {
+    has_capability(Capability::NetRaw).expect("capget never fails")
+}
+
+#[test]
+fn a_raw_socket_opens_with_the_capability_and_only_with_it() {
+    match VrrpSocket::open("lo", 1, Cast::Multicast(GROUP)) {
+        Ok(socket) => {
+            assert!(may_open_raw_sockets());
+            let error = socket.receive(&mut [0; 64]).expect_err("nothing was sent");
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+            assert!(!may_open_raw_sockets());
+        }
+    }
+}
+
+#[test]
+fn a_raw_socket_refuses_an_interface_that_does_not_exist() {
+    let error = VrrpSocket::open("no-such-if", 1, Cast::Unicast).expect_err("no such interface");
+    let expected = if may_open_raw_sockets() { libc::ENODEV } else { libc::EPERM };
+    assert_eq!(error.raw_os_error(), Some(expected));
+}
+
+#[test]
+fn a_packet_to_ourselves_arrives_with_its_ip_header() {
+    if !may_open_raw_sockets() {
+        return;
+    }
+    let socket = VrrpSocket::open("lo", 1, Cast::Unicast).expect("allowed");
+    // A header of 20 bytes, protocol 112, to 127.0.0.1, and four bytes that are no advert.
+    let mut packet = [0; 24];
+    packet[0] = 0x45;
+    packet[8] = 255;
+    packet[9] = 112;
+    packet[12..16].copy_from_slice(&[127, 0, 0, 1]);
+    packet[16..20].copy_from_slice(&[127, 0, 0, 1]);
+    packet[20..].copy_from_slice(b"\xff\0xx");
+    if let Err(error) = socket.send(&packet, Ipv4Addr::LOCALHOST) {
+        // A fresh network namespace has its loopback down.
+        assert!(matches!(error.raw_os_error(), Some(libc::ENETUNREACH | libc::ENETDOWN)));
+        return;
+    }
+    let mut buffer = [0; 64];
+    // Loopback delivers within send().
+    let length = socket.receive(&mut buffer).expect("it is there");
+    assert_eq!(length, packet.len());
+    assert_eq!(buffer[8], 255);
+    assert_eq!(buffer[20..24], packet[20..]);
+}
+
+#[test]
+fn a_frame_socket_refuses_what_is_no_frame_and_an_interface_that_is_none() {
+    let Ok(socket) = FrameSocket::open() else {
+        assert!(!may_open_raw_sockets());
+        return;
+    };
+    let error = socket.send(1, &[0; 13]).expect_err("13 bytes are no Ethernet header");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = socket.send(i32::MAX as u32, &[0; 42]).expect_err("no such interface");
+    assert_eq!(error.raw_os_error(), Some(libc::ENXIO));
+}
+
+#[test]
+fn the_process_name_is_what_ps_shows_and_is_cut_to_15_bytes() {
+    std::thread::spawn(|| {
+        set_name(OsStr::new("a-name-longer-than-that"));
+        let comm = std::fs::read_to_string("/proc/thread-self/comm").expect("proc is mounted");
+        assert_eq!(comm, "a-name-longer-t\n");
+    })
+    .join()
+    .expect("the thread's assertions hold");
+}
+
+#[test]
+fn a_child_is_told_when_the_thread_that_started_it_ends() {
+    let mut child = std::thread::spawn(|| {
+        let mut command = Command::new("sleep");
+        command.arg("60").stdin(Stdio::null());
+        dies_with_parent(&mut command, Signal::SIGTERM);
+        command.spawn().expect("sleep is installed")
+    })
+    .join()
+    .expect("the thread does not panic");
+    let status = child.wait().expect("it is our child");
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
+}
+
+#[test]
+fn trimming_the_heap_leaves_it_usable() {
+    drop(vec![1_u8; 1 << 20]);
+    trim_heap();
+    assert_eq!(Box::new([7_u8; 64])[63], 7);
+}
+
+#[test]
+fn a_lock_is_refused_to_a_second_open_of_the_same_file() {
+    let path = tempfile::NamedTempFile::new().expect("a temporary directory").into_temp_path();
+    let open = || File::options().write(true).open(&path).expect("it was just made");
+    let (first, second) = (open(), open());
+    assert!(file::try_lock(&first).expect("a lock"));
+    assert!(!file::try_lock(&second).expect("an answer"));
+    drop(first);
+    assert!(file::try_lock(&second).expect("a lock"));
+}
+
+#[test]
+fn a_memory_file_is_read_from_its_start() {
+    let fd = file::memory_file("test", b"vrrp_instance").expect("memory");
+    let mut text = String::new();
+    File::from(fd).read_to_string(&mut text).expect("readable");
+    assert_eq!(text, "vrrp_instance");
+}
+
+#[test]
+fn a_full_pipe_is_not_writable() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    assert!(poll::is_writable(writer.as_fd()));
+    let block = [0; 4096];
+    let mut written = 0;
+    while poll::is_writable(writer.as_fd()) {
+        std::io::Write::write_all(&mut &writer, &block).expect("it said so");
+        written += block.len();
+        assert!(written <= 1 << 24, "no pipe is that large");
+    }
+    drop(reader);
+}
+
+#[test]
+fn a_moment_is_written_as_syslog_and_the_c_locale_write_it() {
+    let mut time = LocalTime::from(UNIX_EPOCH + Duration::from_micros(1_795_230_191_000_042));
+    // Whatever the zone of this machine, the fields below are all the formats look at.
+    (time.year, time.month, time.day, time.weekday) = (2026, 11, 5, 4);
+    (time.hour, time.minute, time.second) = (3, 3, 11);
+    assert_eq!(time.rfc3164().to_string(), "Nov  5 03:03:11");
+    assert_eq!(time.c_locale().to_string(), "Thu Nov  5 03:03:11 2026");
+    assert_eq!(time.micros, 42);
+}
+
+#[test]
+fn local_time_agrees_with_the_clock_and_its_offset() {
+    let second = 1_795_230_191;
+    let time = LocalTime::from(UNIX_EPOCH + Duration::from_secs(second));
+    let of_day = (second as i64 + i64::from(time.offset)).rem_euclid(86_400);
+    let fields = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + i64::from(time.second);
+    assert_eq!(fields, of_day);
+    assert_eq!(time.year, 2026);
+}
+
+#[test]
+fn a_user_is_found_by_name_and_an_unknown_one_is_none() {
+    assert_eq!(Identity::of("root", None).expect("readable"), Some(Identity { uid: 0, gid: 0 }));
+    assert_eq!(Identity::of("root", Some("no such group")).expect("readable"), None);
+    assert_eq!(Identity::of("no such user", None).expect("readable"), None);
+    assert_eq!(Identity::current().uid, nix::unistd::geteuid().as_raw());
+}
+
+#[test]
+fn a_route_socket_answers_a_dump_of_the_links() {
+    let socket = RouteSocket::open(0, 1 << 16).expect("no privilege is needed");
+    assert!(socket.receive(&mut Vec::new()).is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
+    // nlmsghdr of RTM_GETLINK (18) with NLM_F_REQUEST | NLM_F_DUMP, and a zero ifinfomsg.
+    let mut request = vec![0; 32];
+    request[0] = 32;
+    request[4] = 18;
+    request[6..8].copy_from_slice(&0x301_u16.to_ne_bytes());
+    socket.send(&request).expect("taken");
+    let mut buffer = Vec::new();
+    let length = socket.receive(&mut buffer).expect("the answer is there at once");
+    assert!(length >= 32);
+    // RTM_NEWLINK: there is always a loopback.
+    assert_eq!(buffer[4], 16);
+}
