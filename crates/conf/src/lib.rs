@@ -23,7 +23,7 @@
 //!
 //! const ROUTER: &[Keyword<Router>] = &[
 //!     Keyword::new("virtual_router_id", Form::U8(1..=255, |r, n| r.vrid = n)),
-//!     Keyword::new("advert_int", Form::Time(Unit::Seconds, |r, t| r.advert = t)),
+//!     Keyword::new("advert_int", Form::Time(Unit::Decimal, |r, t| r.advert = t)),
 //! ];
 //!
 //! let mut sources = Sources::default();
