@@ -1,0 +1,127 @@
+//! What a pool and its servers are told: the typed form of `balance`, `server … weight …` and of
+//! nginx's `upstream`.
+
+use core::time::Duration;
+
+/// How a server is picked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Algorithm {
+    /// `balance roundrobin`: HAProxy's weighted round robin; weights may change at any time.
+    #[default]
+    RoundRobin,
+    /// `balance static-rr`: HAProxy's round robin over a fixed map; weights cannot change.
+    StaticRoundRobin,
+    /// `balance leastconn`: fewest connections per weight, round robin among equals.
+    LeastConn,
+    /// `balance first`: the lowest id that has a free slot.
+    First,
+    /// `balance source`, map-based: the client's address decides.
+    Source,
+    /// `balance random(<draws>)`: the least loaded of so many servers drawn by weight.
+    Random {
+        /// How many are drawn; 2 when not written; at least 1.
+        draws: u32,
+    },
+    /// nginx's round robin (no directive): smooth weighted round robin with effective weights.
+    SmoothRoundRobin,
+    /// nginx's `least_conn`: fewest connections per weight, smooth round robin among equals.
+    SmoothLeastConn,
+}
+
+impl Algorithm {
+    /// The name HAProxy prints for it in `show stat`; nginx's own algorithms go by their directive.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "roundrobin",
+            Self::StaticRoundRobin => "static-rr",
+            Self::LeastConn => "leastconn",
+            Self::First => "first",
+            Self::Source => "source",
+            Self::Random { .. } => "random",
+            Self::SmoothRoundRobin => "round_robin",
+            Self::SmoothLeastConn => "least_conn",
+        }
+    }
+
+    /// Whether weights follow the configuration only (`set weight` refuses, slow start is ignored).
+    #[must_use]
+    pub const fn is_static(self) -> bool {
+        matches!(self, Self::StaticRoundRobin | Self::Source)
+    }
+
+    /// Whether it is one of nginx's: backups form one group, and each connection tries a server
+    /// once.
+    #[must_use]
+    pub const fn is_smooth(self) -> bool {
+        matches!(self, Self::SmoothRoundRobin | Self::SmoothLeastConn)
+    }
+}
+
+/// What holds for all servers of a pool.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PoolConfig {
+    /// How a server is picked.
+    pub algorithm: Algorithm,
+    /// `option allbackups`: all backups share the load, not only the first one that is up.
+    pub all_backups: bool,
+    /// `fullconn`: connections of the whole pool at which a server with `minconn` is given its full
+    /// `maxconn`; 0 for always.
+    pub fullconn: u32,
+    /// Seed of the draws of [`Algorithm::Random`].
+    pub seed: u64,
+}
+
+/// What holds for one server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerConfig {
+    /// `weight`: HAProxy 0 to 256, nginx 1 and more. 0 takes no new connections.
+    pub weight: u32,
+    /// `id`, else the position in the backend counted from 1: the order of `balance first`.
+    pub id: u32,
+    /// `maxconn` or `max_conns`: connections at a time; 0 for no limit.
+    pub maxconn: u32,
+    /// `minconn`: the limit while the pool is idle; 0 for always `maxconn`.
+    pub minconn: u32,
+    /// `maxqueue`: how many may wait for this server; 0 for no limit.
+    pub maxqueue: u32,
+    /// `backup`: used when no other server can be.
+    pub backup: bool,
+    /// `slowstart`: how long a server that came back is spared; zero for not at all.
+    pub slowstart: Duration,
+    /// `max_fails` and `fail_timeout` of nginx.
+    pub passive: Option<Passive>,
+    /// `disabled` or nginx's `down`: it starts in maintenance.
+    pub disabled: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            weight: 1,
+            id: 0,
+            maxconn: 0,
+            minconn: 0,
+            maxqueue: 0,
+            backup: false,
+            slowstart: Duration::ZERO,
+            passive: None,
+            disabled: false,
+        }
+    }
+}
+
+/// When nginx's balancer leaves out a server that refused connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Passive {
+    /// `max_fails`, 1: failures until it is left out; 0 never leaves it out.
+    pub max_fails: u32,
+    /// `fail_timeout`, 10 s, in whole seconds: how long it is left out.
+    pub fail_timeout: Duration,
+}
+
+impl Default for Passive {
+    fn default() -> Self {
+        Self { max_fails: 1, fail_timeout: Duration::from_secs(10) }
+    }
+}
