@@ -4,20 +4,14 @@
 //! targets, names are indices. Times are [`Duration`]s; an absent limit is `None`.
 
 mod backend;
-mod check;
 mod frontend;
 mod log;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use backend::{
-    Algorithm, Backend, HalfClose, HashKey, NextUpstream, OnMarkedDown, PassiveCheck, Server,
-    ServerAddress,
-};
-pub use check::{
-    Check, CheckKind, Expectation, Expected, Header, HttpStep, Matching, TcpStep, TlsCheck,
-};
+pub use backend::{Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress};
+pub use balance::{Algorithm, Passive};
 pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
 pub use log::{
     ErrorLog, ErrorLogTarget, Facility, LogAddress, LogFormat, LogFraming, LogPolicy, LogTarget,

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Check, CheckKind, KeepAlive, LogTarget, Mode, Origin};
+use balance::{Algorithm, Passive, PoolConfig, ServerConfig};
+
+use super::{KeepAlive, LogTarget, Mode, Origin};
 
 /// A `backend`, the server side of a `listen`, or an nginx `upstream`.
 ///
@@ -42,8 +44,6 @@ pub struct Backend {
     pub tunnel_timeout: Option<Duration>,
     /// `timeout queue`; `None`: as `timeout connect`.
     pub queue_timeout: Option<Duration>,
-    /// `timeout check`.
-    pub check_timeout: Option<Duration>,
     /// nginx's `proxy_timeout`: one idle time over both directions together.
     pub idle_timeout: Option<Duration>,
     /// `fullconn`: connections at which dynamic `minconn`…`maxconn` limits are full. `None`: 10 %
@@ -55,10 +55,6 @@ pub struct Backend {
     pub half_close: HalfClose,
     /// nginx: when another server is tried.
     pub next_upstream: Option<NextUpstream>,
-    /// How its servers are checked; each [`Server::check`] says whether and how often.
-    pub check: CheckKind,
-    /// `option log-health-checks`.
-    pub log_health_checks: bool,
     /// Where changes of its servers are logged.
     pub log: Vec<LogTarget>,
     /// `option tcpka`, `option srvtcpka`, `proxy_socket_keepalive`.
@@ -95,14 +91,11 @@ impl Backend {
             server_fin_timeout: None,
             tunnel_timeout: None,
             queue_timeout: None,
-            check_timeout: None,
             idle_timeout: None,
             fullconn: None,
             allbackups: false,
             half_close: HalfClose::Forward,
             next_upstream: None,
-            check: CheckKind::Connect,
-            log_health_checks: false,
             log: Vec::new(),
             keepalive: None,
             nolinger: false,
@@ -114,63 +107,23 @@ impl Backend {
         }
     }
 
+    /// What the balancer is told about all servers.
+    ///
+    /// `fullconn` is what the backend says, or 10 % of `frontends_maxconn`, the sum of the
+    /// `maxconn` of the frontends that can reach it, but at least 1.
+    pub fn pool_config(&self, frontends_maxconn: u32, seed: u64) -> PoolConfig {
+        PoolConfig {
+            algorithm: self.algorithm,
+            all_backups: self.allbackups,
+            fullconn: self.fullconn.unwrap_or_else(|| frontends_maxconn.div_ceil(10).max(1)),
+            seed,
+        }
+    }
+
     /// Whether it learns from failed connections instead of checks, as nginx does.
     pub fn is_passive(&self) -> bool {
         self.servers.iter().any(|server| server.passive.is_some())
     }
-}
-
-/// How a server is picked.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Algorithm {
-    /// `balance roundrobin`: each in turn, by weight; weights may change.
-    #[default]
-    RoundRobin,
-    /// `balance static-rr`.
-    StaticRoundRobin,
-    /// `balance leastconn`.
-    LeastConn,
-    /// `balance first`: the lowest id with a free slot.
-    First,
-    /// `balance source`: by the client's address.
-    Source,
-    /// `balance random(N)`: the least loaded of so many draws, 2 by default.
-    Random(u16),
-    /// nginx's default: smooth weighted round robin.
-    SmoothRoundRobin,
-    /// nginx's `least_conn`.
-    NginxLeastConn,
-    /// nginx's `hash KEY [consistent]`.
-    Hash {
-        /// What is hashed.
-        key: HashKey,
-        /// On a ring of points instead of by remainder.
-        consistent: bool,
-    },
-}
-
-impl Algorithm {
-    /// As `show stat` prints it in its column `algo`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::RoundRobin | Self::SmoothRoundRobin => "roundrobin",
-            Self::StaticRoundRobin => "static-rr",
-            Self::LeastConn | Self::NginxLeastConn => "leastconn",
-            Self::First => "first",
-            Self::Source => "source",
-            Self::Random(_) => "random",
-            Self::Hash { .. } => "hash",
-        }
-    }
-}
-
-/// What nginx's `hash` takes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum HashKey {
-    /// `$remote_addr`.
-    RemoteAddress,
-    /// A text without variables.
-    Text(String),
 }
 
 /// What one side's end does to the other.
@@ -217,10 +170,11 @@ pub struct Server {
     pub maxqueue: Option<u32>,
     /// For how long its weight grows after it came up; zero: at once.
     pub slowstart: Duration,
-    /// How it is checked; `None`: not at all.
-    pub check: Option<Check>,
+    /// How it is checked, with the backend's `httpchk`, `tcp-check` and timeouts; `None`: not at
+    /// all.
+    pub check: Option<check::Config>,
     /// nginx: what failed connections do.
-    pub passive: Option<PassiveCheck>,
+    pub passive: Option<Passive>,
     /// `on-marked-down shutdown-sessions`.
     pub on_marked_down: OnMarkedDown,
     /// `on-marked-up shutdown-backup-sessions`.
@@ -251,6 +205,21 @@ impl Server {
             shutdown_backup_sessions_when_up: false,
             source: None,
             origin: Origin::default(),
+        }
+    }
+
+    /// What the balancer is told about it.
+    pub fn pool_config(&self) -> ServerConfig {
+        ServerConfig {
+            weight: self.weight,
+            id: self.id,
+            maxconn: self.maxconn.unwrap_or(0),
+            minconn: self.minconn.unwrap_or(0),
+            maxqueue: self.maxqueue.unwrap_or(0),
+            backup: self.backup,
+            slowstart: self.slowstart,
+            passive: self.passive,
+            disabled: self.disabled,
         }
     }
 }
@@ -291,21 +260,6 @@ impl std::fmt::Display for ServerAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Host { name, port, .. } => write!(f, "{name}:{port}"),
         }
-    }
-}
-
-/// nginx's `max_fails` and `fail_timeout`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PassiveCheck {
-    /// Failures that take a server out; 0 never does. Default 1.
-    pub max_fails: u32,
-    /// For how long. Default 10 s.
-    pub fail_timeout: Duration,
-}
-
-impl Default for PassiveCheck {
-    fn default() -> Self {
-        Self { max_fails: 1, fail_timeout: Duration::from_secs(10) }
     }
 }
 
