@@ -1,0 +1,124 @@
+//! What one connection has tried, and what it may try next.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::pool::ServerId;
+
+/// One connection's search for a server.
+///
+/// [`Pool::pick`](crate::Pool::pick) reads it; what failed is noted here.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) prefer: Option<ServerId>,
+    pub(crate) avoid: Option<ServerId>,
+    /// nginx: every server is tried once, first the primaries, then the backups.
+    tried: Vec<u64>,
+    pub(crate) backups: bool,
+}
+
+impl Candidates {
+    /// A connection from `source`, which [`Algorithm::Source`](crate::Algorithm::Source) balances
+    /// by; `None` for clients without an address.
+    #[must_use]
+    pub const fn new(source: Option<IpAddr>) -> Self {
+        Self { source, prefer: None, avoid: None, tried: Vec::new(), backups: false }
+    }
+
+    /// The next pick is this server if it can be used at all: a retry without redispatch.
+    pub fn insist(&mut self, server: ServerId) {
+        self.prefer = Some(server);
+        self.avoid = None;
+    }
+
+    /// The next pick is another server than this one, if there is another: a redispatch.
+    pub fn avoid(&mut self, server: ServerId) {
+        self.prefer = None;
+        self.avoid = Some(server);
+    }
+
+    pub(crate) fn was_tried(&self, server: usize) -> bool {
+        self.tried.get(server / 64).is_some_and(|word| word & (1 << (server % 64)) != 0)
+    }
+
+    pub(crate) fn mark_tried(&mut self, server: usize) {
+        let word = server / 64;
+        if self.tried.len() <= word {
+            self.tried.resize(word + 1, 0);
+        }
+        self.tried[word] |= 1 << (server % 64);
+    }
+
+    pub(crate) fn go_to_backups(&mut self) {
+        self.backups = true;
+        self.tried.clear();
+    }
+}
+
+/// How often a connect that failed is repeated: `retries` and `option redispatch`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Retries {
+    /// `retries`: attempts after the first, 3 when not written.
+    pub left: u32,
+    /// All of them, to tell which one is next.
+    pub total: u32,
+    /// `option redispatch [<interval>]`: on every so many retries, negative counted from the last;
+    /// -1 when written without a number; `None` without the option.
+    pub redispatch: Option<i32>,
+    /// `timeout connect`.
+    pub timeout: Option<Duration>,
+}
+
+/// What to do after a connect that failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Again {
+    /// Try the same server after this time.
+    Same(Duration),
+    /// Try another server after this time (zero when there is another to go to).
+    Other(Duration),
+    /// The client is closed.
+    GiveUp,
+}
+
+impl Retries {
+    /// `retries` attempts after the first one.
+    #[must_use]
+    pub const fn new(retries: u32, redispatch: Option<i32>, timeout: Option<Duration>) -> Self {
+        Self { left: retries, total: retries, redispatch, timeout }
+    }
+
+    /// A connect failed: was refused, or `timed_out`. `others` says whether the algorithm would
+    /// offer another server: it is a round robin of any kind and has more than one active server.
+    ///
+    /// HAProxy waits 1 s (`timeout connect` if that is less) before the server that refused is
+    /// asked again, and not at all when another server is asked or when the time is spent already.
+    pub fn failed(&mut self, timed_out: bool, others: bool) -> Again {
+        if self.left == 0 {
+            return Again::GiveUp;
+        }
+        self.left -= 1;
+        let second = Duration::from_secs(1);
+        let pause = if timed_out {
+            Duration::ZERO
+        } else {
+            self.timeout.map_or(second, |timeout| timeout.min(second))
+        };
+        match self.redispatch {
+            Some(_) if others => Again::Other(Duration::ZERO),
+            Some(interval) if self.redispatches(interval) => Again::Other(Duration::ZERO),
+            _ => Again::Same(pause),
+        }
+    }
+
+    /// Whether the retry that was just taken goes to another server.
+    fn redispatches(&self, interval: i32) -> bool {
+        let (left, total) = (i64::from(self.left), i64::from(self.total));
+        match i64::from(interval) {
+            0 => false,
+            every @ 1.. => (total - left) % every == 0,
+            from_last => left % (total + 1 + from_last).max(1) == 0,
+        }
+    }
+}

@@ -1,0 +1,743 @@
+//! The servers of one backend: their state, their connections, and who is next.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use machine::Instant;
+
+use crate::candidates::Candidates;
+use crate::config::{Algorithm, PoolConfig, ServerConfig};
+use crate::least_conn::LeastConn;
+use crate::map::{Map, common_divisor, hash_address};
+use crate::queue::{Queue, Ticket};
+use crate::random::Random;
+use crate::round_robin::RoundRobin;
+use crate::smooth::{self, Peer};
+
+/// Weights are counted in sixteenths, so that slow start has steps for a weight of 1.
+const SCALE: u32 = 16;
+
+/// A server of a pool: its position in the configuration, from 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ServerId(pub usize);
+
+/// Whether a server takes connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It does.
+    Up,
+    /// It came up a while ago and is still spared (`slowstart`).
+    Starting {
+        /// When it came up.
+        since: Instant,
+    },
+    /// No new ones; those it has go on (drain, `disable-on-404`).
+    Draining,
+    /// None: a check found it down, or it is in maintenance.
+    Down,
+}
+
+/// The answer of [`Pool::pick`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// This server; a slot of it is taken, and [`Pool::release`] gives it back.
+    Server(ServerId),
+    /// All slots are taken: wait until a [`Wake`] names the ticket, or [`Pool::abandon`] it.
+    Wait(Ticket),
+    /// As many connections wait as `maxqueue` allows.
+    Full(ServerId),
+    /// No server can be used.
+    Nothing,
+}
+
+/// What became of a connection that waits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wake {
+    /// It has a slot of this server.
+    Served {
+        /// Who.
+        ticket: Ticket,
+        /// Where to.
+        server: ServerId,
+        /// Its place in the queue of that server when it came, from 1; 0 if it did not wait there.
+        server_queue: u32,
+        /// The same in the queue of the whole pool.
+        pool_queue: u32,
+    },
+    /// The server it waited for is gone: [`pick`](Pool::pick) again.
+    PickAgain {
+        /// Who.
+        ticket: Ticket,
+    },
+}
+
+#[derive(Debug)]
+struct Server {
+    config: ServerConfig,
+    state: State,
+    /// The weight in force before slow start: the configured one, or what the runtime API set.
+    weight: u32,
+    /// The same in sixteenths, after slow start.
+    effective: u32,
+    served: u32,
+    max_served: u32,
+    queue: Queue,
+    step: Option<Instant>,
+}
+
+impl Server {
+    fn usable(&self) -> bool {
+        self.effective > 0 && matches!(self.state, State::Up | State::Starting { .. })
+    }
+}
+
+#[derive(Debug)]
+enum Picker {
+    RoundRobin(RoundRobin),
+    Map(Map),
+    LeastConn(LeastConn),
+    First,
+    Random(u32, Random),
+    Smooth { least: bool, peers: Vec<Peer> },
+}
+
+/// The servers of one backend.
+///
+/// A pool is plain data: whoever shares it between threads puts a lock around it. A pick and a
+/// release are short (tens of nanoseconds for a handful of servers, logarithmic in their number),
+/// so one lock per pool is cheaper than the atomics that would replace it.
+#[derive(Debug)]
+pub struct Pool {
+    config: PoolConfig,
+    servers: Vec<Server>,
+    picker: Picker,
+    queue: Queue,
+    tickets: u64,
+    served: u32,
+    waiting: u32,
+    /// Connections per server for nginx's `least_conn`, kept so that a pick allocates nothing.
+    connections: Vec<u32>,
+}
+
+impl Pool {
+    /// A pool whose servers are all up, except those that are `disabled`.
+    #[must_use]
+    pub fn new(config: PoolConfig, servers: impl IntoIterator<Item = ServerConfig>) -> Self {
+        let servers: Vec<Server> = servers
+            .into_iter()
+            .map(|config| Server {
+                state: if config.disabled { State::Down } else { State::Up },
+                weight: config.weight,
+                effective: config.weight * SCALE,
+                served: 0,
+                max_served: 0,
+                queue: Queue::default(),
+                step: None,
+                config,
+            })
+            .collect();
+        let groups = || servers.iter().map(|server| usize::from(server.config.backup));
+        let picker = match config.algorithm {
+            Algorithm::RoundRobin => Picker::RoundRobin(RoundRobin::new(groups())),
+            Algorithm::StaticRoundRobin | Algorithm::Source => Picker::Map(Map::default()),
+            Algorithm::LeastConn => Picker::LeastConn(LeastConn::new(groups())),
+            Algorithm::First => Picker::First,
+            Algorithm::Random { draws } => Picker::Random(draws.max(1), Random::new(config.seed)),
+            Algorithm::SmoothRoundRobin | Algorithm::SmoothLeastConn => Picker::Smooth {
+                least: config.algorithm == Algorithm::SmoothLeastConn,
+                peers: servers
+                    .iter()
+                    .map(|server| {
+                        let config = &server.config;
+                        Peer::new(config.weight, config.passive.unwrap_or_default())
+                    })
+                    .collect(),
+            },
+        };
+        let connections = servers.iter().map(|_| 0).collect();
+        let queue = Queue::default();
+        let mut pool =
+            Self { config, servers, picker, queue, tickets: 0, served: 0, waiting: 0, connections };
+        pool.start();
+        pool
+    }
+
+    fn start(&mut self) {
+        let weights = self.servers.iter().map(|s| if s.usable() { s.effective } else { 0 });
+        match &mut self.picker {
+            Picker::RoundRobin(round_robin) => round_robin.start(weights),
+            Picker::LeastConn(least) => {
+                for (index, weight) in weights.enumerate() {
+                    least.update(index as u32, 0, weight);
+                }
+            }
+            Picker::Map(_) => self.lay_out_map(),
+            Picker::First | Picker::Random(..) | Picker::Smooth { .. } => {}
+        }
+    }
+
+    /// How many servers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// Whether there is no server at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// A server for a new connection, or for one that tries again.
+    ///
+    /// Takes a slot of the server it names, or a place in a queue.
+    pub fn pick(&mut self, now: Instant, candidates: &mut Candidates) -> Choice {
+        if self.config.algorithm.is_smooth() {
+            return self.pick_smooth(now, candidates);
+        }
+        if let Some(server) = candidates.prefer.take()
+            && self.servers[server.0].usable()
+        {
+            return self.take_or_wait(now, server);
+        }
+        let Some(group) = self.group() else { return Choice::Nothing };
+        let avoid = candidates.avoid.map(|server| server.0 as u32);
+        if group == 1
+            && !self.config.all_backups
+            && let Some(first) = self.first_backup()
+        {
+            return self.take_or_wait(now, first);
+        }
+        let Self { servers, picker, config, .. } = self;
+        let beyond = self.served + self.waiting;
+        let fullconn = config.fullconn;
+        let free = |server: u32| {
+            let server = &servers[server as usize];
+            server.queue.len() == 0 && server.served < limit(server, beyond, fullconn, now)
+        };
+        let found = match picker {
+            Picker::RoundRobin(round_robin) => round_robin.next(group, avoid, free),
+            Picker::Map(map) if config.algorithm == Algorithm::Source => {
+                let source = candidates.source;
+                let hash = source.map(hash_address);
+                match hash.and_then(|hash| map.at(hash)) {
+                    // A hash names one server, and who does not fit waits for it.
+                    Some(server) => return self.take_or_wait(now, ServerId(server as usize)),
+                    // No address to hash: in turn.
+                    None => map.next(avoid, free),
+                }
+            }
+            Picker::Map(map) => map.next(avoid, free),
+            Picker::LeastConn(least) => least.next(group, avoid, |index| {
+                let server = &servers[index as usize];
+                let most =
+                    limit(server, beyond, fullconn, now).saturating_add(server.config.maxqueue);
+                server.served + server.queue.len() < most
+            }),
+            Picker::First => first(servers, group, avoid, free),
+            Picker::Random(draws, random) => draw(servers, group, *draws, random, avoid, free),
+            Picker::Smooth { .. } => None,
+        };
+        match found {
+            Some(server) => self.take_or_wait(now, ServerId(server as usize)),
+            None => {
+                let ticket = self.ticket();
+                self.queue.push(ticket);
+                Choice::Wait(ticket)
+            }
+        }
+    }
+
+    /// The group new connections go to: 0 the active servers, 1 the backups.
+    fn group(&self) -> Option<usize> {
+        let mut backup = None;
+        for server in self.servers.iter().filter(|server| server.usable()) {
+            if !server.config.backup {
+                return Some(0);
+            }
+            backup = Some(1);
+        }
+        backup
+    }
+
+    fn first_backup(&self) -> Option<ServerId> {
+        self.servers.iter().position(|server| server.config.backup && server.usable()).map(ServerId)
+    }
+
+    fn take_or_wait(&mut self, now: Instant, id: ServerId) -> Choice {
+        let beyond = self.served + self.waiting;
+        let server = &mut self.servers[id.0];
+        let limit = limit(server, beyond, self.config.fullconn, now);
+        if server.queue.len() == 0 && server.served < limit {
+            self.take(id);
+            return Choice::Server(id);
+        }
+        let maxqueue = server.config.maxqueue;
+        if maxqueue > 0 && server.queue.len() >= maxqueue {
+            return Choice::Full(id);
+        }
+        let ticket = self.ticket();
+        self.servers[id.0].queue.push(ticket);
+        self.load_changed(id);
+        Choice::Wait(ticket)
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        self.waiting += 1;
+        Ticket(self.tickets)
+    }
+
+    fn take(&mut self, id: ServerId) {
+        let server = &mut self.servers[id.0];
+        server.served += 1;
+        server.max_served = server.max_served.max(server.served);
+        self.connections[id.0] = server.served;
+        self.served += 1;
+        self.load_changed(id);
+    }
+
+    fn load_changed(&mut self, id: ServerId) {
+        if let Picker::LeastConn(least) = &mut self.picker {
+            let server = &self.servers[id.0];
+            let weight = if server.usable() { server.effective } else { 0 };
+            least.update(id.0 as u32, server.served + server.queue.len(), weight);
+        }
+    }
+
+    /// A connection of `server` ended, or the connect failed: its slot is free, and may go to
+    /// whoever waits.
+    pub fn release(&mut self, now: Instant, id: ServerId, wakes: &mut Vec<Wake>) {
+        let server = &mut self.servers[id.0];
+        server.served = server.served.saturating_sub(1);
+        self.connections[id.0] = server.served;
+        self.served = self.served.saturating_sub(1);
+        self.load_changed(id);
+        if self.waiting > 0 {
+            self.serve_waiting(now, id, wakes);
+        }
+    }
+
+    /// Hands free slots of one server to those who wait, the longest waiting first.
+    fn serve_waiting(&mut self, now: Instant, id: ServerId, wakes: &mut Vec<Wake>) {
+        loop {
+            let beyond = self.served + self.waiting;
+            let server = &mut self.servers[id.0];
+            if server.served >= limit(server, beyond, self.config.fullconn, now) {
+                return;
+            }
+            let own = server.queue.first();
+            // Those who wait for any server do not go to a backup while an active one is up, nor
+            // to a server that takes no new connections.
+            let any = if server.usable() && (!server.config.backup || self.group() == Some(1)) {
+                self.queue.first()
+            } else {
+                None
+            };
+            let (ticket, server_queue, pool_queue) = match (own, any) {
+                (None, None) => return,
+                (Some(own), any) if any.is_none_or(|any| own < any) => {
+                    let Some((ticket, place)) = self.servers[id.0].queue.pop() else { return };
+                    (ticket, place, 0)
+                }
+                _ => {
+                    let Some((ticket, place)) = self.queue.pop() else { return };
+                    (ticket, 0, place)
+                }
+            };
+            self.waiting -= 1;
+            self.take(id);
+            wakes.push(Wake::Served { ticket, server: id, server_queue, pool_queue });
+        }
+    }
+
+    /// A connection that waits gives up (its client left, or `timeout queue` passed); its places in
+    /// the queue of a server and of the pool, both 0 if it does not wait any more.
+    pub fn abandon(&mut self, ticket: Ticket) -> (u32, u32) {
+        if let Some(place) = self.queue.remove(ticket) {
+            self.waiting -= 1;
+            return (0, place);
+        }
+        for index in 0..self.servers.len() {
+            if let Some(place) = self.servers[index].queue.remove(ticket) {
+                self.waiting -= 1;
+                self.load_changed(ServerId(index));
+                return (place, 0);
+            }
+        }
+        (0, 0)
+    }
+
+    /// Changes whether a server takes connections; those who waited for it pick again, those who
+    /// wait for any may get its slots.
+    ///
+    /// [`State::Up`] with a `slowstart` becomes [`State::Starting`] when the server was down.
+    pub fn set_state(&mut self, now: Instant, id: ServerId, state: State, wakes: &mut Vec<Wake>) {
+        let slow = !self.config.algorithm.is_static() && !self.config.algorithm.is_smooth();
+        let server = &mut self.servers[id.0];
+        let slowstart = server.config.slowstart;
+        let was_usable = matches!(server.state, State::Up | State::Starting { .. });
+        server.step = None;
+        server.state = match state {
+            State::Up if !was_usable && slow && !slowstart.is_zero() => {
+                server.step = Some(now + pace(slowstart));
+                State::Starting { since: now }
+            }
+            State::Up if was_usable => server.state,
+            state => state,
+        };
+        if state == State::Down {
+            while let Some((ticket, _)) = server.queue.pop() {
+                self.waiting -= 1;
+                wakes.push(Wake::PickAgain { ticket });
+            }
+        }
+        self.weight_changed(now, id);
+        self.after_change(now, wakes);
+    }
+
+    /// Sets a server's weight, 0 to 256; without effect on static algorithms.
+    pub fn set_weight(&mut self, now: Instant, id: ServerId, weight: u32, wakes: &mut Vec<Wake>) {
+        if self.config.algorithm.is_static() {
+            return;
+        }
+        self.servers[id.0].weight = weight;
+        if let Picker::Smooth { peers, .. } = &mut self.picker {
+            peers[id.0].set_weight(weight);
+        }
+        self.weight_changed(now, id);
+        self.after_change(now, wakes);
+    }
+
+    fn weight_changed(&mut self, now: Instant, id: ServerId) {
+        let server = &mut self.servers[id.0];
+        let share = match server.state {
+            State::Starting { since } => {
+                let slowstart = server.config.slowstart.as_secs_f64().max(f64::MIN_POSITIVE);
+                let elapsed = (now - since).as_secs() as f64;
+                // In sixteenths, at least one.
+                let share = (f64::from(SCALE) * elapsed + slowstart) / slowstart;
+                (share as u32).min(SCALE)
+            }
+            _ => SCALE,
+        };
+        server.effective = server.weight * share;
+        let weight = if server.usable() { server.effective } else { 0 };
+        match &mut self.picker {
+            Picker::RoundRobin(round_robin) => round_robin.set_weight(id.0 as u32, weight),
+            Picker::LeastConn(_) => self.load_changed(id),
+            Picker::Map(_) => self.lay_out_map(),
+            Picker::First | Picker::Random(..) | Picker::Smooth { .. } => {}
+        }
+    }
+
+    /// The map holds the group that is in use.
+    fn lay_out_map(&mut self) {
+        let divisor = common_divisor(self.servers.iter().map(|server| server.weight));
+        let group = self.group().unwrap_or(0);
+        let weights: Vec<(u32, u32)> = self
+            .servers
+            .iter()
+            .enumerate()
+            .filter(|(_, server)| server.usable() && usize::from(server.config.backup) == group)
+            .map(|(index, server)| (index as u32, server.weight / divisor))
+            .collect();
+        if let Picker::Map(map) = &mut self.picker {
+            map.lay_out(&weights);
+        }
+    }
+
+    /// Who waits for any server is served by whoever became usable, or told that nobody is left.
+    fn after_change(&mut self, now: Instant, wakes: &mut Vec<Wake>) {
+        if self.waiting == 0 {
+            return;
+        }
+        for index in 0..self.servers.len() {
+            self.serve_waiting(now, ServerId(index), wakes);
+        }
+        if self.group().is_none() {
+            while let Some((ticket, _)) = self.queue.pop() {
+                self.waiting -= 1;
+                wakes.push(Wake::PickAgain { ticket });
+            }
+        }
+    }
+
+    /// When [`tick`](Self::tick) is next due: a server in slow start gets its next share.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.servers.iter().filter_map(|server| server.step).min()
+    }
+
+    /// Raises the weight of servers in slow start; returns those that have their full weight now.
+    pub fn tick(&mut self, now: Instant, wakes: &mut Vec<Wake>) -> Vec<ServerId> {
+        let mut finished = Vec::new();
+        for index in 0..self.servers.len() {
+            let server = &mut self.servers[index];
+            let (Some(step), State::Starting { since }) = (server.step, server.state) else {
+                continue;
+            };
+            if now < step {
+                continue;
+            }
+            if now - since >= server.config.slowstart {
+                server.state = State::Up;
+                server.step = None;
+                finished.push(ServerId(index));
+            } else {
+                let end = since + server.config.slowstart;
+                server.step = Some((now + pace(server.config.slowstart)).min(end));
+            }
+            self.weight_changed(now, ServerId(index));
+        }
+        self.after_change(now, wakes);
+        finished
+    }
+
+    fn pick_smooth(&mut self, now: Instant, candidates: &mut Candidates) -> Choice {
+        let Picker::Smooth { least, peers } = &mut self.picker else { return Choice::Nothing };
+        let servers = &self.servers;
+        let second = smooth::seconds(now);
+        // A server that is alone is never left out for its failures.
+        let alone = servers.len() == 1;
+        loop {
+            let usable = |index: usize, peer: &Peer| {
+                let server = &servers[index];
+                server.config.backup == candidates.backups
+                    && !candidates.was_tried(index)
+                    && matches!(server.state, State::Up | State::Starting { .. })
+                    && (server.config.maxconn == 0 || server.served < server.config.maxconn)
+                    && (alone || !peer.left_out(second))
+            };
+            let found = if *least {
+                smooth::least_conn(peers, &self.connections, usable)
+            } else {
+                smooth::round_robin(peers, usable)
+            };
+            if let Some(index) = found {
+                peers[index].tried(second);
+                candidates.mark_tried(index);
+                self.take(ServerId(index));
+                return Choice::Server(ServerId(index));
+            }
+            if candidates.backups || !servers.iter().any(|server| server.config.backup) {
+                return Choice::Nothing;
+            }
+            candidates.go_to_backups();
+        }
+    }
+
+    /// nginx: a connect to `server` failed; true if it is left out from now on (`upstream server
+    /// temporarily disabled`). [`release`](Self::release) it as well.
+    pub fn failed(&mut self, now: Instant, id: ServerId) -> bool {
+        let alone = self.servers.len() == 1;
+        match &mut self.picker {
+            Picker::Smooth { peers, .. } if alone => {
+                peers[id.0].forgive();
+                false
+            }
+            Picker::Smooth { peers, .. } => peers[id.0].failed(smooth::seconds(now)),
+            _ => false,
+        }
+    }
+
+    /// nginx: a connection to `server` is established.
+    pub fn succeeded(&mut self, id: ServerId) {
+        if let Picker::Smooth { peers, .. } = &mut self.picker {
+            peers[id.0].succeeded();
+        }
+    }
+
+    /// Whether a redispatch can go elsewhere at once: a round robin of any kind with more than one
+    /// active server.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        let in_turn = !matches!(self.config.algorithm, Algorithm::Source | Algorithm::First);
+        let usable = |server: &&Server| server.usable() && !server.config.backup;
+        in_turn && self.servers.iter().filter(usable).nth(1).is_some()
+    }
+
+    /// What holds for a server right now.
+    #[must_use]
+    pub fn server(&self, id: ServerId) -> ServerView {
+        let server = &self.servers[id.0];
+        ServerView {
+            state: server.state,
+            weight: server.weight,
+            current_weight: server.effective.div_ceil(SCALE),
+            throttle: match server.state {
+                State::Starting { .. } if server.weight > 0 => {
+                    Some(server.effective * 100 / (server.weight * SCALE))
+                }
+                _ => None,
+            },
+            served: server.served,
+            max_served: server.max_served,
+            queued: server.queue.len(),
+            max_queued: server.queue.max,
+            usable: server.usable(),
+            backup: server.config.backup,
+        }
+    }
+
+    /// What holds for the pool right now.
+    #[must_use]
+    pub fn view(&self) -> PoolView {
+        let count = |backup| {
+            let usable = |server: &&Server| server.usable() && server.config.backup == backup;
+            self.servers.iter().filter(usable).count() as u32
+        };
+        let group = self.group();
+        let weight = self
+            .servers
+            .iter()
+            .filter(|s| s.usable() && Some(usize::from(s.config.backup)) == group)
+            .map(|server| server.effective)
+            .sum::<u32>();
+        PoolView {
+            active: count(false),
+            backup: count(true),
+            weight: weight.div_ceil(SCALE),
+            served: self.served,
+            queued: self.queue.len(),
+            max_queued: self.queue.max,
+            waiting: self.waiting,
+        }
+    }
+}
+
+/// One server of a pool, as [`Pool::server`] shows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServerView {
+    /// Whether it takes connections.
+    pub state: State,
+    /// Its weight without slow start.
+    pub weight: u32,
+    /// Its weight in force, rounded up.
+    pub current_weight: u32,
+    /// Slow start: per cent of its weight that is in force.
+    pub throttle: Option<u32>,
+    /// Connections it has.
+    pub served: u32,
+    /// The most it ever had at a time.
+    pub max_served: u32,
+    /// Connections that wait for it.
+    pub queued: u32,
+    /// The most that ever waited for it.
+    pub max_queued: u32,
+    /// Whether it can be picked: its state allows it and its weight is not 0.
+    pub usable: bool,
+    /// Whether it is a backup.
+    pub backup: bool,
+}
+
+/// A whole pool, as [`Pool::view`] shows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PoolView {
+    /// Servers that can be picked, without backups.
+    pub active: u32,
+    /// Backups that can be picked.
+    pub backup: u32,
+    /// Total weight of the servers in use.
+    pub weight: u32,
+    /// Connections that have a server.
+    pub served: u32,
+    /// Connections that wait for any server.
+    pub queued: u32,
+    /// The most that ever waited for any server.
+    pub max_queued: u32,
+    /// All connections that wait, those for a certain server included.
+    pub waiting: u32,
+}
+
+/// Time between two steps of a slow start.
+fn pace(slowstart: Duration) -> Duration {
+    (slowstart / 20).max(Duration::from_secs(1)).min(slowstart.max(Duration::from_millis(1)))
+}
+
+/// Connections a server may have right now: `maxconn`, lowered by `minconn` while the pool has less
+/// than `fullconn` connections, and in proportion while it starts slowly.
+fn limit(server: &Server, pool: u32, fullconn: u32, now: Instant) -> u32 {
+    let ServerConfig { maxconn, minconn, .. } = server.config;
+    if maxconn == 0 {
+        return u32::MAX;
+    }
+    let mut limit = maxconn;
+    if minconn > 0 && pool < fullconn {
+        let share = u64::from(maxconn) * u64::from(pool) / u64::from(fullconn);
+        limit = minconn.max(share as u32);
+    }
+    if let State::Starting { since } = server.state {
+        let slowstart = server.config.slowstart.as_millis().max(1);
+        let share = u128::from(limit) * (now - since).as_millis() / slowstart;
+        limit = limit.min(share as u32).max(1);
+    }
+    limit
+}
+
+/// `balance first`: the lowest id with a free slot.
+fn first(
+    servers: &[Server],
+    group: usize,
+    avoid: Option<u32>,
+    free: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let candidates = (0..servers.len() as u32).filter(|&index| {
+        let server = &servers[index as usize];
+        server.usable() && usize::from(server.config.backup) == group && free(index)
+    });
+    candidates.min_by_key(|&index| (avoid == Some(index), servers[index as usize].config.id))
+}
+
+/// `balance random`: the least loaded of `draws` servers drawn by weight.
+fn draw(
+    servers: &[Server],
+    group: usize,
+    draws: u32,
+    random: &mut Random,
+    avoid: Option<u32>,
+    free: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let eligible = |avoid: Option<u32>| {
+        let free = &free;
+        (0..servers.len() as u32).filter(move |&index| {
+            let server = &servers[index as usize];
+            server.usable()
+                && usize::from(server.config.backup) == group
+                && avoid != Some(index)
+                && free(index)
+        })
+    };
+    let avoid = if eligible(avoid).next().is_some() { avoid } else { None };
+    let weight = |index: u32| servers[index as usize].effective;
+    let total: u32 = eligible(avoid).map(weight).sum();
+    if total == 0 {
+        return None;
+    }
+    let load = |index: u32| {
+        let server = &servers[index as usize];
+        u64::from(server.served + server.queue.len())
+    };
+    let mut best: Option<u32> = None;
+    for _ in 0..draws {
+        let mut point = random.below(total);
+        let drawn = eligible(avoid).find(|&index| match point.checked_sub(weight(index)) {
+            Some(rest) => {
+                point = rest;
+                false
+            }
+            None => true,
+        })?;
+        best = Some(match best {
+            // Load per weight, without dividing.
+            Some(best)
+                if load(drawn) * u64::from(weight(best))
+                    >= load(best) * u64::from(weight(drawn)) =>
+            {
+                best
+            }
+            _ => drawn,
+        });
+    }
+    best
+}
