@@ -27,6 +27,7 @@ pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod raw;
+pub mod ready;
 pub mod route;
 pub mod user;
 

@@ -197,3 +197,22 @@ fn a_route_socket_answers_a_dump_of_the_links() {
     // RTM_NEWLINK: there is always a loopback.
     assert_eq!(buffer[4], 16);
 }
+
+#[test]
+fn a_watched_socket_becomes_readable_when_the_kernel_answers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let socket = RouteSocket::open(0, 0).expect("no privilege is needed");
+        let socket = crate::ready::watch(socket).expect("room for it");
+        // An empty request of an unknown type is answered with an error.
+        let mut request = [0; 16];
+        request[0] = 16;
+        request[4..6].copy_from_slice(&0xfff_u16.to_ne_bytes());
+        request[6] = 1;
+        socket.get_ref().send(&request).expect("taken");
+        let mut ready = socket.readable().await.expect("watched");
+        let mut buffer = Vec::new();
+        let received = ready.try_io(|socket| socket.get_ref().receive(&mut buffer));
+        assert!(received.is_ok_and(|length| length.is_ok_and(|length| length >= 20)));
+    });
+}

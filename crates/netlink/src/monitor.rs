@@ -1,0 +1,159 @@
+//! Being told by the kernel.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+use linux::ready::watch;
+use linux::route::RouteSocket;
+use netlink_packet_core::NetlinkPayload;
+use tokio::io::unix::AsyncFd;
+
+use crate::kernel::messages;
+use crate::message::{Address, Link, Notice};
+
+// linux/rtnetlink.h
+const RTMGRP_LINK: u32 = 1;
+const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+const RTMGRP_IPV6_IFADDR: u32 = 0x100;
+
+/// Bytes the kernel may queue for us before notices are lost and everything is asked again.
+const QUEUE: usize = 256 * 1024;
+
+/// All links and addresses at one moment.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Snapshot {
+    /// By [`Link::index`].
+    pub links: BTreeMap<u32, Link>,
+    /// On any link.
+    pub addresses: BTreeSet<Address>,
+}
+
+impl Snapshot {
+    /// The link called `name`.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
+    }
+}
+
+/// A change of a link or an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NetEvent {
+    /// A link appeared or changed its name, hardware address, or whether it is up.
+    Link(Link),
+    /// A link is no more.
+    LinkGone(Link),
+    /// An address appeared.
+    Address(Address),
+    /// An address is no more.
+    AddressGone(Address),
+    /// Notices were lost: take a [snapshot](crate::Kernel::snapshot) and
+    /// [compare](Monitor::compare) it.
+    Overrun,
+}
+
+/// Follows links and addresses.
+///
+/// Open it before taking the first snapshot, so that nothing happens unseen in between. What is
+/// already known is not reported again.
+#[derive(Debug)]
+pub struct Monitor {
+    socket: AsyncFd<RouteSocket>,
+    known: Snapshot,
+    events: VecDeque<NetEvent>,
+    buffer: Vec<u8>,
+}
+
+impl Monitor {
+    /// Starts listening; must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When there is no descriptor left.
+    pub fn open() -> io::Result<Self> {
+        let groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+        let socket = watch(RouteSocket::open(groups, QUEUE)?)?;
+        let known = Snapshot::default();
+        Ok(Self { socket, known, events: VecDeque::new(), buffer: Vec::new() })
+    }
+
+    /// What is there, as far as reported.
+    #[must_use]
+    pub fn known(&self) -> &Snapshot {
+        &self.known
+    }
+
+    /// The next change. Cancelling loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails, which it does not.
+    pub async fn next(&mut self) -> io::Result<NetEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            let mut ready = self.socket.readable().await?;
+            match ready.try_io(|socket| socket.get_ref().receive(&mut self.buffer)) {
+                Ok(Ok(length)) => {
+                    let Self { known, events, buffer, .. } = self;
+                    messages(&buffer[..length], |_, payload| {
+                        if let NetlinkPayload::InnerMessage(notice) = payload {
+                            events.extend(known.apply(notice));
+                        }
+                    });
+                }
+                // netlink(7): the receive queue overflowed.
+                Ok(Err(error)) if error.raw_os_error() == Some(ENOBUFS) => {
+                    return Ok(NetEvent::Overrun);
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Makes up for lost notices: what differs between `now` and what is known is reported by the
+    /// next calls of [`next`](Self::next). Also how the monitor learns what there is at first.
+    pub fn compare(&mut self, now: Snapshot) {
+        self.events.extend(self.known.changes_to(&now));
+        self.known = now;
+    }
+}
+
+impl Snapshot {
+    /// Takes a notice in, and says what it changes.
+    fn apply(&mut self, notice: Notice) -> Option<NetEvent> {
+        match notice {
+            Notice::Link(link) => {
+                let before = self.links.insert(link.index, link.clone());
+                (before.as_ref() != Some(&link)).then_some(NetEvent::Link(link))
+            }
+            Notice::LinkGone(index) => {
+                self.addresses.retain(|address| address.link != index);
+                self.links.remove(&index).map(NetEvent::LinkGone)
+            }
+            Notice::Address(address) => {
+                self.addresses.insert(address).then_some(NetEvent::Address(address))
+            }
+            Notice::AddressGone(address) => {
+                self.addresses.remove(&address).then_some(NetEvent::AddressGone(address))
+            }
+            Notice::Other => None,
+        }
+    }
+
+    /// The events that lead from here to `now`: what went, then what came or changed.
+    fn changes_to(&self, now: &Self) -> Vec<NetEvent> {
+        let gone = self.addresses.difference(&now.addresses).copied().map(NetEvent::AddressGone);
+        let lost = self.links.values().filter(|link| !now.links.contains_key(&link.index));
+        let lost = lost.cloned().map(NetEvent::LinkGone);
+        let changed = now.links.values().filter(|link| self.links.get(&link.index) != Some(link));
+        let changed = changed.cloned().map(NetEvent::Link);
+        let came = now.addresses.difference(&self.addresses).copied().map(NetEvent::Address);
+        gone.chain(lost).chain(changed).chain(came).collect()
+    }
+}
+
+/// asm-generic/errno.h
+const ENOBUFS: i32 = 105;

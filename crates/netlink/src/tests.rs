@@ -1,0 +1,214 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, unshare};
+use proptest::prelude::*;
+
+use crate::kernel::messages;
+use crate::{Address, Kernel, Link, Monitor, NetEvent, NewAddress, Snapshot};
+
+/// Runs `body` in a network namespace of its own, in which only a loopback exists. Without the
+/// privilege to make one there is nothing to test.
+fn in_a_namespace(body: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => body(),
+        Err(error) => eprintln!("skipped, no network namespace: {error}"),
+    });
+    thread.join().expect("the body's assertions hold");
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        tokio::time::timeout(Duration::from_secs(10), future).await.expect("it does not hang")
+    })
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status().expect("iproute2");
+    assert!(status.success(), "ip {arguments}");
+}
+
+fn on_loopback(last: u8) -> Address {
+    Address { link: 1, address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), prefix_len: 32 }
+}
+
+fn plain(address: Address) -> NewAddress {
+    NewAddress { address, label: None, scope: 0, broadcast: None, lifetime: None }
+}
+
+#[test]
+fn an_address_added_is_there_and_removed_is_gone() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        let address = on_loopback(1);
+        kernel.add(&plain(address)).expect("added");
+        kernel.add(&plain(address)).expect("adding again only renews");
+        assert!(kernel.snapshot().expect("a dump").addresses.contains(&address));
+        assert!(kernel.remove(address).expect("removed"));
+        assert!(!kernel.remove(address).expect("removing again changes nothing"));
+        assert!(!kernel.snapshot().expect("a dump").addresses.contains(&address));
+    });
+}
+
+#[test]
+fn an_address_has_its_label_scope_broadcast_and_lifetime() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        let mut new = plain(on_loopback(2));
+        new.address.prefix_len = 24;
+        new.label = Some("lo:1".to_owned());
+        new.scope = 253;
+        new.broadcast = Some(Ipv4Addr::new(192, 0, 2, 255));
+        new.lifetime = Some(100);
+        kernel.add(&new).expect("added");
+        let shown = Command::new("ip").args(["address", "show", "lo"]).output().expect("iproute2");
+        let shown = String::from_utf8_lossy(&shown.stdout);
+        let expected = "inet 192.0.2.2/24 brd 192.0.2.255 scope link dynamic";
+        assert!(shown.contains(expected) && shown.contains("lo:1"), "{shown}");
+        assert!(shown.contains("valid_lft 100sec") || shown.contains("valid_lft 99sec"), "{shown}");
+    });
+}
+
+#[test]
+fn a_lease_that_is_not_renewed_ends_and_is_reported() {
+    in_a_namespace(|| {
+        block_on(async {
+            let mut kernel = Kernel::open().expect("a socket");
+            let mut monitor = Monitor::open().expect("a socket");
+            let mut new = plain(on_loopback(3));
+            new.lifetime = Some(1);
+            kernel.add(&new).expect("added");
+            assert_eq!(monitor.next().await.expect("told"), NetEvent::Address(new.address));
+            assert_eq!(monitor.next().await.expect("told"), NetEvent::AddressGone(new.address));
+        });
+    });
+}
+
+#[test]
+fn the_kernel_refuses_a_link_that_does_not_exist() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        let nowhere = Address { link: 4711, ..on_loopback(1) };
+        let error = kernel.add(&plain(nowhere)).expect_err("no such link");
+        assert_eq!(error.raw_os_error(), Some(19), "ENODEV: {error}");
+    });
+}
+
+#[test]
+fn a_link_is_up_only_with_its_carrier() {
+    in_a_namespace(|| {
+        block_on(async {
+            let mut monitor = Monitor::open().expect("a socket");
+            monitor.compare(Kernel::open().expect("a socket").snapshot().expect("a dump"));
+            ip("link add left type veth peer name right");
+            ip("link set left up");
+            // Up, but the cable's other end is not.
+            let mut left = None;
+            while monitor.known().link("right").is_none() || left.is_none() {
+                if let NetEvent::Link(link) = monitor.next().await.expect("told")
+                    && link.name == "left"
+                {
+                    left = Some(link);
+                }
+            }
+            assert!(!left.expect("seen").up);
+            ip("link set right up");
+            while !monitor.known().link("left").is_some_and(|link| link.up) {
+                monitor.next().await.expect("told");
+            }
+            ip("link delete left");
+            while monitor.known().link("left").is_some() {
+                monitor.next().await.expect("told");
+            }
+        });
+    });
+}
+
+#[test]
+fn lost_notices_are_noticed_and_made_up_for() {
+    in_a_namespace(|| {
+        block_on(async {
+            let mut kernel = Kernel::open().expect("a socket");
+            let mut monitor = Monitor::open().expect("a socket");
+            monitor.compare(kernel.snapshot().expect("a dump"));
+            while !matches!(monitor.known().links.len(), 1) {
+                monitor.next().await.expect("told");
+            }
+            // Nobody reads: more notices than the queue holds.
+            for _ in 0..3_000 {
+                kernel.add(&plain(on_loopback(4))).expect("added");
+                kernel.remove(on_loopback(4)).expect("removed");
+            }
+            kernel.add(&plain(on_loopback(5))).expect("added");
+            while monitor.next().await.expect("told") != NetEvent::Overrun {}
+            let now = kernel.snapshot().expect("a dump");
+            monitor.compare(now.clone());
+            assert_eq!(*monitor.known(), now);
+            assert!(now.addresses.contains(&on_loopback(5)));
+        });
+    });
+}
+
+#[test]
+fn a_snapshot_differs_from_another_by_what_went_changed_and_came() {
+    let link = |index, up| Link { index, name: format!("eth{index}"), hardware: None, up };
+    let snapshot = |links: &[Link], addresses: &[Address]| Snapshot {
+        links: links.iter().map(|link| (link.index, link.clone())).collect(),
+        addresses: addresses.iter().copied().collect(),
+    };
+    let before = snapshot(&[link(1, true), link(2, true), link(3, true)], &[on_loopback(1)]);
+    let after = snapshot(&[link(1, true), link(2, false), link(4, true)], &[on_loopback(2)]);
+    let expected = [
+        NetEvent::AddressGone(on_loopback(1)),
+        NetEvent::LinkGone(link(3, true)),
+        NetEvent::Link(link(2, false)),
+        NetEvent::Link(link(4, true)),
+        NetEvent::Address(on_loopback(2)),
+    ];
+    let block = async {
+        let mut monitor = Monitor::open().expect("a socket");
+        monitor.compare(before);
+        while monitor.next().await.expect("told") != NetEvent::Address(on_loopback(1)) {}
+        monitor.compare(after);
+        for event in expected {
+            assert_eq!(monitor.next().await.expect("told"), event);
+        }
+    };
+    block_on(block);
+}
+
+#[test]
+fn a_bridge_reporting_its_port_is_no_news_of_the_link() {
+    let mut message = vec![0; 32];
+    message[0] = 32;
+    message[4] = 17; // RTM_DELLINK
+    message[16] = 7; // AF_BRIDGE: the port left the bridge
+    let mut seen = 0;
+    messages(&message, |_, payload| {
+        seen += 1;
+        let shown = format!("{payload:?}");
+        assert!(shown.contains("Other"), "{shown}");
+    });
+    assert_eq!(seen, 1);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        messages(&bytes, |_, _| {});
+    }
+
+    #[test]
+    fn any_payload_of_a_known_type_is_read_without_a_panic(
+        kind in prop::sample::select(vec![2_u8, 3, 16, 17, 20, 21]),
+        payload in proptest::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let mut message = vec![0; 16];
+        message.extend(&payload);
+        message[0] = u8::try_from(message.len()).expect("at most 136");
+        message[4] = kind;
+        messages(&message, |_, _| {});
+    }
+}
