@@ -8,7 +8,7 @@
 //!  │ raw     │  │ route    │  │ process │  │ splice      │
 //!  │ packet  │  │ (netlink │  │ file    │  │ tcp options │
 //!  │         │  │  socket) │  │ user    │  │             │
-//!  │         │  │          │  │ clock   │  │             │
+//!  │         │  │          │  │ pidfd   │  │             │
 //!  └─────────┘  └──────────┘  └─────────┘  └─────────────┘
 //! ```
 //!
@@ -24,11 +24,14 @@
 pub mod clock;
 pub mod file;
 pub mod packet;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod raw;
 pub mod ready;
 pub mod route;
+pub mod splice;
+pub mod tcp;
 pub mod user;
 
 #[cfg(test)]

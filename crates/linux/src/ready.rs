@@ -8,18 +8,21 @@ use std::os::fd::AsRawFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::pidfd::ChildFd;
 use crate::raw::VrrpSocket;
 use crate::route::RouteSocket;
 
 /// A socket that owns its descriptor and never changes it.
 pub trait Owner: AsRawFd + sealed::Owner {}
 
+impl Owner for ChildFd {}
 impl Owner for RouteSocket {}
 impl Owner for VrrpSocket {}
 
 mod sealed {
     /// Keeps the promise of [`watch`](super::watch) within this crate.
     pub trait Owner {}
+    impl Owner for crate::pidfd::ChildFd {}
     impl Owner for crate::raw::VrrpSocket {}
     impl Owner for crate::route::RouteSocket {}
 }
@@ -35,7 +38,7 @@ mod sealed {
 /// Outside a tokio runtime with its I/O driver enabled.
 pub fn watch<T: Owner>(socket: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: an `Owner` holds its descriptor open until it is dropped and always returns the
-    // same one; the trait is sealed, and neither of its types can be taken apart or reopened.
+    // same one; the trait is sealed, and none of its types can be taken apart or reopened.
     let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
     Ok(watched?)
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use nix::sys::signal::Signal;
 
 use crate::clock::LocalTime;
 use crate::packet::FrameSocket;
+use crate::pidfd::ChildFd;
 use crate::process::{Capability, dies_with_parent, has_capability, set_name, trim_heap};
 use crate::raw::{Cast, VrrpSocket};
 use crate::route::RouteSocket;
@@ -214,5 +215,22 @@ fn a_watched_socket_becomes_readable_when_the_kernel_answers() {
         let mut buffer = Vec::new();
         let received = ready.try_io(|socket| socket.get_ref().receive(&mut buffer));
         assert!(received.is_ok_and(|length| length.is_ok_and(|length| length >= 20)));
+    });
+}
+
+#[test]
+fn a_child_is_waited_for_by_its_descriptor_and_signalled_with_its_group() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 60; true"]).stdin(Stdio::null()).process_group(0);
+        let child = ChildFd::new(command.spawn().expect("a shell")).expect("a descriptor");
+        let mut child = crate::ready::watch(child).expect("room for it");
+        assert!(child.get_mut().try_wait().expect("ours").is_none());
+        child.get_ref().signal_group(Signal::SIGKILL);
+        drop(child.readable().await.expect("watched"));
+        let status = child.get_mut().try_wait().expect("ours").expect("it has ended");
+        assert_eq!(status.signal(), Some(9));
+        child.get_ref().signal(Signal::SIGTERM);
     });
 }

@@ -1,0 +1,90 @@
+//! Accepting connections in one call, and listening sockets that come from a parent process.
+
+#![allow(unsafe_code, reason = "accept4(2) with an address, and file descriptors by number")]
+
+use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+
+/// Takes the next connection of a listening socket: non-blocking, closed on exec, with the address
+/// of its client, all in one system call. The address of a UNIX client is `None`.
+///
+/// What the listening socket has set (`TCP_NODELAY`, `SO_KEEPALIVE` and its timers) Linux copies to
+/// the connection.
+///
+/// # Errors
+///
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when none waits, and what accept(2) lists: of these
+/// `ECONNABORTED` and the network errors concern one connection, `EMFILE` and `ENFILE` all.
+pub fn accept(listener: impl AsFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    // SAFETY: `sockaddr_storage` is plain integers, for which all zeroes is a value.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut length = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    // SAFETY: accept4(2) writes at most `length` bytes to `storage`, which has that many, and the
+    // length it wrote to `length`; both live longer than the call.
+    let fd = unsafe {
+        libc::accept4(
+            listener.as_fd().as_raw_fd(),
+            (&raw mut storage).cast(),
+            &raw mut length,
+            libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: accept4(2) has just returned this descriptor, so nothing else owns it.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok((socket, internet_address(&storage)))
+}
+
+fn internet_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the storage, which is larger and aligned for any
+            // address, holds a `sockaddr_in`.
+            let v4: &libc::sockaddr_in = unsafe { &*(&raw const *storage).cast() };
+            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+            Some((ip, u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, with `sockaddr_in6`.
+            let v6: &libc::sockaddr_in6 = unsafe { &*(&raw const *storage).cast() };
+            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            let port = u16::from_be(v6.sin6_port);
+            Some(SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// Takes over a listening socket that the parent process left open under this number: a copy that
+/// is closed on exec replaces it.
+///
+/// Meant for the first moments of a process, for numbers named by the environment or by the
+/// configuration (`fd@N`); each number once.
+///
+/// # Errors
+///
+/// `EBADF` when nothing is open there, `EINVAL` or `ENOTSOCK` when it does not listen.
+pub fn inherited_listener(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC touches no memory; a number that is not open is EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: fcntl(2) has just returned this descriptor, so nothing else owns it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    let listens = nix::sys::socket::getsockopt(&copy, nix::sys::socket::sockopt::AcceptConn)?;
+    if !listens {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the contract above: the number was left open by the parent and belongs to nothing in
+    // this process, so closing it takes nothing away from anybody.
+    unsafe { libc::close(fd) };
+    Ok(copy)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use super::{accept, inherited_listener};
+
+#[test]
+fn an_accepted_connection_does_not_block_and_names_its_client() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(listener) = TcpListener::bind(address) else { continue };
+        listener.set_nonblocking(true).expect("a mode");
+        assert_eq!(accept(&listener).expect_err("nobody").kind(), ErrorKind::WouldBlock);
+
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("room");
+        let (socket, peer) = accept(&listener).expect("a client");
+        assert_eq!(peer, Some(client.local_addr().expect("connected")));
+        let mut socket = TcpStream::from(socket);
+        assert_eq!(
+            socket.read(&mut [0]).expect_err("nothing was sent").kind(),
+            ErrorKind::WouldBlock
+        );
+        socket.write_all(b"x").expect("room");
+        client.read_exact(&mut [0]).expect("a byte");
+    }
+}
+
+#[test]
+fn nodelay_of_the_listener_is_inherited() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    socket2::SockRef::from(&listener).set_tcp_nodelay(true).expect("a socket");
+    let _client = TcpStream::connect(listener.local_addr().expect("bound")).expect("room");
+    let (socket, _) = accept(&listener).expect("a client");
+    assert!(TcpStream::from(socket).nodelay().expect("a socket"));
+}
+
+#[test]
+fn a_unix_client_has_no_address() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("s");
+    let listener = UnixListener::bind(&path).expect("a path");
+    let _client = UnixStream::connect(&path).expect("room");
+    let (_socket, peer) = accept(&listener).expect("a client");
+    assert_eq!(peer, None);
+}
+
+#[test]
+fn an_inherited_listener_moves_to_another_number_and_keeps_listening() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    let number = listener.into_raw_fd();
+    let taken = inherited_listener(number).expect("it listens");
+    assert_ne!(taken.as_raw_fd(), number);
+    let _client = TcpStream::connect(address).expect("it still listens");
+    accept(&taken).expect("a client");
+    drop(taken);
+    TcpStream::connect(address).expect_err("nothing else holds it open");
+}
+
+#[test]
+fn what_does_not_listen_is_refused() {
+    let (one, _other) = UnixStream::pair().expect("a pair");
+    inherited_listener(one.as_raw_fd()).expect_err("a connection");
+    inherited_listener(1 << 20).expect_err("not open");
+}
