@@ -19,6 +19,9 @@ use alloc::vec::Vec;
 /// The highest weight a server can have in the units used here (256 × 16).
 pub(crate) const MAX_WEIGHT: u32 = 256 * 16;
 
+/// Units per weight of the configuration.
+const SCALE: u64 = 16;
+
 /// Where a server waits, and under which key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Place {
@@ -94,6 +97,7 @@ impl RoundRobin {
         }
         for group in &mut self.groups {
             group.weight = group.next_weight;
+            group.position = group.weight;
         }
     }
 
@@ -121,15 +125,22 @@ impl RoundRobin {
         let slot = &mut self.slots[server as usize];
         let group = &self.groups[slot.group];
         match place {
-            Place::Out => self.enqueue(server),
-            Place::Waiting { tree, .. } => self.wait(server, tree),
-            Place::Current(_) => {
-                // It has not used up its places in this round: the next one moves.
-                let step = group.next_weight / new;
-                slot.position = (slot.last + step).max(group.position);
-                self.enqueue(server);
+            Place::Waiting { tree, .. } if tree == group.init => {
+                self.wait(server, tree);
+                return;
             }
+            // What is due in the next round counts from the start of this one again.
+            Place::Waiting { .. } => slot.position += group.weight,
+            Place::Current(_) | Place::Out => {}
         }
+        // It has places left in this round: the next one comes nearer, never further away.
+        let step = group.next_weight / new;
+        slot.remainder = 0;
+        slot.position = slot.position.min(slot.last + step);
+        if slot.position < group.position + 2 {
+            slot.position = group.position + step;
+        }
+        self.enqueue_as(server, old);
     }
 
     /// The next server of `group` for which `usable` holds, `avoid` only if there is no other.
@@ -171,8 +182,8 @@ impl RoundRobin {
     fn nearest(&mut self, group: usize) -> Option<u32> {
         let group = &self.groups[group];
         let current = group.current.first();
-        if let Some(&(position, _, server)) = current
-            && position <= group.position
+        if let Some(&(_, _, server)) = current
+            && self.slots[server as usize].position <= group.position
         {
             return Some(server);
         }
@@ -219,6 +230,11 @@ impl RoundRobin {
 
     /// Into `current`, or into the next round when its position is beyond this one.
     fn enqueue(&mut self, server: u32) {
+        self.enqueue_as(server, self.slots[server as usize].weight);
+    }
+
+    /// The same, among equals with this weight: a weight that changes counts from the next turn.
+    fn enqueue_as(&mut self, server: u32, weight: u64) {
         let slot = &mut self.slots[server as usize];
         let group = &mut self.groups[slot.group];
         if slot.position >= 2 * group.weight || slot.position >= group.weight + group.next_weight {
@@ -228,7 +244,10 @@ impl RoundRobin {
             return;
         }
         self.sequence += 1;
-        let key = (slot.position, self.sequence, server);
+        // Nearest first; on the same position whoever has the least remainder for its weight, in
+        // whole units of weight.
+        let claim = (u64::from(MAX_WEIGHT) + slot.remainder).saturating_sub(weight) / SCALE;
+        let key = (slot.position << 16 | claim, self.sequence, server);
         group.current.insert(key);
         slot.place = Place::Current(key);
     }
