@@ -1,1 +1,63 @@
-//! relay.
+//! Bytes between two sockets, at the price of what is happening and not of what could happen.
+//!
+//! ```text
+//!            readable                                        writable
+//!   client ───────────► one buffer per thread ─────────────────────► server
+//!      ▲                  a full one: bulk, so                          │
+//!      │                  splice(2) through a pipe of a pool            │
+//!      └────────────────────────────────────────────────────────────────┘
+//!
+//!   Listener ─ accept4 ─► stream ─► Dial ─► Relay ─► Ended
+//!                                     └ Timer ┘   one sleeping task per thread for all of them
+//! ```
+//!
+//! An idle [`Relay`] owns its two sockets and a few numbers: no buffer, no pipe, no timer of its
+//! own. Bytes are kept only while the receiver does not take them. A [`Relay`] is polled on the
+//! thread it was made on, inside a tokio runtime of that thread on which [`timer::drive`] runs.
+//!
+//! ```
+//! use relay::{Dial, Ended, Limits, Listener, Relay, timer};
+//! use std::io::{Read, Write};
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! let (to, via) = (server.local_addr().unwrap(), front.local_addr().unwrap());
+//!
+//! let echo = std::thread::spawn(move || {
+//!     let (mut socket, _) = server.accept().unwrap();
+//!     let mut text = String::new();
+//!     socket.read_to_string(&mut text).unwrap();
+//!     socket.write_all(text.to_uppercase().as_bytes()).unwrap();
+//! });
+//! let client = std::thread::spawn(move || {
+//!     let mut socket = std::net::TcpStream::connect(via).unwrap();
+//!     socket.write_all(b"hello").unwrap();
+//!     socket.shutdown(std::net::Shutdown::Write).unwrap();
+//!     let mut answer = String::new();
+//!     socket.read_to_string(&mut answer).unwrap();
+//!     answer
+//! });
+//! runtime.block_on(async {
+//!     tokio::spawn(timer::drive());
+//!     let (client, _address) = Listener::new(front.into()).unwrap().accept().await.unwrap();
+//!     let server = Dial::new(to).start().unwrap();
+//!     relay::established(&server).await.unwrap();
+//!     let mut relay = Relay::new(client, server);
+//!     assert_eq!(std::future::poll_fn(|cx| relay.poll(cx, &Limits::default())).await, Ended::Finished);
+//!     assert_eq!((relay.from_client(), relay.from_server()), (5, 5));
+//! });
+//! assert_eq!(client.join().unwrap(), "HELLO");
+//! # echo.join().unwrap();
+//! ```
+#![forbid(unsafe_code)]
+
+mod connect;
+mod flow;
+mod listen;
+mod pump;
+pub mod timer;
+
+pub use connect::{Dial, KeepAlive, Target, established};
+pub use listen::Listener;
+pub use pump::{Ended, Limits, Relay};

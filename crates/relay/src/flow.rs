@@ -1,0 +1,254 @@
+//! One direction of a relay.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use linux::splice::Pipe;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The buffer all small messages of a thread go through, HAProxy's `tune.bufsize`.
+const BUFFER: usize = 16 * 1024;
+/// What a pipe is made for. More does not move more bytes per second (measured), and a user
+/// without privileges has only so many pages of pipes.
+const PIPE: usize = 256 * 1024;
+/// Pipes that a thread keeps for the next who needs one.
+const SPARE_PIPES: usize = 32;
+/// How often one direction reads before the other connections have their turn.
+const TURNS: usize = 8;
+
+/// What is shared by the relays of a thread.
+struct Shared {
+    buffer: Box<[u8]>,
+    pipes: Vec<Pipe>,
+}
+
+thread_local! {
+    static SHARED: RefCell<Shared> =
+        RefCell::new(Shared { buffer: vec![0; BUFFER].into_boxed_slice(), pipes: Vec::new() });
+}
+
+/// Which of the two sockets of a direction failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// The one that is read.
+    Read,
+    /// The one that is written.
+    Write,
+}
+
+/// How far a direction is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// More may come.
+    Open,
+    /// The sender has ended; what is held is still to be delivered.
+    Ending,
+    /// All is delivered, and the receiver was told if it was to be.
+    Ended,
+}
+
+/// What happened while a direction was polled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moved {
+    /// Bytes or the end were read.
+    pub(crate) read: bool,
+    /// Bytes were written.
+    pub(crate) written: bool,
+}
+
+/// One direction: what was read, what is not yet written.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// Bytes read so far.
+    pub(crate) bytes: u64,
+    held: Held,
+    stage: Stage,
+    /// The last read filled the buffer: the next ones are spliced.
+    bulk: bool,
+}
+
+/// Bytes the receiver did not take yet.
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Bytes(Box<Rest>),
+    Pipe(Box<Pipe>),
+}
+
+#[derive(Debug)]
+struct Rest {
+    bytes: Box<[u8]>,
+    written: usize,
+}
+
+impl Flow {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: 0, held: Held::Nothing, stage: Stage::Open, bulk: false }
+    }
+
+    pub(crate) const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether the receiver has to take something before more is read.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        !matches!(self.held, Held::Nothing)
+    }
+
+    /// Moves what can be moved. `pass_end` says whether the receiver is told of the end.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        pass_end: bool,
+        moved: &mut Moved,
+    ) -> Result<(), Fault> {
+        if self.stage == Stage::Ended {
+            return Ok(());
+        }
+        for _ in 0..TURNS {
+            match self.flush(cx, to, moved) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(result) => result.map_err(|_| Fault::Write)?,
+            }
+            if self.stage == Stage::Ending {
+                self.stage = Stage::Ended;
+                if pass_end {
+                    // A peer that is gone already is found out by reading from it.
+                    let _ = socket2::SockRef::from(&*to).shutdown(std::net::Shutdown::Write);
+                }
+                return Ok(());
+            }
+            let read = if self.bulk {
+                self.splice(cx, from)
+            } else {
+                match self.copy(cx, from, to, moved) {
+                    Poll::Ready(Err(Fault::Write)) => return Err(Fault::Write),
+                    other => other.map_err(|_| ()),
+                }
+            };
+            match read {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(())) => return Err(Fault::Read),
+                Poll::Ready(Ok(0)) => self.stage = Stage::Ending,
+                Poll::Ready(Ok(bytes)) => self.bytes += bytes as u64,
+            }
+            moved.read = true;
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Writes what is held.
+    fn flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut TcpStream,
+        moved: &mut Moved,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.held {
+            Held::Nothing => return Poll::Ready(Ok(())),
+            Held::Bytes(rest) => {
+                while let left @ [_, ..] = &rest.bytes[rest.written..] {
+                    rest.written += ready!(Pin::new(&mut *to).poll_write(cx, left))?;
+                    moved.written = true;
+                }
+            }
+            Held::Pipe(pipe) => {
+                while !pipe.is_empty() {
+                    ready!(to.poll_write_ready(cx))?;
+                    match to.try_io(Interest::WRITABLE, || pipe.drain(to.as_fd())) {
+                        Ok(_) => moved.written = true,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+            }
+        }
+        if let Held::Pipe(pipe) = std::mem::replace(&mut self.held, Held::Nothing) {
+            give_back(*pipe);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into the thread's buffer and writes from there; keeps what the receiver leaves.
+    fn copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        moved: &mut Moved,
+    ) -> Poll<Result<usize, Fault>> {
+        SHARED.with_borrow_mut(|shared| {
+            let mut buffer = ReadBuf::new(&mut shared.buffer);
+            if ready!(Pin::new(from).poll_read(cx, &mut buffer)).is_err() {
+                return Poll::Ready(Err(Fault::Read));
+            }
+            let filled = buffer.filled();
+            if filled.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            let written = match Pin::new(to).poll_write(cx, filled) {
+                Poll::Pending => 0,
+                Poll::Ready(Ok(written)) => written,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::Write)),
+            };
+            moved.written |= written > 0;
+            if written < filled.len() {
+                let bytes = filled[written..].into();
+                self.held = Held::Bytes(Box::new(Rest { bytes, written: 0 }));
+            }
+            self.bulk = filled.len() == BUFFER;
+            Poll::Ready(Ok(filled.len()))
+        })
+    }
+
+    /// Reads into a pipe.
+    fn splice(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<Result<usize, ()>> {
+        loop {
+            ready!(from.poll_read_ready(cx)).map_err(|_| ())?;
+            let Some(mut pipe) = take_pipe() else {
+                // No descriptor left for one: the buffer always works.
+                self.bulk = false;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd(), PIPE)) {
+                Ok(0) => {
+                    give_back(pipe);
+                    return Poll::Ready(Ok(0));
+                }
+                Ok(bytes) => {
+                    self.bulk = bytes >= BUFFER / 4;
+                    self.held = Held::Pipe(Box::new(pipe));
+                    return Poll::Ready(Ok(bytes));
+                }
+                Err(error) => {
+                    give_back(pipe);
+                    if error.kind() != io::ErrorKind::WouldBlock {
+                        return Poll::Ready(Err(()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn take_pipe() -> Option<Pipe> {
+    let spare = SHARED.with_borrow_mut(|shared| shared.pipes.pop());
+    spare.or_else(|| Pipe::new(PIPE).ok())
+}
+
+/// An empty pipe is kept for the next; one that still holds bytes is closed with them.
+fn give_back(pipe: Pipe) {
+    SHARED.with_borrow_mut(|shared| {
+        if pipe.is_empty() && shared.pipes.len() < SPARE_PIPES {
+            shared.pipes.push(pipe);
+        }
+    });
+}

@@ -1,0 +1,188 @@
+//! Both directions of a connection, with its timeouts.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::flow::{Fault, Flow, Moved, Stage};
+use crate::timer::{Millis, Timer, now};
+
+/// How long a relay may be silent, and what the end of one side means.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// HAProxy's `timeout client`.
+    pub client: Option<Duration>,
+    /// HAProxy's `timeout server`.
+    pub server: Option<Duration>,
+    /// HAProxy's `timeout client-fin`: for the client once a direction has ended.
+    pub client_fin: Option<Duration>,
+    /// HAProxy's `timeout server-fin`.
+    pub server_fin: Option<Duration>,
+    /// HAProxy's `timeout tunnel`: for both once bytes went both ways.
+    pub tunnel: Option<Duration>,
+    /// nginx's `proxy_timeout`: no byte in either direction.
+    pub idle: Option<Duration>,
+    /// nginx without `proxy_half_close`: the end of one side is the end of both.
+    pub close_both: bool,
+}
+
+/// Why a relay ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// Both sides said all they had to say, or one did and that was enough.
+    Finished,
+    /// The client broke off.
+    ClientError,
+    /// The server broke off.
+    ServerError,
+    /// The client was silent for too long.
+    ClientTimeout,
+    /// The server was silent for too long.
+    ServerTimeout,
+    /// Both were ([`Limits::idle`]).
+    IdleTimeout,
+}
+
+/// A client and a server that talk to each other.
+#[derive(Debug)]
+pub struct Relay {
+    client: TcpStream,
+    server: TcpStream,
+    up: Flow,
+    down: Flow,
+    client_active: Millis,
+    server_active: Millis,
+    timer: Timer,
+}
+
+impl Relay {
+    /// Joins two established connections.
+    pub fn new(client: TcpStream, server: TcpStream) -> Self {
+        let now = now();
+        Self {
+            client,
+            server,
+            up: Flow::new(),
+            down: Flow::new(),
+            client_active: now,
+            server_active: now,
+            timer: Timer::new(),
+        }
+    }
+
+    /// Bytes read from the client so far.
+    pub const fn from_client(&self) -> u64 {
+        self.up.bytes
+    }
+
+    /// Bytes read from the server so far.
+    pub const fn from_server(&self) -> u64 {
+        self.down.bytes
+    }
+
+    /// The client's socket.
+    pub const fn client(&self) -> &TcpStream {
+        &self.client
+    }
+
+    /// The server's socket.
+    pub const fn server(&self) -> &TcpStream {
+        &self.server
+    }
+
+    /// Whether the client is the one who ended first.
+    pub fn client_ended(&self) -> bool {
+        self.up.stage() != Stage::Open
+    }
+
+    /// Moves bytes until both sides are silent or it is over.
+    pub fn poll(&mut self, cx: &mut Context<'_>, limits: &Limits) -> Poll<Ended> {
+        let Self { client, server, up, down, .. } = self;
+        let (mut upward, mut downward) = (Moved::default(), Moved::default());
+
+        // Closing does what telling would, so the second to end tells nobody.
+        let pass_end = !limits.close_both;
+        let down_open = down.stage() != Stage::Ended;
+        match up.poll(cx, client, server, pass_end && down_open, &mut upward) {
+            Ok(()) => {}
+            Err(Fault::Read) => return Poll::Ready(Ended::ClientError),
+            Err(Fault::Write) => return Poll::Ready(Ended::ServerError),
+        }
+        let up_open = up.stage() != Stage::Ended;
+        match down.poll(cx, server, client, pass_end && up_open, &mut downward) {
+            Ok(()) => {}
+            Err(Fault::Read) => return Poll::Ready(Ended::ServerError),
+            Err(Fault::Write) => return Poll::Ready(Ended::ClientError),
+        }
+        let ended = (up.stage() == Stage::Ended, down.stage() == Stage::Ended);
+        if ended == (true, true) || limits.close_both && (ended.0 || ended.1) {
+            return Poll::Ready(Ended::Finished);
+        }
+
+        let now = now();
+        if upward.read || downward.written {
+            self.client_active = now;
+        }
+        if downward.read || upward.written {
+            self.server_active = now;
+        }
+        self.watch(cx, limits, now)
+    }
+
+    /// Ends what was silent for too long and arms the timer for the rest.
+    fn watch(&mut self, cx: &Context<'_>, limits: &Limits, now: Millis) -> Poll<Ended> {
+        let client = self.client_deadline(limits).unwrap_or(Millis::MAX);
+        let server = self.server_deadline(limits).unwrap_or(Millis::MAX);
+        let idle = limits
+            .idle
+            .map_or(Millis::MAX, |idle| after(self.client_active.max(self.server_active), idle));
+        let next = client.min(server).min(idle);
+        if next > now {
+            if next != Millis::MAX {
+                self.timer.arm_by(next, now, cx);
+            }
+            return Poll::Pending;
+        }
+        Poll::Ready(if client <= now {
+            Ended::ClientTimeout
+        } else if server <= now {
+            Ended::ServerTimeout
+        } else {
+            Ended::IdleTimeout
+        })
+    }
+
+    /// A client is waited for when it may send, or has to take what came for it.
+    fn client_deadline(&self, limits: &Limits) -> Option<Millis> {
+        let may_send = self.up.stage() == Stage::Open && !self.up.is_blocked();
+        let wait = self.wait(limits.client, limits.client_fin, limits.tunnel)?;
+        (may_send || self.down.is_blocked()).then(|| after(self.client_active, wait))
+    }
+
+    /// So is a server.
+    fn server_deadline(&self, limits: &Limits) -> Option<Millis> {
+        let may_send = self.down.stage() == Stage::Open && !self.down.is_blocked();
+        let wait = self.wait(limits.server, limits.server_fin, limits.tunnel)?;
+        (may_send || self.up.is_blocked()).then(|| after(self.server_active, wait))
+    }
+
+    fn wait(
+        &self,
+        plain: Option<Duration>,
+        fin: Option<Duration>,
+        tunnel: Option<Duration>,
+    ) -> Option<Duration> {
+        let half_closed = self.up.stage() == Stage::Ended || self.down.stage() == Stage::Ended;
+        let talked = self.up.bytes > 0 && self.down.bytes > 0;
+        let plain = tunnel.filter(|_| talked).or(plain);
+        fin.filter(|_| half_closed).or(plain)
+    }
+}
+
+fn after(moment: Millis, wait: Duration) -> Millis {
+    moment.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX))
+}
+
+#[cfg(test)]
+mod tests;
