@@ -27,6 +27,8 @@ pub struct Manners {
     pub negation: bool,
     /// Words too many.
     pub surplus: Surplus,
+    /// Whether a keyword without an effect is named in a notice ([`Problem::NoEffect`]).
+    pub tell_accepted: bool,
 }
 
 /// Where statements stand: the section's bit, and its name in complaints.
@@ -141,7 +143,12 @@ impl Binder {
             return true;
         }
         match keyword.status {
-            Status::Done | Status::Accepted(_) => {}
+            Status::Done => {}
+            Status::Accepted(why) => {
+                if self.manners.tell_accepted {
+                    self.notice(first.span, Problem::NoEffect { keyword: keyword.name, why });
+                }
+            }
             Status::Planned => {
                 self.error(first.span, Problem::Planned { keyword: keyword.name.to_owned() });
             }

@@ -110,6 +110,13 @@ pub enum Problem {
         /// The keyword with as many of its words as matter.
         keyword: String,
     },
+    /// The keyword is taken and does nothing.
+    NoEffect {
+        /// The keyword.
+        keyword: &'static str,
+        /// Why that is right.
+        why: &'static str,
+    },
     /// There are words after the last one the keyword takes.
     Surplus {
         /// The keyword.
@@ -177,6 +184,7 @@ pub trait Wording {
             Problem::UnknownKeyword { .. }
             | Problem::Misplaced { .. }
             | Problem::Planned { .. }
+            | Problem::NoEffect { .. }
             | Problem::Other(_) => None,
         }
     }
