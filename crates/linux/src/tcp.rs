@@ -5,7 +5,59 @@
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A listening socket, of TCP or UNIX, watched by the runtime it was made in.
+#[derive(Debug)]
+pub struct Listener {
+    fd: AsyncFd<OwnedFd>,
+}
+
+impl Listener {
+    /// Takes a listening socket and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// When epoll(7) has no room for it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with its I/O driver enabled.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        socket2::SockRef::from(&fd).set_nonblocking(true)?;
+        // SAFETY: the descriptor is open until it is dropped, and nothing here gives it away or
+        // lets it be replaced.
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };
+        Ok(Self { fd })
+    }
+
+    /// The next connection, as [`accept`] returns it.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`], but never `WouldBlock`.
+    pub fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(OwnedFd, Option<SocketAddr>)>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
+            if let Ok(accepted) = guard.try_io(|fd| accept(fd.get_ref())) {
+                return Poll::Ready(accepted);
+            }
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.get_ref().as_fd()
+    }
+}
 
 /// Takes the next connection of a listening socket: non-blocking, closed on exec, with the address
 /// of its client, all in one system call. The address of a UNIX client is `None`.

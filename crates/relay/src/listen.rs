@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
 /// A listening socket, of TCP or UNIX, in the runtime of the current thread.
 #[derive(Debug)]
 pub struct Listener {
-    fd: AsyncFd<OwnedFd>,
+    socket: linux::tcp::Listener,
 }
 
 impl Listener {
@@ -21,8 +20,7 @@ impl Listener {
     ///
     /// When the runtime cannot watch it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        socket2::SockRef::from(&fd).set_nonblocking(true)?;
-        Ok(Self { fd: AsyncFd::register_with_interest(fd, tokio::io::Interest::READABLE)? })
+        Ok(Self { socket: linux::tcp::Listener::new(fd)? })
     }
 
     /// The next connection and the address of its client, which UNIX clients do not have.
@@ -35,13 +33,9 @@ impl Listener {
         &self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, Option<SocketAddr>)>> {
-        loop {
-            let mut guard = ready!(self.fd.poll_read_ready(cx))?;
-            if let Ok(accepted) = guard.try_io(|fd| linux::tcp::accept(fd.get_ref())) {
-                let (socket, peer) = accepted?;
-                return Poll::Ready(Ok((TcpStream::from_std(socket.into())?, peer)));
-            }
-        }
+        let (socket, peer) = ready!(self.socket.poll_accept(cx))?;
+        // Also for a UNIX socket: recv, send and shutdown are the same calls.
+        Poll::Ready(Ok((TcpStream::from_std(socket.into())?, peer)))
     }
 
     /// [`poll_accept`](Self::poll_accept) for one to await.
@@ -56,6 +50,6 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.get_ref().as_fd()
+        self.socket.as_fd()
     }
 }

@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::{accept, inherited_listener};
+use super::{Listener, accept, inherited_listener};
 
 #[test]
 fn an_accepted_connection_does_not_block_and_names_its_client() {
@@ -62,4 +62,20 @@ fn what_does_not_listen_is_refused() {
     let (one, _other) = UnixStream::pair().expect("a pair");
     inherited_listener(one.as_raw_fd()).expect_err("a connection");
     inherited_listener(1 << 20).expect_err("not open");
+}
+
+#[test]
+fn a_watched_listener_waits_for_the_next_connection() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    runtime.block_on(async {
+        let listener = Listener::new(listener.into()).expect("it listens");
+        let accepting = std::future::poll_fn(|cx| listener.poll_accept(cx));
+        let connecting = tokio::task::spawn_blocking(move || TcpStream::connect(address));
+        let (accepted, connected) = tokio::join!(accepting, connecting);
+        let client = connected.expect("no panic").expect("room");
+        assert_eq!(accepted.expect("a client").1, Some(client.local_addr().expect("connected")));
+    });
 }
