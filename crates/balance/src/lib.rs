@@ -43,6 +43,7 @@ mod round_robin;
 mod smooth;
 #[cfg(test)]
 mod tests;
+mod unordered;
 
 pub use candidates::{Again, Candidates, Retries};
 pub use config::{Algorithm, Passive, PoolConfig, ServerConfig};

@@ -13,6 +13,11 @@ use crate::queue::{Queue, Ticket};
 use crate::random::Random;
 use crate::round_robin::RoundRobin;
 use crate::smooth::{self, Peer};
+use crate::unordered::{draw, first};
+
+mod view;
+
+pub use view::{PoolView, ServerView};
 
 /// Weights are counted in sixteenths, so that slow start has steps for a weight of 1.
 const SCALE: u32 = 16;
@@ -72,21 +77,21 @@ pub enum Wake {
 }
 
 #[derive(Debug)]
-struct Server {
-    config: ServerConfig,
+pub(crate) struct Server {
+    pub(crate) config: ServerConfig,
     state: State,
     /// The weight in force before slow start: the configured one, or what the runtime API set.
     weight: u32,
     /// The same in sixteenths, after slow start.
-    effective: u32,
-    served: u32,
+    pub(crate) effective: u32,
+    pub(crate) served: u32,
     max_served: u32,
-    queue: Queue,
+    pub(crate) queue: Queue,
     step: Option<Instant>,
 }
 
 impl Server {
-    fn usable(&self) -> bool {
+    pub(crate) fn usable(&self) -> bool {
         self.effective > 0 && matches!(self.state, State::Up | State::Starting { .. })
     }
 }
@@ -556,98 +561,6 @@ impl Pool {
         let usable = |server: &&Server| server.usable() && !server.config.backup;
         in_turn && self.servers.iter().filter(usable).nth(1).is_some()
     }
-
-    /// What holds for a server right now.
-    #[must_use]
-    pub fn server(&self, id: ServerId) -> ServerView {
-        let server = &self.servers[id.0];
-        ServerView {
-            state: server.state,
-            weight: server.weight,
-            current_weight: server.effective.div_ceil(SCALE),
-            throttle: match server.state {
-                State::Starting { .. } if server.weight > 0 => {
-                    Some(server.effective * 100 / (server.weight * SCALE))
-                }
-                _ => None,
-            },
-            served: server.served,
-            max_served: server.max_served,
-            queued: server.queue.len(),
-            max_queued: server.queue.max,
-            usable: server.usable(),
-            backup: server.config.backup,
-        }
-    }
-
-    /// What holds for the pool right now.
-    #[must_use]
-    pub fn view(&self) -> PoolView {
-        let count = |backup| {
-            let usable = |server: &&Server| server.usable() && server.config.backup == backup;
-            self.servers.iter().filter(usable).count() as u32
-        };
-        let group = self.group();
-        let weight = self
-            .servers
-            .iter()
-            .filter(|s| s.usable() && Some(usize::from(s.config.backup)) == group)
-            .map(|server| server.effective)
-            .sum::<u32>();
-        PoolView {
-            active: count(false),
-            backup: count(true),
-            weight: weight.div_ceil(SCALE),
-            served: self.served,
-            queued: self.queue.len(),
-            max_queued: self.queue.max,
-            waiting: self.waiting,
-        }
-    }
-}
-
-/// One server of a pool, as [`Pool::server`] shows it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ServerView {
-    /// Whether it takes connections.
-    pub state: State,
-    /// Its weight without slow start.
-    pub weight: u32,
-    /// Its weight in force, rounded up.
-    pub current_weight: u32,
-    /// Slow start: per cent of its weight that is in force.
-    pub throttle: Option<u32>,
-    /// Connections it has.
-    pub served: u32,
-    /// The most it ever had at a time.
-    pub max_served: u32,
-    /// Connections that wait for it.
-    pub queued: u32,
-    /// The most that ever waited for it.
-    pub max_queued: u32,
-    /// Whether it can be picked: its state allows it and its weight is not 0.
-    pub usable: bool,
-    /// Whether it is a backup.
-    pub backup: bool,
-}
-
-/// A whole pool, as [`Pool::view`] shows it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PoolView {
-    /// Servers that can be picked, without backups.
-    pub active: u32,
-    /// Backups that can be picked.
-    pub backup: u32,
-    /// Total weight of the servers in use.
-    pub weight: u32,
-    /// Connections that have a server.
-    pub served: u32,
-    /// Connections that wait for any server.
-    pub queued: u32,
-    /// The most that ever waited for any server.
-    pub max_queued: u32,
-    /// All connections that wait, those for a certain server included.
-    pub waiting: u32,
 }
 
 /// Time between two steps of a slow start.
@@ -673,71 +586,4 @@ fn limit(server: &Server, pool: u32, fullconn: u32, now: Instant) -> u32 {
         limit = limit.min(share as u32).max(1);
     }
     limit
-}
-
-/// `balance first`: the lowest id with a free slot.
-fn first(
-    servers: &[Server],
-    group: usize,
-    avoid: Option<u32>,
-    free: impl Fn(u32) -> bool,
-) -> Option<u32> {
-    let candidates = (0..servers.len() as u32).filter(|&index| {
-        let server = &servers[index as usize];
-        server.usable() && usize::from(server.config.backup) == group && free(index)
-    });
-    candidates.min_by_key(|&index| (avoid == Some(index), servers[index as usize].config.id))
-}
-
-/// `balance random`: the least loaded of `draws` servers drawn by weight.
-fn draw(
-    servers: &[Server],
-    group: usize,
-    draws: u32,
-    random: &mut Random,
-    avoid: Option<u32>,
-    free: impl Fn(u32) -> bool,
-) -> Option<u32> {
-    let eligible = |avoid: Option<u32>| {
-        let free = &free;
-        (0..servers.len() as u32).filter(move |&index| {
-            let server = &servers[index as usize];
-            server.usable()
-                && usize::from(server.config.backup) == group
-                && avoid != Some(index)
-                && free(index)
-        })
-    };
-    let avoid = if eligible(avoid).next().is_some() { avoid } else { None };
-    let weight = |index: u32| servers[index as usize].effective;
-    let total: u32 = eligible(avoid).map(weight).sum();
-    if total == 0 {
-        return None;
-    }
-    let load = |index: u32| {
-        let server = &servers[index as usize];
-        u64::from(server.served + server.queue.len())
-    };
-    let mut best: Option<u32> = None;
-    for _ in 0..draws {
-        let mut point = random.below(total);
-        let drawn = eligible(avoid).find(|&index| match point.checked_sub(weight(index)) {
-            Some(rest) => {
-                point = rest;
-                false
-            }
-            None => true,
-        })?;
-        best = Some(match best {
-            // Load per weight, without dividing.
-            Some(best)
-                if load(drawn) * u64::from(weight(best))
-                    >= load(best) * u64::from(weight(drawn)) =>
-            {
-                best
-            }
-            _ => drawn,
-        });
-    }
-    best
 }

@@ -140,7 +140,7 @@ impl RoundRobin {
         if slot.position < group.position + 2 {
             slot.position = group.position + step;
         }
-        self.enqueue_as(server, old);
+        self.enqueue(server);
     }
 
     /// The next server of `group` for which `usable` holds, `avoid` only if there is no other.
@@ -188,7 +188,8 @@ impl RoundRobin {
             return Some(server);
         }
         if let Some(&(_, _, server)) = group.waiting[group.init].first() {
-            self.slots[server as usize].position = 0;
+            let slot = &mut self.slots[server as usize];
+            (slot.position, slot.remainder) = (0, 0);
             return Some(server);
         }
         current.map(|&(_, _, server)| server)
@@ -230,11 +231,6 @@ impl RoundRobin {
 
     /// Into `current`, or into the next round when its position is beyond this one.
     fn enqueue(&mut self, server: u32) {
-        self.enqueue_as(server, self.slots[server as usize].weight);
-    }
-
-    /// The same, among equals with this weight: a weight that changes counts from the next turn.
-    fn enqueue_as(&mut self, server: u32, weight: u64) {
         let slot = &mut self.slots[server as usize];
         let group = &mut self.groups[slot.group];
         if slot.position >= 2 * group.weight || slot.position >= group.weight + group.next_weight {
@@ -246,7 +242,7 @@ impl RoundRobin {
         self.sequence += 1;
         // Nearest first; on the same position whoever has the least remainder for its weight, in
         // whole units of weight.
-        let claim = (u64::from(MAX_WEIGHT) + slot.remainder).saturating_sub(weight) / SCALE;
+        let claim = (u64::from(MAX_WEIGHT) + slot.remainder).saturating_sub(slot.weight) / SCALE;
         let key = (slot.position << 16 | claim, self.sequence, server);
         group.current.insert(key);
         slot.place = Place::Current(key);

@@ -8,6 +8,9 @@ use machine::Instant;
 use crate::*;
 
 mod haproxy;
+mod laws;
+mod nginx;
+mod queue;
 
 /// A pool of servers with these weights, and its clock.
 struct Bench {

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What was done, and the servers of the turns after it.
+type Steps = &'static [(&'static str, &'static str)];
+
 /// Weights, and the servers picked.
 const ROUND_ROBIN: &[(&[u32], &str)] = &[
     (
@@ -78,7 +81,7 @@ const CHANGES: [&str; 6] = [
 /// Weights; then what was done to which server, and the turns after it.
 ///
 /// `m1`: server 1 into maintenance; `r1`: ready; `w1=5`: weight 5. No turns: no server was usable.
-const SCENARIOS: &[(&[u32], &[(&str, &str)])] = &[
+const SCENARIOS: &[(&[u32], Steps)] = &[
     (
         &[5, 3, 1],
         &[
@@ -226,4 +229,47 @@ fn round_robin_picks_as_haproxy_does_whatever_the_runtime_api_does() {
             }
         }
     }
+}
+
+#[test]
+fn static_round_robin_picks_as_haproxy_does() {
+    let mut bench = Bench::new(Algorithm::StaticRoundRobin, &[5, 3, 1]);
+    assert_eq!(bench.turns(18), "112121213112121213");
+    let mut bench = Bench::new(Algorithm::StaticRoundRobin, &[100, 100, 100]);
+    assert_eq!(bench.turns(9), "123123123");
+}
+
+#[test]
+fn source_sends_an_address_where_haproxy_sends_it() {
+    let mut bench = Bench::new(Algorithm::Source, &[1, 1, 1]);
+    let turns: String = (1..=24)
+        .map(|last| {
+            let source = core::net::IpAddr::from([10, 0, 0, last]);
+            let choice = bench.pool.pick(bench.now, &mut Candidates::new(Some(source)));
+            let Choice::Server(ServerId(index)) = choice else { return '0' };
+            char::from(b'1' + index as u8)
+        })
+        .collect();
+    assert_eq!(turns, "312312312312312312312312");
+}
+
+#[test]
+fn slow_start_raises_the_weight_as_haproxy_shows_it() {
+    let slow = ServerConfig { weight: 100, slowstart: Duration::from_secs(2), ..server() };
+    let mut bench = Bench::with(Algorithm::RoundRobin, [slow, server()]);
+    assert_eq!(bench.pool.server(ServerId(0)).current_weight, 100, "not at the start");
+    bench.wait(10_000);
+    bench.set(1, State::Down);
+    bench.set(1, State::Up);
+    let mut steps = vec![];
+    while let Some(deadline) = bench.pool.deadline() {
+        let view = bench.pool.server(ServerId(0));
+        steps.push((view.current_weight, view.throttle));
+        bench.now = deadline;
+        let done = bench.pool.tick(deadline, &mut bench.wakes);
+        assert_eq!(done.is_empty(), bench.pool.deadline().is_some());
+    }
+    assert_eq!(steps, [(7, Some(6)), (57, Some(56))]);
+    let view = bench.pool.server(ServerId(0));
+    assert_eq!((view.current_weight, view.throttle), (100, None));
 }
