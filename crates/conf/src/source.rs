@@ -106,6 +106,11 @@ impl Sources {
 
     /// Reads a file. Bytes that are not UTF-8 are replaced, so that every file has a text.
     pub fn read(&mut self, path: &Path) -> Result<FileId, ReadError> {
+        self.read_as(path, path)
+    }
+
+    /// Like [`read`](Self::read), shown under another name in complaints.
+    pub fn read_as(&mut self, path: &Path, name: &Path) -> Result<FileId, ReadError> {
         if self.0.len() >= usize::from(FileId::MAX) {
             return Err(ReadError::TooMany);
         }
@@ -123,7 +128,7 @@ impl Sources {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
-        Ok(self.add(path.display().to_string(), text))
+        Ok(self.add(name.display().to_string(), text))
     }
 
     /// The text of a file; empty for a number that was never given out.
