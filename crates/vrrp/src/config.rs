@@ -10,6 +10,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
+pub use wire::vrrp::Version;
+
 /// The priority of the router that owns the addresses (RFC 9568 §5.2.4).
 pub const OWNER: u8 = 255;
 /// The priority a master sends when it stops taking part (RFC 9568 §5.2.4).
@@ -84,27 +86,6 @@ impl Initial {
     pub const ALL: [Self; 2] = [Self::Master, Self::Backup];
     /// As a configuration writes them.
     pub const NAMES: [&'static str; 2] = ["MASTER", "BACKUP"];
-}
-
-/// The protocol's version on the wire.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Version {
-    /// RFC 3768, with the authentication of RFC 2338.
-    #[default]
-    V2,
-    /// RFC 9568.
-    V3,
-}
-
-impl Version {
-    /// 2 or 3.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::V2 => 2,
-            Self::V3 => 3,
-        }
-    }
 }
 
 /// Authentication of version 2 (RFC 2338 §5.3.6).
@@ -209,6 +190,17 @@ impl InstanceConfig {
         any.is_none_or(|address| address.is_ipv4())
     }
 
+    /// The interface `address` goes on.
+    #[must_use]
+    pub fn interface_of<'a>(&'a self, address: &'a VirtualAddress) -> &'a str {
+        address.interface.as_deref().unwrap_or(&self.interface)
+    }
+
+    /// All it holds as master: [`addresses`](Self::addresses), then [`excluded`](Self::excluded).
+    pub fn held(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.addresses.iter().chain(&self.excluded)
+    }
+
     /// Where the adverts go: the peers, or else the group.
     #[must_use]
     pub fn destinations(&self) -> &[IpAddr] {
@@ -308,7 +300,7 @@ pub struct TrackedScript {
     pub script: String,
     /// -253 to 253, instead of the script's own.
     pub weight: Option<i16>,
-    /// Failure counts as success and the other way round, instead of as the script says.
+    /// Instead of the script's own [`reverse`](ScriptConfig::reverse).
     pub reverse: Option<bool>,
 }
 
@@ -317,9 +309,10 @@ pub struct TrackedScript {
 pub struct TrackedInterface {
     /// Its name.
     pub interface: String,
-    /// -253 to 253; at zero the instance leaves the race while the interface is down.
+    /// -253 to 253. Positive, it is added to the priority while the interface is up; negative, it is
+    /// taken off while it is down; at zero, the instance leaves the race while it is down.
     pub weight: i16,
-    /// Down counts as up and the other way round.
+    /// The weight acts in the other direction; at zero, the instance leaves the race while it is up.
     pub reverse: bool,
 }
 
@@ -334,9 +327,10 @@ pub struct ScriptConfig {
     pub interval: Duration,
     /// How long it may run; as long as `interval` if none is configured.
     pub timeout: Duration,
-    /// -253 to 253; at zero its failure takes the instance out of the race.
+    /// -253 to 253. Positive, it is added to the priority while the script succeeds; negative, it is
+    /// taken off while it fails; at zero, its failure takes the instance out of the race.
     pub weight: i16,
-    /// Failure counts as success and the other way round.
+    /// The weight acts in the other direction; at zero, success takes the instance out of the race.
     pub reverse: bool,
     /// Successes in a row that make it good; at least 1.
     pub rise: u32,

@@ -1,0 +1,77 @@
+//! What can happen to a virtual router.
+
+use core::net::IpAddr;
+
+use wire::ipv4;
+
+/// What can happen to an [`Instance`](crate::Instance).
+///
+/// Before [`Start`](Self::Start), tell it the facts: [`Link`](Self::Link) for each interface it
+/// [names](crate::Instance::interfaces) and [`Source`](Self::Source). What it was never told counts
+/// as down and missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event<'a> {
+    /// Nothing but the passing of time.
+    Tick,
+    /// Take part from now on.
+    Start,
+    /// A packet came in, of our protocol, interface and virtual router.
+    Received(Datagram<'a>),
+    /// An interface is up and running, or is not.
+    Link {
+        /// Its name; others than ours and the tracked ones are ignored.
+        interface: &'a str,
+        /// Administratively up, and with a carrier.
+        up: bool,
+    },
+    /// The first address of our family on our interface, none if it has none. Of an instance with a
+    /// [configured source](crate::config::InstanceConfig::source): that address, none while it is
+    /// missing.
+    Source(Option<IpAddr>),
+    /// A tracked script changed from good to bad, the other way, or told its first result.
+    Script {
+        /// Its name; others than the tracked ones are ignored.
+        name: &'a str,
+        /// As [`Script`](crate::Script) judges it.
+        good: bool,
+    },
+    /// Somebody, or the kernel, took this virtual address away. Not sent for our own removals.
+    AddressLost(IpAddr),
+    /// Stop taking part.
+    Shutdown,
+}
+
+/// A packet with what its IP header says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Whom it was sent to.
+    pub destination: IpAddr,
+    /// Hops it had left.
+    pub ttl: u8,
+    /// What follows the IP header.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Datagram<'a> {
+    /// Takes apart what a raw IPv4 socket delivers.
+    ///
+    /// # Errors
+    /// See [`ipv4::Packet::parse`].
+    pub fn from_ipv4(packet: &'a [u8]) -> Result<Self, ipv4::ParseError> {
+        let ipv4::Packet { header, payload } = ipv4::Packet::parse(packet)?;
+        Ok(Self {
+            source: header.source.into(),
+            destination: header.destination.into(),
+            ttl: header.ttl,
+            payload,
+        })
+    }
+
+    /// The virtual router it is of, by which a driver finds the instance to hand it to.
+    #[must_use]
+    pub fn vrid(&self) -> Option<crate::config::Vrid> {
+        wire::vrrp::vrid(self.payload).map(crate::config::Vrid)
+    }
+}

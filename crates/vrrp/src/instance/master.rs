@@ -1,0 +1,334 @@
+//! The master's part: RFC 9568 §6.4.3, the lease of its addresses, and oversleeping.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use machine::Instant;
+use wire::vrrp::Message as Packet;
+
+use super::{INTERVAL_LOGGED, Instance, Role};
+use crate::action::{Action, State};
+use crate::announce::Announcer;
+use crate::config::{InstanceConfig, RESIGN, Version, VirtualAddress};
+use crate::log::Message;
+
+/// What a master remembers.
+#[derive(Clone, Debug)]
+pub(super) struct Master {
+    advert_due: Instant,
+    last_advert: Instant,
+    /// When the addresses are to be taken, once the master of lower priority has let go of them.
+    addresses_due: Option<Instant>,
+    /// When the addresses are renewed next; none if the next advert does it.
+    renew_due: Option<Instant>,
+    last_renewal: Instant,
+    /// When a renewal came so late that the kernel had taken the addresses already.
+    lapsed: Option<Instant>,
+    announcer: Announcer,
+}
+
+impl Master {
+    pub(super) fn deadline(&self) -> Instant {
+        let others = [self.addresses_due, self.renew_due, self.announcer.deadline()];
+        others.into_iter().flatten().fold(self.advert_due, Instant::min)
+    }
+
+    /// Whether it has the addresses, or still waits for its predecessor to let go of them.
+    pub(super) fn holds(&self) -> bool {
+        self.addresses_due.is_none()
+    }
+}
+
+/// How long a new master gives a predecessor that is alive to hear it and to let go of the addresses.
+const HANDOVER: Duration = Duration::from_millis(20);
+
+/// How long after a lapse the kernel's word of it may still arrive.
+const LAPSE_ECHO: Duration = Duration::from_millis(500);
+
+impl Instance {
+    /// RFC 9568 §6.4.1 for the owner, and §6.4.2, "If the Active_Down_Timer fires".
+    ///
+    /// `handover`: the addresses are held by a master of lower priority, who is alive.
+    pub(super) fn become_master(
+        &mut self,
+        now: Instant,
+        handover: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        self.log(Message::ReceiveTimeout, actions);
+        self.log(Message::Entering(State::Master), actions);
+        let (from, to) = (self.master_interval, self.config.advert_interval);
+        if from != to {
+            self.log(Message::IntervalRestored { from, to }, actions);
+            self.master_interval = to;
+        }
+        let wait = HANDOVER.min(to / 4);
+        self.logged = 0;
+        self.master = None;
+        self.counters.became_master += 1;
+        self.role = Role::Master(Master {
+            advert_due: now + to,
+            last_advert: now,
+            addresses_due: Some(if handover { now + wait } else { now }),
+            renew_due: None,
+            last_renewal: now,
+            lapsed: None,
+            announcer: Announcer::default(),
+        });
+        // As upstream: the advert goes first, then the addresses come.
+        self.send_advert(now, actions);
+        self.take_addresses(now, actions);
+    }
+
+    /// Puts the addresses up, if it is time.
+    fn take_addresses(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Role::Master(master) = &mut self.role else { return };
+        if master.addresses_due.take_if(|due| *due <= now).is_none() {
+            return;
+        }
+        self.log_addresses(true, actions);
+        let addresses: Vec<VirtualAddress> = self.config.held().cloned().collect();
+        if !addresses.is_empty() {
+            let lifetime = self.lease.map(|lease| lease.lifetime);
+            actions.push(Action::AddAddresses { addresses, lifetime });
+        }
+        self.renewed(now);
+        if let Role::Master(master) = &mut self.role {
+            let to = &mut Self::to(&self.name, &self.config, actions);
+            master.announcer.became_master(now, to);
+        }
+        actions.push(Action::Entered(State::Master));
+    }
+
+    /// Sends an advert, and with it starts the lifetime of the addresses afresh.
+    fn send_advert(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.counters.adverts_sent += 1;
+        actions.push(Action::SendAdvert { priority: self.priority });
+        if let Role::Master(master) = &mut self.role {
+            master.last_advert = now;
+            master.advert_due = now + self.config.advert_interval;
+        }
+        self.renew(now, actions);
+    }
+
+    /// Starts the lifetime of the addresses afresh, unless that could outlast a backup's patience.
+    fn renew(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let (Some(lease), Role::Master(master)) = (self.lease, &mut self.role) else { return };
+        if !master.holds() || self.config.held().next().is_none() {
+            return;
+        }
+        if now - master.last_advert > lease.latest {
+            master.renew_due = None;
+            return;
+        }
+        if now - master.last_renewal >= lease.lifetime {
+            master.lapsed = Some(now);
+        }
+        actions.push(Action::RenewLease { lifetime: lease.lifetime });
+        self.renewed(now);
+    }
+
+    /// Plans the next renewal before the next advert, if there is to be one.
+    fn renewed(&mut self, now: Instant) {
+        let Role::Master(master) = &mut self.role else { return };
+        master.last_renewal = now;
+        master.renew_due = self.lease.filter(|lease| lease.between > 0).and_then(|lease| {
+            let next = now + lease.every;
+            let last = master.last_advert + lease.latest;
+            (next <= last && next < master.advert_due).then_some(next)
+        });
+    }
+
+    /// Does what is due by `now`.
+    pub(super) fn expire_master(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Role::Master(master) = &self.role else { return };
+        let renew = master.renew_due.is_some_and(|due| due <= now);
+        // RFC 9568 §6.4.3, "If the Adver_Timer fires".
+        if master.advert_due <= now {
+            self.send_advert(now, actions);
+        } else if renew {
+            self.renew(now, actions);
+        }
+        self.take_addresses(now, actions);
+        if let Role::Master(master) = &mut self.role
+            && master.holds()
+        {
+            let to = &mut Self::to(&self.name, &self.config, actions);
+            master.announcer.tick(now, to);
+        }
+    }
+
+    /// RFC 9568 §6.4.3, "If an ADVERTISEMENT is received".
+    pub(super) fn advert_while_master(
+        &mut self,
+        now: Instant,
+        from: IpAddr,
+        packet: &Packet<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let (theirs, ours) = (packet.priority, self.priority);
+        if theirs == RESIGN {
+            self.log(Message::MasterReceivedZero, actions);
+            self.send_advert(now, actions);
+            return;
+        }
+        let own = self.tracked.source();
+        if theirs == ours && own == Some(from) {
+            self.log(Message::OurAddressElsewhere, actions);
+            return;
+        }
+        if self.config.version == Version::V3 && packet.interval != self.config.advert_interval {
+            let (mine, theirs) = (self.config.advert_interval, packet.interval);
+            self.log_once(INTERVAL_LOGGED, Message::IntervalDiffers { mine, theirs }, actions);
+        }
+        if (theirs, Some(from)) > (ours, own) {
+            self.log(
+                if theirs > ours {
+                    Message::HigherPriority { from, theirs, ours }
+                } else {
+                    Message::SamePriorityHigherAddress { from, priority: theirs }
+                },
+                actions,
+            );
+            if self.config.higher_prio_send_advert {
+                self.counters.adverts_sent += 1;
+                actions.push(Action::SendAdvert { priority: ours });
+            }
+            self.yield_to(now, from, packet, actions);
+            return;
+        }
+        let electing = !self.config.lower_prio_no_advert;
+        self.log(Message::LowerPriority { from, theirs, ours, electing }, actions);
+        if electing {
+            self.send_advert(now, actions);
+        }
+        if let Role::Master(master) = &mut self.role
+            && master.holds()
+        {
+            let to = &mut Self::to(&self.name, &self.config, actions);
+            master.announcer.heard_lower(now, to);
+        }
+    }
+
+    /// Lets a better master have the addresses.
+    fn yield_to(
+        &mut self,
+        now: Instant,
+        from: IpAddr,
+        packet: &Packet<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.log(Message::Entering(State::Backup), actions);
+        self.drop_addresses(actions);
+        self.adopt_interval(packet, actions);
+        self.become_backup(now + self.master_down_interval(), actions);
+        self.heard_master(from, actions);
+    }
+
+    fn drop_addresses(&self, actions: &mut Vec<Action>) {
+        if matches!(&self.role, Role::Master(master) if master.holds()) {
+            self.remove_addresses(actions);
+        }
+    }
+
+    /// A virtual address was taken away by somebody else: give the others a chance, as upstream does.
+    pub(super) fn address_lost(&mut self, now: Instant, lost: IpAddr, actions: &mut Vec<Action>) {
+        let Role::Master(master) = &mut self.role else { return };
+        let Some(held) = self.config.held().find(|held| held.address == lost) else { return };
+        if !master.holds() {
+            return;
+        }
+        // The lease ran out because we were late, not so late that a backup took over. It is renewed
+        // with the next advert, or just was.
+        let expired = self.lease.is_some_and(|lease| now - master.last_renewal >= lease.lifetime);
+        let echo = master.lapsed.is_some_and(|lapsed| now - lapsed <= LAPSE_ECHO);
+        if echo {
+            let lifetime = self.lease.map_or(Duration::ZERO, |lease| lease.lifetime);
+            actions.push(Action::RenewLease { lifetime });
+        }
+        if expired || echo {
+            return;
+        }
+        let interface = self.config.interface_of(held).into();
+        self.log(Message::AddressLost { address: lost, interface }, actions);
+        self.log(Message::Entering(State::Backup), actions);
+        self.resign(now, actions);
+        self.become_backup(now + self.skew(), actions);
+    }
+
+    /// Leaves the master's role if this process slept so long that a backup may have taken it over
+    /// (stopped, starved, or on a machine that was paused). The addresses go, and nobody is told
+    /// priority 0: it is the other's turn already.
+    pub(super) fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Role::Master(master) = &self.role else { return };
+        let interval = self.config.advert_interval;
+        // A backup's skew is not counted on, and an eighth of an interval is left for our own advert
+        // to arrive. Where backups let no advert be missed, being late is not yet oversleeping.
+        let down = interval * u32::from(self.config.down_timer_adverts);
+        let patience = down.saturating_sub(interval / 8).max(interval * 3 / 2);
+        let silence = now - master.last_advert;
+        if silence <= patience {
+            return;
+        }
+        let late = now - master.advert_due;
+        self.log(Message::TimerExpired { late }, actions);
+        self.log(Message::Overslept { silence }, actions);
+        self.log(Message::Entering(State::Backup), actions);
+        self.drop_addresses(actions);
+        self.become_backup(now + self.master_down_interval(), actions);
+    }
+
+    /// A master's part of [`Instance::reconfigure`].
+    pub(super) fn reconfigure_master(
+        &mut self,
+        before: &InstanceConfig,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Role::Master(master) = &self.role else { return };
+        if !master.holds() {
+            return self.send_advert(now, actions);
+        }
+        let config = &self.config;
+        let is_held = |gone: &VirtualAddress| config.held().any(|held| held == gone);
+        let removed: Vec<VirtualAddress> =
+            before.held().filter(|held| !is_held(held)).cloned().collect();
+        for address in &removed {
+            let (address, interface) = (address.clone(), before.interface_of(address).into());
+            self.log(Message::AddressGone { address, interface }, actions);
+        }
+        if !removed.is_empty() {
+            actions.push(Action::RemoveAddresses { addresses: removed });
+        }
+        let was_held = |new: &VirtualAddress| before.held().any(|held| held == new);
+        let lifetime = self.lease.map(|lease| lease.lifetime);
+        let lifetime_changed = lifetime.is_none() && master.renewable(before);
+        let added: Vec<VirtualAddress> = (self.config.held())
+            .filter(|held| lifetime_changed || !was_held(held))
+            .cloned()
+            .collect();
+        let any_new = added.iter().any(|address| !was_held(address));
+        // An advert first: it also renews what stays.
+        self.send_advert(now, actions);
+        if any_new {
+            self.log_addresses(true, actions);
+        }
+        if !added.is_empty() {
+            actions.push(Action::AddAddresses { addresses: added, lifetime });
+        }
+        if let Role::Master(master) = &mut self.role
+            && any_new
+        {
+            let to = &mut Self::to(&self.name, &self.config, actions);
+            master.announcer.addresses_changed(now, to);
+        }
+    }
+}
+
+impl Master {
+    /// Whether its addresses had a lifetime under `before`.
+    fn renewable(&self, before: &InstanceConfig) -> bool {
+        super::lease_of(before).is_some()
+    }
+}

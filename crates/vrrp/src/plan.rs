@@ -1,0 +1,130 @@
+//! From one configuration to the next.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::config::{
+    Config, Globals, InstanceConfig, ScriptConfig, SyncGroupConfig, VirtualAddress, Vrid,
+};
+
+/// The steps of a reload, in the order they are taken: what goes, what stays but changes, what comes.
+///
+/// Instances are the same if their interface, virtual router and address family are, as upstream
+/// has it, whatever their names; scripts if their names are; static addresses if nothing about them
+/// differs. The order of a configuration's lists says nothing.
+///
+/// ```
+/// use vrrp::config::{Config, InstanceConfig};
+/// use vrrp::{Plan, Step};
+///
+/// let old = Config { instances: vec![InstanceConfig::default()], ..Config::default() };
+/// let mut new = old.clone();
+/// new.instances[0].priority = 150;
+/// assert_eq!(Plan::between(&old, &old), []);
+/// assert_eq!(Plan::between(&old, &new), [Step::ChangeInstance(new.instances[0].clone())]);
+/// ```
+#[derive(Debug)]
+pub enum Plan {}
+
+/// What makes an instance the same as before.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct InstanceKey {
+    /// Where it is.
+    pub interface: String,
+    /// Its number there.
+    pub vrid: Vrid,
+    /// Its family.
+    pub ipv4: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Take the new settings of no single block.
+    SetGlobals(Globals),
+    /// Take the new groups.
+    SetSyncGroups(Vec<SyncGroupConfig>),
+    /// Shut an instance down.
+    RemoveInstance(InstanceKey),
+    /// Stop running a script.
+    RemoveScript(String),
+    /// Take an address away.
+    RemoveStatic(VirtualAddress),
+    /// [Reconfigure](crate::Script::reconfigure) the script of this name.
+    ChangeScript(ScriptConfig),
+    /// Begin running a script.
+    AddScript(ScriptConfig),
+    /// [Reconfigure](crate::Instance::reconfigure) the instance of this key.
+    ChangeInstance(InstanceConfig),
+    /// Put an address up.
+    AddStatic(VirtualAddress),
+    /// Start an instance.
+    AddInstance(InstanceConfig),
+}
+
+impl InstanceConfig {
+    /// What makes it the same as before a reload.
+    #[must_use]
+    pub fn key(&self) -> InstanceKey {
+        InstanceKey { interface: self.interface.clone(), vrid: self.vrid, ipv4: self.is_ipv4() }
+    }
+}
+
+impl Plan {
+    /// What to do to get from `old` to `new`; nothing if they are the same.
+    ///
+    /// An instance is changed too if a script it tracks is: weights are in the scripts.
+    #[must_use]
+    pub fn between(old: &Config, new: &Config) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if old.globals != new.globals {
+            steps.push(Step::SetGlobals(new.globals.clone()));
+        }
+        if old.sync_groups != new.sync_groups {
+            steps.push(Step::SetSyncGroups(new.sync_groups.clone()));
+        }
+        let instance = |config: &Config, key: &InstanceKey| {
+            config.instances.iter().find(|instance| instance.key() == *key).cloned()
+        };
+        let script = |config: &Config, name: &str| {
+            config.scripts.iter().find(|script| script.name == name).cloned()
+        };
+
+        let gone = old.instances.iter().map(InstanceConfig::key);
+        let gone = gone.filter(|key| instance(new, key).is_none());
+        steps.extend(gone.map(Step::RemoveInstance));
+        let gone = old.scripts.iter().filter(|known| script(new, &known.name).is_none());
+        steps.extend(gone.map(|known| Step::RemoveScript(known.name.clone())));
+        let gone =
+            old.static_addresses.iter().filter(|known| !new.static_addresses.contains(known));
+        steps.extend(gone.cloned().map(Step::RemoveStatic));
+
+        for wanted in &new.scripts {
+            match script(old, &wanted.name) {
+                None => steps.push(Step::AddScript(wanted.clone())),
+                Some(known) if known != *wanted => steps.push(Step::ChangeScript(wanted.clone())),
+                Some(_) => {}
+            }
+        }
+        let came =
+            new.static_addresses.iter().filter(|known| !old.static_addresses.contains(known));
+        steps.extend(came.cloned().map(Step::AddStatic));
+        for wanted in &new.instances {
+            let scripts_differ = wanted
+                .track_scripts
+                .iter()
+                .any(|tracked| script(old, &tracked.script) != script(new, &tracked.script));
+            match instance(old, &wanted.key()) {
+                None => steps.push(Step::AddInstance(wanted.clone())),
+                Some(known) if known != *wanted || scripts_differ => {
+                    steps.push(Step::ChangeInstance(wanted.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        steps
+    }
+}
+
+#[cfg(test)]
+mod tests;
