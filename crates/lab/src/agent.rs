@@ -30,6 +30,9 @@ pub(crate) const ARGUMENT: &str = "--lab-node";
 /// How often a node looks whether it has the watched address.
 pub(crate) const SAMPLE: Duration = Duration::from_millis(10);
 
+/// How often a node says that nothing changed, so that the last report is never old.
+const REPEAT: Duration = Duration::from_millis(100);
+
 /// Makes the namespaces, then runs itself again as their first process.
 pub(crate) fn run() -> ! {
     let inside = std::env::args().nth(2).as_deref() == Some("inside");
@@ -208,7 +211,7 @@ fn listen_to_syslog(path: &str) -> Result<()> {
 }
 
 /// Looks for `address` on the node's interfaces every [`SAMPLE`], reporting when it comes or goes
-/// and, once a second, that nothing changed.
+/// and, every [`REPEAT`], that nothing changed.
 fn watch(address: IpAddr) {
     let (mut held, mut samples) = (None, 0);
     let mut before = Moment::now();
@@ -219,7 +222,7 @@ fn watch(address: IpAddr) {
         let now_held = has(address);
         let at = Moment::now();
         samples += 1;
-        if held != Some(now_held) || at.since(said) >= Duration::from_secs(1) {
+        if held != Some(now_held) || at.since(said) >= REPEAT {
             said = at;
             say_at(at, Event::Held { address, held: now_held, before, samples });
         }

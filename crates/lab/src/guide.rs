@@ -32,6 +32,9 @@ pub struct Guide {
     /// How long the files allow a dead server to be offered requests: the check's interval times
     /// its `fall`, and one connection's time-out. Zero where another server is asked at once.
     pub notice: Duration,
+    /// How long the files allow a balancer that died on the master to go unnoticed by the check
+    /// script; `None` where nothing watches it, or so slowly that a demonstration cannot wait.
+    pub watched: Option<Duration>,
     /// How long the files allow a returned server to stay without requests.
     pub welcome: Duration,
 }
@@ -161,6 +164,7 @@ fn guide_000() -> Guide {
         servers: servers(&["k8s-1", "k8s-2"], [11, 11, 11, 1], 6443),
         prefix: 24,
         client: Ipv4Addr::new(11, 11, 11, 100),
+        watched: Some(Duration::from_secs(2)),
         notice: Duration::ZERO,
         // fail_timeout, a second and the next round.
         welcome: Duration::from_secs(10),
@@ -195,6 +199,7 @@ fn guide_001() -> Guide {
         prefix: 16,
         client: Ipv4Addr::new(10, 1, 3, 1),
         // inter 3s fall 3, and the 5 s of "timeout connect".
+        watched: None,
         notice: Duration::from_secs(14),
         // rise 2, and the check's interval once more.
         welcome: Duration::from_secs(12),
@@ -227,6 +232,7 @@ fn guide_002() -> Guide {
         prefix: 24,
         client: Ipv4Addr::new(192, 168, 2, 10),
         // inter 2s fall 3 (defaults), and the 5 s of "timeout connect".
+        watched: Some(Duration::from_secs(4)),
         notice: Duration::from_secs(11),
         welcome: Duration::from_secs(8),
     }
@@ -262,6 +268,7 @@ fn guide_003() -> Guide {
         prefix: 24,
         client: Ipv4Addr::new(192, 168, 1, 50),
         // inter 2s fall 3 (defaults), and the 5 s of "timeout connect".
+        watched: None,
         notice: Duration::from_secs(11),
         welcome: Duration::from_secs(8),
     }
@@ -311,6 +318,7 @@ fn guide_004() -> Guide {
         servers: servers(&["k8s-master1", "k8s-master2"], [192, 168, 2, 1], 6443),
         prefix: 16,
         client: Ipv4Addr::new(192, 168, 3, 1),
+        watched: None,
         notice: Duration::ZERO,
         welcome: Duration::ZERO,
     }
