@@ -375,17 +375,20 @@ impl Instance {
         }
     }
 
+    /// Notices that this process slept too long to know what goes on.
+    fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        match &self.role {
+            Role::Init | Role::Fault => {}
+            Role::Backup(_) => self.wake_backup(now, actions),
+            Role::Master(_) => self.wake_master(now, actions),
+        }
+    }
+
     /// Does what is due by `now`.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         match &self.role {
             Role::Init | Role::Fault => {}
-            Role::Backup(backup) if backup.deadline() <= now => {
-                // A master of lower priority is alive and holds the addresses until it hears us.
-                let alive = self.config.advert_interval * u32::from(self.config.down_timer_adverts);
-                let live = backup.heard_lower_since(now - alive);
-                self.become_master(now, live, actions);
-            }
-            Role::Backup(_) => {}
+            Role::Backup(_) => self.expire_backup(now, actions),
             Role::Master(_) => self.expire_master(now, actions),
         }
     }

@@ -19,22 +19,21 @@ pub(super) struct Backup {
     master_down: Instant,
     /// Until when a master of lower priority is let be, since when one was first heard.
     preempt_at: Option<Instant>,
-    /// When an advert of lower priority was last discarded.
-    heard_lower: Option<Instant>,
+    /// Until when a master of lower priority, whose adverts were discarded, may stay silent.
+    lower_down: Option<Instant>,
+    /// The next advert of lower priority is answered by taking over.
+    eager: bool,
+    /// The timer ran late once already, and what waited in the socket has been read.
+    graced: bool,
 }
 
 impl Backup {
     pub(super) fn new(master_down: Instant) -> Self {
-        Self { master_down, preempt_at: None, heard_lower: None }
+        Self { master_down, preempt_at: None, lower_down: None, eager: false, graced: false }
     }
 
     pub(super) fn deadline(&self) -> Instant {
         self.master_down
-    }
-
-    /// Whether a master of lower priority was heard at `moment` or later.
-    pub(super) fn heard_lower_since(&self, moment: Instant) -> bool {
-        self.heard_lower.is_some_and(|heard| heard >= moment)
     }
 
     /// Waits no longer than it would if an advert had just come.
@@ -45,6 +44,14 @@ impl Backup {
         }
     }
 }
+
+/// A timer later than this says that adverts may be waiting to be read.
+const LATE: Duration = Duration::from_millis(5);
+/// How long they are given.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// A timer later than this, and than half an interval, says that nothing is known any more.
+const OVERSLEPT: Duration = Duration::from_millis(500);
 
 impl Instance {
     /// RFC 9568 §6.4.2, "If an ADVERTISEMENT is received".
@@ -72,19 +79,70 @@ impl Instance {
                 backup.preempt_at = Some(now + delay);
             }
             if backup.preempt_at.is_none_or(|at| at <= now) {
-                let priority = packet.priority;
-                self.log(Message::LowerPriorityDiscarded { priority, from }, actions);
-                backup.heard_lower = Some(now);
-                self.role = Role::Backup(backup);
+                self.discard_lower(now, from, packet, backup, actions);
                 return;
             }
         } else if backup.preempt_at.take().is_some() {
             self.log(Message::PreemptDelayStopped, actions);
         }
         self.adopt_interval(packet, actions);
-        backup.master_down = now + self.master_down_interval();
-        backup.heard_lower = None;
+        let preempt_at = backup.preempt_at;
+        self.role =
+            Role::Backup(Backup { preempt_at, ..Backup::new(now + self.master_down_interval()) });
+    }
+
+    /// A master of lower priority does not restart the timer, and is taken over from when that has
+    /// run out. Not at that moment, though, but right after its last advert before: then it is known
+    /// to be alive, hears us, and lets go of the addresses at once. At any other moment it might have
+    /// died since, with the addresses up until its lease ends.
+    fn discard_lower(
+        &mut self,
+        now: Instant,
+        from: IpAddr,
+        packet: &Packet<'_>,
+        mut backup: Backup,
+        actions: &mut Vec<Action>,
+    ) {
+        let priority = packet.priority;
+        self.log(Message::LowerPriorityDiscarded { priority, from }, actions);
+        let next = now + packet.interval + packet.interval / 8;
+        if backup.eager || next >= backup.master_down {
+            self.become_master(now, true, actions);
+            return;
+        }
+        let patience = packet.interval * u32::from(self.config.down_timer_adverts);
+        backup.lower_down = Some(now + patience + self.skew());
         self.role = Role::Backup(backup);
+    }
+
+    /// RFC 9568 §6.4.2, "If the Active_Down_Timer fires".
+    pub(super) fn expire_backup(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Role::Backup(backup) = &mut self.role else { return };
+        if backup.master_down > now {
+            return;
+        }
+        if now - backup.master_down > LATE && !backup.graced {
+            backup.graced = true;
+            backup.master_down = now + GRACE;
+            return;
+        }
+        if let Some(lower_down) = backup.lower_down.filter(|until| *until > now) {
+            backup.eager = true;
+            backup.master_down = lower_down;
+            return;
+        }
+        self.become_master(now, false, actions);
+    }
+
+    /// Listens anew if this process slept past its timer: what it knows of the master is old, and so
+    /// is what waits in its socket.
+    pub(super) fn wake_backup(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let Role::Backup(backup) = &self.role else { return };
+        let late = now - backup.master_down;
+        if late > OVERSLEPT.max(self.master_interval / 2) {
+            self.log(Message::TimerExpired { late }, actions);
+            self.role = Role::Backup(Backup::new(now + self.master_down_interval()));
+        }
     }
 
     /// RFC 9568 §6.4.2: "Set the Active_Adver_Interval to the Adver Interval contained in the

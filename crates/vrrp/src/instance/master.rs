@@ -260,7 +260,7 @@ impl Instance {
     /// Leaves the master's role if this process slept so long that a backup may have taken it over
     /// (stopped, starved, or on a machine that was paused). The addresses go, and nobody is told
     /// priority 0: it is the other's turn already.
-    pub(super) fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn wake_master(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Role::Master(master) = &self.role else { return };
         let interval = self.config.advert_interval;
         // A backup's skew is not counted on, and an eighth of an interval is left for our own advert
