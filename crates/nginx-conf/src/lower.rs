@@ -1,0 +1,299 @@
+//! Drafts → the proxy model: levels merged, names resolved, addresses compared.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use balance::{Algorithm, Passive};
+use conf::{Binder, Problem, Sources, Word};
+use proxy::{
+    Backend, BackendIndex, BindAddress, Config, ErrorLog, ErrorLogTarget, Flavour, Frontend,
+    FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Server, ServerAddress, Threads,
+};
+
+use crate::address::{self, Host, Use};
+use crate::draft::{self, Events, Main, Peer, Scope, Upstream, addresses};
+use crate::table::shown;
+use crate::wording::NOWHERE;
+use crate::{Options, lex, variable};
+
+/// What nginx is compiled with on Debian.
+const PID: &str = "/run/nginx.pid";
+const USER: &str = "nobody";
+
+/// What every level starts from.
+pub(crate) fn process(
+    main: &Main,
+    events: Option<&Events>,
+    options: &Options,
+    config: &mut Config,
+) {
+    let process = &mut config.process;
+    process.daemon = main.daemon.unwrap_or(true);
+    process.master_worker = main.master_process.unwrap_or(true);
+    process.pidfile = Some(options.prefix.join(main.pid.as_deref().unwrap_or(PID)));
+    if options.lookups.superuser {
+        let (user, group) = main.user.clone().unwrap_or((USER.into(), None));
+        process.user = Some(user);
+        process.group = group;
+    }
+    process.threads = main.workers.unwrap_or(Threads::Count(1));
+    process.nofile = main.nofile.map(u64::from);
+    process.hard_stop_after = main.shutdown_timeout;
+    process.working_directory =
+        main.working_directory.as_ref().map(|directory| options.prefix.join(directory));
+    process.error_log = absolute(&main.error_log, &options.prefix);
+    if process.error_log.is_empty() {
+        let target = match options.error_log.as_deref() {
+            None | Some("stderr") => ErrorLogTarget::Stderr,
+            Some(path) => ErrorLogTarget::File(options.prefix.join(path)),
+        };
+        process.error_log.push(ErrorLog { target, level: proxy::Severity::Error });
+    }
+    if let Some(connections) = events.and_then(|events| events.connections) {
+        let workers = match process.threads {
+            Threads::Count(workers) => u32::from(workers),
+            Threads::Auto => std::thread::available_parallelism()
+                .map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
+        };
+        process.maxconn = Some((connections.saturating_mul(workers) / 2).max(1));
+    }
+}
+
+fn absolute(logs: &[ErrorLog], prefix: &Path) -> Vec<ErrorLog> {
+    let mut logs = logs.to_vec();
+    for log in &mut logs {
+        if let ErrorLogTarget::File(path) = &mut log.target {
+            *path = prefix.join(&*path);
+        }
+    }
+    logs
+}
+
+/// The servers of `stream {}`.
+pub(crate) fn stream(
+    stream: &draft::Stream,
+    sources: &Sources,
+    options: &Options,
+    binder: &mut Binder,
+) -> Config {
+    let mut lower = Lower {
+        stream,
+        sources,
+        options,
+        binder,
+        config: Config::new(Flavour::Nginx),
+        first_use: HashMap::new(),
+    };
+    let mut taken: Vec<BindAddress> = Vec::new();
+    for server in &stream.servers {
+        lower.server(server, &mut taken);
+    }
+    for upstream in &stream.upstreams {
+        lower.peers_of(upstream);
+    }
+    // What defines variables is refused, and has been: its variables are not unknown.
+    if lower.binder.problems.iter().all(|d| d.severity < conf::Severity::Error) {
+        for name in &stream.variables {
+            if !variable::is_known(name) {
+                lower.error(NOWHERE, format!("unknown \"{name}\" variable"));
+                break;
+            }
+        }
+    }
+    share_ports(&mut lower.config);
+    lower.config
+}
+
+struct Lower<'a> {
+    stream: &'a draft::Stream,
+    sources: &'a Sources,
+    options: &'a Options,
+    binder: &'a mut Binder,
+    config: Config,
+    /// The first backend of each upstream, by its name in lower case.
+    first_use: HashMap<String, BackendIndex>,
+}
+
+impl<'a> Lower<'a> {
+    fn error(&mut self, at: conf::Span, message: String) {
+        self.binder.error(at, Problem::Other(message));
+    }
+
+    fn origin(&self, span: conf::Span) -> Origin {
+        let line = lex::line_of_terminator(self.sources, span);
+        let file = self.sources.name(span.file).to_owned();
+        Origin { file, line: u32::try_from(line).unwrap_or(0) }
+    }
+
+    fn server(&mut self, server: &draft::Server, taken: &mut Vec<BindAddress>) {
+        let scope = server.scope.or(&self.stream.scope);
+        let mut binds = Vec::new();
+        let mut keepalive = None;
+        for listen in &server.listens {
+            let origin = self.origin(listen.span);
+            for bind in &listen.binds {
+                if taken.contains(&bind.address) {
+                    let address = shown(&bind.address);
+                    let message = format!("conflicting server name \"\" on {address}, ignored");
+                    self.binder.warning(NOWHERE, Problem::Other(message));
+                    continue;
+                }
+                taken.push(bind.address.clone());
+                let mut bind = bind.clone();
+                bind.origin = origin.clone();
+                binds.push(bind);
+            }
+            keepalive = keepalive.or(listen.keepalive);
+        }
+        let backend = server.pass.as_ref().and_then(|pass| self.backend(pass, &scope));
+        let Some(first) = binds.first() else { return };
+        let id = self.config.frontends.len() as u32 + 1;
+        let mut frontend = Frontend::new(id, shown(&first.address));
+        frontend.kind = FrontendKind::NginxServer;
+        frontend.binds = binds;
+        frontend.default_backend = backend;
+        frontend.backlog = Some(511);
+        frontend.error_log = absolute(&scope.error_log, &self.options.prefix);
+        frontend.keepalive = keepalive;
+        frontend.nodelay = scope.nodelay.unwrap_or(true);
+        self.config.frontends.push(frontend);
+    }
+
+    /// The backend of one `server`: its upstream's servers with the server's own timeouts.
+    fn backend(&mut self, pass: &Word, scope: &Scope) -> Option<BackendIndex> {
+        let index = BackendIndex(self.config.backends.len());
+        let key = pass.text.to_ascii_lowercase();
+        let (name, servers, algorithm) = match self.upstream(pass)? {
+            Some(upstream) => {
+                let servers = self.peers_of(upstream)?;
+                (upstream.name.clone(), servers, upstream.method)
+            }
+            None => (pass.text.clone(), self.literal(pass)?, None),
+        };
+        let mut backend = Backend::new(index.0 as u32 + 1, name);
+        backend.servers = servers;
+        backend.algorithm = algorithm.unwrap_or(Algorithm::SmoothRoundRobin);
+        backend.shares_servers_with = self.first_use.get(&key).copied();
+        backend.retries = 0;
+        backend.connect_timeout = Some(scope.connect_timeout.unwrap_or(Duration::from_secs(60)));
+        backend.idle_timeout = Some(scope.timeout.unwrap_or(Duration::from_secs(600)));
+        backend.half_close = match scope.half_close {
+            Some(true) => HalfClose::Forward,
+            _ => HalfClose::CloseBoth,
+        };
+        backend.next_upstream = Some(NextUpstream {
+            enabled: scope.next_upstream.unwrap_or(true),
+            tries: scope.next_upstream_tries.unwrap_or(0),
+            timeout: scope.next_upstream_timeout.unwrap_or_default(),
+        });
+        backend.keepalive = (scope.socket_keepalive == Some(true)).then(KeepAlive::default);
+        backend.nodelay = scope.nodelay.unwrap_or(true);
+        backend.source = scope.bind.flatten();
+        self.first_use.entry(key).or_insert(index);
+        self.config.backends.push(backend);
+        Some(index)
+    }
+
+    /// The upstream `proxy_pass` names, if it names one; the outer `None` follows a complaint.
+    fn upstream(&mut self, pass: &Word) -> Option<Option<&'a Upstream>> {
+        let named =
+            |name: &str| self.stream.upstreams.iter().find(|u| u.name.eq_ignore_ascii_case(name));
+        if let Some(upstream) = named(&pass.text) {
+            return Some(Some(upstream));
+        }
+        if let Some((host, port)) = pass.text.rsplit_once(':')
+            && let Some(upstream) = named(host)
+        {
+            let message = format!("upstream \"{}\" may not have port {port}", upstream.name);
+            self.error(pass.span, message);
+            return None;
+        }
+        Some(None)
+    }
+
+    /// The servers of an upstream, or a complaint about it.
+    fn peers_of(&mut self, upstream: &Upstream) -> Option<Vec<Server>> {
+        if !upstream.peers.is_empty() && upstream.peers.iter().all(|peer| peer.backup) {
+            let message = format!("no servers in upstream \"{}\"", upstream.name);
+            if !self.binder.problems.iter().any(|d| d.span == upstream.span) {
+                self.error(upstream.span, message);
+            }
+            return None;
+        }
+        let mut servers: Vec<Server> = Vec::new();
+        for peer in &upstream.peers {
+            for address in &peer.addresses {
+                servers.push(self.peer(servers.len() as u32 + 1, peer, address));
+            }
+        }
+        Some(servers)
+    }
+
+    fn peer(&self, id: u32, peer: &Peer, address: &ServerAddress) -> Server {
+        let mut server = Server::new(id, peer.name.clone(), address.clone());
+        server.weight = peer.weight;
+        server.backup = peer.backup;
+        server.disabled = peer.down;
+        server.maxconn = (peer.max_conns > 0).then_some(peer.max_conns);
+        server.passive =
+            Some(Passive { max_fails: peer.max_fails, fail_timeout: peer.fail_timeout });
+        server.origin = self.origin(peer.span);
+        server
+    }
+
+    /// The servers behind an address in `proxy_pass`, or a complaint about it.
+    fn literal(&mut self, pass: &Word) -> Option<Vec<Server>> {
+        let text = &pass.text;
+        // The directive has checked the shape.
+        let address = address::parse(text, Use::Connect).ok()?;
+        let port = address.ports.map(|ports| *ports.start());
+        let addresses = match (address.host, port) {
+            (Host::Unix(path), _) => vec![ServerAddress::Unix(path)],
+            (_, None) => {
+                self.error(pass.span, format!("no port in upstream \"{text}\""));
+                return None;
+            }
+            (Host::Ip(ip), Some(port)) => vec![ServerAddress::Socket((ip, port).into())],
+            (Host::Name(name), Some(port)) => {
+                let ips = (self.options.lookups.resolve)(&name);
+                if ips.is_empty() {
+                    self.error(pass.span, format!("host not found in upstream \"{name}\""));
+                    return None;
+                }
+                addresses(&name, &ips, port)
+            }
+            (Host::Any, Some(_)) => return None,
+        };
+        let origin = self.origin(pass.span);
+        let server = |(at, address): (usize, &ServerAddress)| {
+            let mut server = Server::new(at as u32 + 1, text.clone(), address.clone());
+            server.passive = Some(Passive::default());
+            server.origin = origin.clone();
+            server
+        };
+        Some(addresses.iter().enumerate().map(server).collect())
+    }
+}
+
+/// One port on every address and on a single one: nginx listens once and looks at the address a
+/// connection came to; here the kernel does, when both sockets say that they share the port.
+fn share_ports(config: &mut Config) {
+    let of = |address: &BindAddress| match address {
+        BindAddress::Inet(address) => Some(*address),
+        _ => None,
+    };
+    let every: Vec<_> =
+        config.frontends.iter().flat_map(|f| &f.binds).filter_map(|b| of(&b.address)).collect();
+    for bind in config.frontends.iter_mut().flat_map(|f| &mut f.binds) {
+        let Some(own) = of(&bind.address) else { continue };
+        let wildcard = own.ip().is_unspecified();
+        if every.iter().any(|other| {
+            other.port() == own.port()
+                && other.is_ipv4() == own.is_ipv4()
+                && other.ip().is_unspecified() != wildcard
+        }) {
+            bind.reuseport = true;
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What may stand in `stream {}` and in its `server {}` alike.
+
+use conf::Form::Words;
+use conf::Status::{Accepted, Deprecated};
+use conf::{Binder, Keyword, Problem, Status, Within, Word};
+
+use super::main::error_log;
+use super::{IN_SERVER, IN_STREAM};
+use crate::address::{self, Host, Use};
+use crate::draft::Scope;
+use crate::value::{
+    check_flag, check_millis, check_number, check_seconds, check_size, flag, millis, number,
+};
+
+type Row = Keyword<Scope>;
+
+const BOTH: Within = IN_STREAM.or(IN_SERVER);
+const NO_TLS: Status = Accepted("takes effect with `listen … ssl` only, which is refused");
+const NO_PROXY_TLS: Status = Accepted("takes effect with `proxy_ssl on` only, which is refused");
+const NO_UDP: Status = Accepted("takes effect with `listen … udp` only, which is refused");
+const NO_PREREAD: Status = Accepted("takes effect with `ssl_preread on` only, which is refused");
+
+/// The directives.
+pub(crate) const SCOPE: &[Row] = &[
+    Row::planned("access_log", "<path> <format> [<parameter> …]")
+        .within(BOTH)
+        .doc("A line for each session."),
+    Row::new("access_log off", Words("", 0..=0, |_, _, _| {}))
+        .within(BOTH)
+        .doc("No line for a session: the default."),
+    Row::planned("allow", "<address>|<network>|unix:|all").within(BOTH).doc("Who may connect."),
+    Row::planned("deny", "<address>|<network>|unix:|all").within(BOTH).doc("Who may not connect."),
+    Row::new(
+        "error_log",
+        Words("<file>|stderr|syslog:<…> [<level>]", 1..=usize::MAX, |s, w, b| {
+            error_log(&mut s.error_log, w, b);
+        }),
+    )
+    .within(BOTH)
+    .doc("Where messages of these sessions go, instead of the outer level's place."),
+    Row::planned("limit_conn", "<zone> <number>").within(BOTH).doc("Connections of one key."),
+    Row::planned("limit_conn_dry_run", "on|off")
+        .within(BOTH)
+        .doc("Only log what would be refused."),
+    Row::planned("limit_conn_log_level", "info|notice|warn|error")
+        .within(BOTH)
+        .doc("The level of a refusal."),
+    Row::planned("open_log_file_cache", "max=<n> [<parameter> …]")
+        .within(BOTH)
+        .doc("Keeps access logs with variables in their names open."),
+    Row::new("open_log_file_cache off", Words("", 0..=0, |_, _, _| {}))
+        .within(BOTH)
+        .doc("The default."),
+    Row::new("preread_buffer_size", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
+        .default("16k")
+        .within(BOTH)
+        .status(NO_PREREAD)
+        .doc("How much is read ahead."),
+    Row::new("preread_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
+        .default("30s")
+        .within(BOTH)
+        .status(NO_PREREAD)
+        .doc("How long reading ahead may take."),
+    Row::new("proxy_bind", Words("<address> [transparent]", 1..=2, proxy_bind))
+        .within(BOTH)
+        .doc("The local address of connections to servers. `transparent` is not supported yet."),
+    Row::new("proxy_bind off", Words("", 0..=0, |s, _, _| s.bind = Some(None)))
+        .within(BOTH)
+        .doc("No local address, whatever the outer level says."),
+    Row::new("proxy_buffer_size", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
+        .default("16k")
+        .within(BOTH)
+        .status(Accepted("bytes go through pipes of the kernel"))
+        .doc("The buffer of each direction."),
+    Row::new(
+        "proxy_connect_timeout",
+        Words("<time>", 1..=1, |s, w, b| {
+            millis(&mut s.connect_timeout, w, b);
+        }),
+    )
+    .default("60s")
+    .within(BOTH)
+    .doc("How long a server may take to accept."),
+    Row::new("proxy_downstream_buffer", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
+        .within(BOTH)
+        .status(Deprecated { instead: "proxy_buffer_size" })
+        .doc("The buffer of each direction."),
+    Row::planned("proxy_download_rate", "<rate>").within(BOTH).doc("Bytes a second to a client."),
+    Row::new("proxy_half_close", Words("on|off", 1..=1, |s, w, b| flag(&mut s.half_close, w, b)))
+        .default("off")
+        .within(BOTH)
+        .doc("Whether each direction closes on its own."),
+    Row::new(
+        "proxy_next_upstream",
+        Words("on|off", 1..=1, |s, w, b| {
+            flag(&mut s.next_upstream, w, b);
+        }),
+    )
+    .default("on")
+    .within(BOTH)
+    .doc("Whether another server is tried when one cannot be connected."),
+    Row::new(
+        "proxy_next_upstream_timeout",
+        Words("<time>", 1..=1, |s, w, b| {
+            millis(&mut s.next_upstream_timeout, w, b);
+        }),
+    )
+    .default("0")
+    .within(BOTH)
+    .doc("For how long servers are tried; 0 is no limit."),
+    Row::new(
+        "proxy_next_upstream_tries",
+        Words("<number>", 1..=1, |s, w, b| {
+            number(&mut s.next_upstream_tries, w, b);
+        }),
+    )
+    .default("0")
+    .within(BOTH)
+    .doc("How many servers are tried; 0 is no limit."),
+    Row::planned("proxy_protocol", "on|v2").within(BOTH).doc("Sends a PROXY header to servers."),
+    Row::new("proxy_protocol off", Words("", 0..=0, |_, _, _| {}))
+        .within(BOTH)
+        .doc("No PROXY header: the default."),
+    Row::new("proxy_protocol_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
+        .default("30s")
+        .within(BOTH)
+        .status(Accepted("takes effect with `listen … proxy_protocol` only, which is refused"))
+        .doc("How long a client's PROXY header may take."),
+    Row::new("proxy_requests", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
+        .default("0")
+        .within(BOTH)
+        .status(NO_UDP)
+        .doc("Datagrams of a client after which a new session begins."),
+    Row::new("proxy_responses", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
+        .within(BOTH)
+        .status(NO_UDP)
+        .doc("Answers to a datagram that end a session."),
+    Row::new(
+        "proxy_socket_keepalive",
+        Words("on|off", 1..=1, |s, w, b| {
+            flag(&mut s.socket_keepalive, w, b);
+        }),
+    )
+    .default("off")
+    .within(BOTH)
+    .doc("SO_KEEPALIVE towards servers."),
+    Row::planned("proxy_socket_rcvbuf", "<size>").within(BOTH).doc("SO_RCVBUF towards servers."),
+    Row::planned("proxy_socket_sndbuf", "<size>").within(BOTH).doc("SO_SNDBUF towards servers."),
+    Row::planned("proxy_ssl", "on").within(BOTH).doc("TLS towards servers."),
+    Row::new("proxy_ssl off", Words("", 0..=0, |_, _, _| {}))
+        .within(BOTH)
+        .doc("No TLS towards servers: the default."),
+    tls("proxy_ssl_alpn", "<protocol> …", NO_PROXY_TLS).doc("The protocols offered."),
+    file("proxy_ssl_certificate", NO_PROXY_TLS).doc("The client certificate."),
+    tls("proxy_ssl_certificate_cache", "off|max=<n> …", NO_PROXY_TLS).doc("Kept certificates."),
+    file("proxy_ssl_certificate_key", NO_PROXY_TLS).doc("The client's key."),
+    file("proxy_ssl_ciphers", NO_PROXY_TLS).doc("The ciphers offered."),
+    tls("proxy_ssl_conf_command", "<name> <value>", NO_PROXY_TLS).doc("A setting of OpenSSL."),
+    file("proxy_ssl_crl", NO_PROXY_TLS).doc("Revoked certificates."),
+    Row::new(
+        "proxy_ssl_name",
+        Words("<name>", 1..=1, |_, w, b| {
+            crate::variable::check(&w[0], b);
+        }),
+    )
+    .within(BOTH)
+    .status(NO_PROXY_TLS)
+    .doc("The name a server's certificate must have."),
+    file("proxy_ssl_password_file", NO_PROXY_TLS).doc("Passwords of keys."),
+    tls("proxy_ssl_protocols", "<protocol> …", NO_PROXY_TLS).doc("The versions of TLS offered."),
+    on_off("proxy_ssl_server_name", NO_PROXY_TLS).doc("Whether a name is asked for."),
+    on_off("proxy_ssl_session_reuse", NO_PROXY_TLS).doc("Whether sessions are resumed."),
+    file("proxy_ssl_trusted_certificate", NO_PROXY_TLS).doc("Who may sign."),
+    on_off("proxy_ssl_verify", NO_PROXY_TLS).doc("Whether certificates are verified."),
+    Row::new("proxy_ssl_verify_depth", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
+        .default("1")
+        .within(BOTH)
+        .status(NO_PROXY_TLS)
+        .doc("The longest chain."),
+    Row::new("proxy_timeout", Words("<time>", 1..=1, |s, w, b| millis(&mut s.timeout, w, b)))
+        .default("10m")
+        .within(BOTH)
+        .doc("How long a session may be silent in both directions."),
+    Row::planned("proxy_upload_rate", "<rate>").within(BOTH).doc("Bytes a second from a client."),
+    Row::new("proxy_upstream_buffer", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
+        .within(BOTH)
+        .status(Deprecated { instead: "proxy_buffer_size" })
+        .doc("The buffer of each direction."),
+    Row::new("resolver", Words("<address> …", 1..=usize::MAX, |_, _, _| {}))
+        .within(BOTH)
+        .status(Accepted("used by variables and `resolve` only, which are refused"))
+        .doc("Name servers."),
+    Row::new("resolver_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
+        .default("30s")
+        .within(BOTH)
+        .status(Accepted("used by variables and `resolve` only, which are refused"))
+        .doc("How long a name server may take."),
+    Row::planned("set_real_ip_from", "<address>|<network>|unix:")
+        .within(BOTH)
+        .doc("Whose PROXY header tells the client's address."),
+    tls("ssl_alpn", "<protocol> …", NO_TLS).doc("The protocols accepted."),
+    file("ssl_certificate", NO_TLS).doc("The certificate."),
+    tls("ssl_certificate_cache", "off|max=<n> …", NO_TLS).doc("Kept certificates."),
+    on_off("ssl_certificate_compression", NO_TLS).doc("Compressed certificates."),
+    file("ssl_certificate_key", NO_TLS).doc("The key."),
+    file("ssl_ciphers", NO_TLS).doc("The ciphers accepted."),
+    file("ssl_client_certificate", NO_TLS).doc("Who may sign clients' certificates."),
+    tls("ssl_conf_command", "<name> <value>", NO_TLS).doc("A setting of OpenSSL."),
+    file("ssl_crl", NO_TLS).doc("Revoked certificates."),
+    file("ssl_dhparam", NO_TLS).doc("Parameters of Diffie-Hellman."),
+    file("ssl_ecdh_curve", NO_TLS).doc("The curves accepted."),
+    file("ssl_ech_file", NO_TLS).doc("Keys of the encrypted hello."),
+    Row::new("ssl_handshake_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
+        .default("60s")
+        .within(BOTH)
+        .status(NO_TLS)
+        .doc("How long a handshake may take."),
+    tls("ssl_ocsp", "on|off|leaf", NO_TLS).doc("Whether clients' certificates are asked about."),
+    tls("ssl_ocsp_cache", "off|shared:<name>:<size>", NO_TLS).doc("Kept answers."),
+    tls("ssl_ocsp_responder", "<url>", NO_TLS).doc("Who is asked."),
+    file("ssl_password_file", NO_TLS).doc("Passwords of keys."),
+    on_off("ssl_prefer_server_ciphers", NO_TLS).doc("Whose order of ciphers counts."),
+    Row::planned("ssl_preread", "on").within(BOTH).doc("Reads the name a client asks for."),
+    Row::new("ssl_preread off", Words("", 0..=0, |_, _, _| {}))
+        .within(BOTH)
+        .doc("Nothing is read ahead: the default."),
+    tls("ssl_protocols", "<protocol> …", NO_TLS).doc("The versions of TLS accepted."),
+    on_off("ssl_reject_handshake", NO_TLS).doc("Whether handshakes are refused."),
+    tls("ssl_session_cache", "off|none|[builtin[:<size>]] [shared:<name>:<size>]", NO_TLS)
+        .doc("Where sessions are kept."),
+    file("ssl_session_ticket_key", NO_TLS).doc("Keys of session tickets."),
+    on_off("ssl_session_tickets", NO_TLS).doc("Whether tickets are given out."),
+    Row::new("ssl_session_timeout", Words("<time>", 1..=1, |_, w, b| check_seconds(w, b)))
+        .default("5m")
+        .within(BOTH)
+        .status(NO_TLS)
+        .doc("How long a session may be resumed."),
+    on_off("ssl_stapling", NO_TLS).doc("Whether revocation is answered for."),
+    file("ssl_stapling_file", NO_TLS).doc("The answer."),
+    tls("ssl_stapling_responder", "<url>", NO_TLS).doc("Who is asked."),
+    on_off("ssl_stapling_verify", NO_TLS).doc("Whether answers are verified."),
+    file("ssl_trusted_certificate", NO_TLS).doc("Who may sign."),
+    tls("ssl_verify_client", "on|off|optional|optional_no_ca", NO_TLS)
+        .doc("Whether clients need a certificate."),
+    Row::new("ssl_verify_depth", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
+        .default("1")
+        .within(BOTH)
+        .status(NO_TLS)
+        .doc("The longest chain."),
+    Row::new("tcp_nodelay", Words("on|off", 1..=1, |s, w, b| flag(&mut s.nodelay, w, b)))
+        .default("on")
+        .within(BOTH)
+        .doc("TCP_NODELAY towards clients and servers."),
+];
+
+/// A directive of TLS with a file or another single word.
+const fn file(name: &'static str, why: Status) -> Row {
+    Row::new(name, Words("<value>", 1..=1, |_, _, _| {})).within(BOTH).status(why)
+}
+
+/// A flag of TLS.
+const fn on_off(name: &'static str, why: Status) -> Row {
+    Row::new(name, Words("on|off", 1..=1, |_, w, b| check_flag(w, b))).within(BOTH).status(why)
+}
+
+/// A directive of TLS with several words.
+const fn tls(name: &'static str, usage: &'static str, why: Status) -> Row {
+    Row::new(name, Words(usage, 1..=usize::MAX, |_, _, _| {})).within(BOTH).status(why)
+}
+
+fn proxy_bind(scope: &mut Scope, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else { return };
+    match words.get(1) {
+        Some(second) if second.text == "transparent" => {
+            let keyword = "proxy_bind … transparent".to_owned();
+            b.error(second.span, Problem::Planned { keyword });
+            return;
+        }
+        Some(second) => {
+            let message = format!("invalid parameter \"{}\"", second.text);
+            b.error(second.span, Problem::Other(message));
+            return;
+        }
+        None => {}
+    }
+    if word.text.contains('$') {
+        let keyword = format!("proxy_bind {}", word.text);
+        b.error(word.span, Problem::Planned { keyword });
+        return;
+    }
+    let bare = word.text.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let address = match (bare, address::parse(&word.text, Use::Connect)) {
+        (Ok(ip), _) => Some((ip, 0).into()),
+        (_, Ok(address)) => match (address.host, address.ports) {
+            (Host::Ip(ip), ports) => Some((ip, ports.map_or(0, |p| *p.start())).into()),
+            _ => None,
+        },
+        _ => None,
+    };
+    match address {
+        Some(address) => scope.bind = Some(Some(address)),
+        None => {
+            let message = format!("invalid address \"{}\"", word.text);
+            b.error(word.span, Problem::Other(message));
+        }
+    }
+}
