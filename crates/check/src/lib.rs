@@ -1,9 +1,47 @@
 //! Health checks: when to probe, what to say, and what the answers mean.
+//!
+//! ```text
+//!              Config (check, option httpchk, tcp-check …)
+//!                │
+//!   schedule ◄───┼──► Conversation ◄── bytes ──► driver (sockets, TLS, clock)
+//!   when next    │    Connect, Send, Expect │
+//!      ▲         ▼                          ▼
+//!      └────── Health ◄──────────────── Verdict
+//!              UP 1/3                       │
+//!                └──► Change ──► LogLine ◄──┘   "Server be/srv is DOWN, reason: …"
+//! ```
+//!
+//! Nothing here reads a clock or a socket. The words are HAProxy's.
+//!
+//! ```
+//! use check::{Change, Health};
+//!
+//! let mut health = Health::new(2, 3);
+//! assert_eq!(health.to_string(), "UP 1/3");
+//! assert_eq!(health.note(false), Change::Down, "one failure is enough before the first success");
+//! assert_eq!(health.note(true), Change::Progress);
+//! assert_eq!(health.to_string(), "DOWN 1/2");
+//! assert_eq!(health.note(true), Change::Up);
+//! assert_eq!(health.to_string(), "UP");
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod config;
+pub mod health;
+pub mod log;
+pub mod probe;
+pub mod schedule;
+pub mod status;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{Action, Config, Connect, Expect, Match, Probe, Request, Step, Verify};
+pub use health::{Change, Health, Pace};
+pub use log::{Left, Level, LogLine, Named};
+pub use probe::{Conversation, Endpoint, Turn};
+pub use schedule::Deadline;
+pub use status::{Reason, Status, Verdict};
