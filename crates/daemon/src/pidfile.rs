@@ -1,15 +1,15 @@
 //! Pid files, held locked while the daemon runs.
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A pid file of ours. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
-    _locked: File,
+    locked: File,
 }
 
 /// Why a pid file could not be made.
@@ -29,13 +29,13 @@ pub enum PidFileError {
 }
 
 impl PidFile {
-    /// Locks `path` and writes `pid` into it. A file left behind by a process that is gone is
-    /// taken over.
+    /// Locks `path`, creating it if need be. A file left behind by a process that is gone is taken
+    /// over. The lock survives a fork, so that a daemon can hold it before it detaches.
     ///
     /// # Errors
     ///
     /// [`PidFileError::Locked`] if a process holds it, [`PidFileError::Io`] for all else.
-    pub fn create(path: &Path, pid: u32) -> Result<Self, PidFileError> {
+    pub fn create(path: &Path) -> Result<Self, PidFileError> {
         let failed = |reason| PidFileError::Io { path: path.to_owned(), reason };
         let file = File::options()
             .read(true)
@@ -48,9 +48,19 @@ impl PidFile {
         if !linux::file::try_lock(&file).map_err(failed)? {
             return Err(PidFileError::Locked(path.to_owned()));
         }
-        file.set_len(0).map_err(failed)?;
-        writeln!(&file, "{pid}").map_err(failed)?;
-        Ok(Self { path: path.to_owned(), _locked: file })
+        Ok(Self { path: path.to_owned(), locked: file })
+    }
+
+    /// Writes `pid` into it.
+    ///
+    /// # Errors
+    ///
+    /// [`PidFileError::Io`], when the file system is full or read-only.
+    pub fn write(&mut self, pid: u32) -> Result<(), PidFileError> {
+        let text = format!("{pid}\n");
+        let written =
+            self.locked.set_len(0).and_then(|()| self.locked.write_all_at(text.as_bytes(), 0));
+        written.map_err(|reason| PidFileError::Io { path: self.path.clone(), reason })
     }
 }
 
@@ -70,9 +80,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("x.pid");
         std::fs::write(&path, "123456789 left behind").expect("writable");
-        let file = PidFile::create(&path, 42).expect("nobody holds it");
+        let mut file = PidFile::create(&path).expect("nobody holds it");
+        file.write(42).expect("there is room");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "42\n");
-        let second = PidFile::create(&path, 43).expect_err("it is held");
+        let second = PidFile::create(&path).expect_err("it is held");
         assert!(matches!(&second, PidFileError::Locked(_)));
         assert!(second.to_string().ends_with("x.pid locked"));
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "42\n");
@@ -83,7 +94,7 @@ mod tests {
     #[test]
     fn a_directory_is_no_pid_file() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let error = PidFile::create(directory.path(), 1).expect_err("a directory");
+        let error = PidFile::create(directory.path()).expect_err("a directory");
         assert!(matches!(error, PidFileError::Io { .. }));
     }
 }

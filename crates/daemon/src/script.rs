@@ -91,12 +91,17 @@ impl Runner {
     /// Runs `script` to its end. Cancelling this ends the script too.
     pub async fn run(&self, script: &Script) -> Outcome {
         match self.spawn(script).await {
-            Ok(group) => group.outcome(script.timeout).await.unwrap_or_else(Outcome::NotStarted),
+            Ok(running) => running.within(script.timeout).await,
             Err(error) => Outcome::NotStarted(error),
         }
     }
 
-    async fn spawn(&self, script: &Script) -> io::Result<Group> {
+    /// Starts `script`, for a caller with its own idea of how long it may take.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be executed, or there are no processes or descriptors left.
+    pub async fn spawn(&self, script: &Script) -> io::Result<Running> {
         let Some((program, arguments)) = script.command.split_first() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
@@ -119,28 +124,45 @@ impl Runner {
         let gone = |_| io::Error::other("the thread that starts scripts has ended");
         self.jobs.send(Job { command, started }).map_err(|_| io::ErrorKind::BrokenPipe)?;
         let child = child.await.map_err(gone)??;
-        Ok(Group(watch(ChildFd::new(child)?)?))
+        Ok(Running(watch(ChildFd::new(child)?)?))
     }
 }
 
 /// A running script and its children. Dropped before its end, all of them get SIGTERM.
-struct Group(AsyncFd<ChildFd>);
+#[derive(Debug)]
+pub struct Running(AsyncFd<ChildFd>);
 
-impl Group {
-    async fn outcome(mut self, timeout: Option<Duration>) -> io::Result<Outcome> {
+impl Running {
+    /// Its process id, which is also its group's.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.get_ref().id()
+    }
+
+    /// Signals it and its children.
+    pub fn signal(&self, signal: Signal) {
+        self.0.get_ref().signal_group(signal);
+    }
+
+    /// Waits for its end. Cancelling changes nothing.
+    pub async fn ended(&mut self) -> Outcome {
+        self.wait().await.unwrap_or_else(Outcome::NotStarted)
+    }
+
+    async fn within(mut self, timeout: Option<Duration>) -> Outcome {
         let Some(timeout) = timeout else { return self.ended().await };
         if let Ok(outcome) = tokio::time::timeout(timeout, self.ended()).await {
             return outcome;
         }
-        self.0.get_ref().signal_group(Signal::SIGTERM);
+        self.signal(Signal::SIGTERM);
         if tokio::time::timeout(GRACE, self.ended()).await.is_err() {
-            self.0.get_ref().signal_group(Signal::SIGKILL);
-            self.ended().await?;
+            self.signal(Signal::SIGKILL);
+            self.ended().await;
         }
-        Ok(Outcome::TimedOut)
+        Outcome::TimedOut
     }
 
-    async fn ended(&mut self) -> io::Result<Outcome> {
+    async fn wait(&mut self) -> io::Result<Outcome> {
         loop {
             if let Some(status) = self.0.get_mut().try_wait()? {
                 let by_signal = status.signal().map(Outcome::Signalled);
@@ -152,7 +174,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for Running {
     fn drop(&mut self) {
         if matches!(self.0.get_mut().try_wait(), Ok(None)) {
             self.0.get_ref().signal_group(Signal::SIGTERM);

@@ -1,6 +1,6 @@
 //! Asking the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -140,7 +140,7 @@ impl Kernel {
     /// When the kernel refuses, or the configuration changed during each of several attempts.
     pub fn snapshot(&mut self) -> io::Result<Snapshot> {
         let mut links = BTreeMap::new();
-        let mut addresses = BTreeSet::new();
+        let mut addresses = Vec::new();
         self.dump(&RouteNetlinkMessage::GetLink(LinkMessage::default()), |notice| match notice {
             Some(Notice::Link(link)) => drop(links.insert(link.index, link)),
             Some(_) => {}
@@ -149,7 +149,7 @@ impl Kernel {
         self.dump(
             &RouteNetlinkMessage::GetAddress(AddressMessage::default()),
             |notice| match notice {
-                Some(Notice::Address(address)) => drop(addresses.insert(address)),
+                Some(Notice::Address(address)) => addresses.push(address),
                 Some(_) => {}
                 None => addresses.clear(),
             },

@@ -24,8 +24,9 @@ const QUEUE: usize = 256 * 1024;
 pub struct Snapshot {
     /// By [`Link::index`].
     pub links: BTreeMap<u32, Link>,
-    /// On any link.
-    pub addresses: BTreeSet<Address>,
+    /// On any link, each once, in the kernel's order: of one link and family, the first is what it
+    /// picks as source address.
+    pub addresses: Vec<Address>,
 }
 
 impl Snapshot {
@@ -134,10 +135,15 @@ impl Snapshot {
                 self.links.remove(&index).map(NetEvent::LinkGone)
             }
             Notice::Address(address) => {
-                self.addresses.insert(address).then_some(NetEvent::Address(address))
+                let new = !self.addresses.contains(&address);
+                new.then(|| {
+                    self.addresses.push(address);
+                    NetEvent::Address(address)
+                })
             }
             Notice::AddressGone(address) => {
-                self.addresses.remove(&address).then_some(NetEvent::AddressGone(address))
+                let at = self.addresses.iter().position(|known| *known == address)?;
+                Some(NetEvent::AddressGone(self.addresses.remove(at)))
             }
             Notice::Other => None,
         }
@@ -145,12 +151,16 @@ impl Snapshot {
 
     /// The events that lead from here to `now`: what went, then what came or changed.
     fn changes_to(&self, now: &Self) -> Vec<NetEvent> {
-        let gone = self.addresses.difference(&now.addresses).copied().map(NetEvent::AddressGone);
+        let set = |addresses: &[Address]| addresses.iter().copied().collect::<BTreeSet<_>>();
+        let (before, after) = (set(&self.addresses), set(&now.addresses));
+        let gone = self.addresses.iter().filter(|address| !after.contains(address));
+        let gone = gone.copied().map(NetEvent::AddressGone);
         let lost = self.links.values().filter(|link| !now.links.contains_key(&link.index));
         let lost = lost.cloned().map(NetEvent::LinkGone);
         let changed = now.links.values().filter(|link| self.links.get(&link.index) != Some(link));
         let changed = changed.cloned().map(NetEvent::Link);
-        let came = now.addresses.difference(&self.addresses).copied().map(NetEvent::Address);
+        let came = now.addresses.iter().filter(|address| !before.contains(address));
+        let came = came.copied().map(NetEvent::Address);
         gone.chain(lost).chain(changed).chain(came).collect()
     }
 }
