@@ -1,0 +1,1 @@
+pub(crate) fn register(_tests: &mut crate::Tests<'_>) {}
