@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The model is immutable and holds no position of a text: two configurations are equal when they
-//! mean the same, so a moved line is not a change.
+//! mean the same, so a moved line is not a change. What a session ended with is a
+//! [`Termination`], printed as HAProxy's two letters.
 //!
 //! ```
 //! use proxy::{Backend, Config, Flavour, Server, ServerAddress};
@@ -22,5 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod termination;
 
 pub use config::*;
+pub use termination::{Cause, Phase, Termination};

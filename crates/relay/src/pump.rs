@@ -91,9 +91,19 @@ impl Relay {
         &self.server
     }
 
-    /// Whether the client is the one who ended first.
-    pub fn client_ended(&self) -> bool {
-        self.up.stage() != Stage::Open
+    /// When a byte last moved, in either direction.
+    pub fn last_active(&self) -> Millis {
+        self.client_active.max(self.server_active)
+    }
+
+    /// Whether the client has ended and the server has not.
+    pub fn client_ended_first(&self) -> bool {
+        self.up.stage() != Stage::Open && self.down.stage() == Stage::Open
+    }
+
+    /// Whether the server has ended both ways, and its last bytes are still to be delivered.
+    pub fn is_delivering(&self) -> bool {
+        self.up.stage() == Stage::Ended && self.down.stage() == Stage::Ending
     }
 
     /// Moves bytes until both sides are silent or it is over.

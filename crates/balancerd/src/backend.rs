@@ -1,0 +1,441 @@
+//! From a session to a connection with one of the backend's servers: pick, wait, connect, again.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+
+use balance::{Again, Candidates, Choice, Retries, ServerId, Ticket, Wake};
+use proxy::{Backend, Cause, Phase, Severity, Termination};
+use relay::timer::{self, Millis, Timer};
+use relay::{Dial, Target};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::session::Session;
+use crate::state::{BackendState, Shared};
+
+/// A session that looks for a server, and its client.
+pub(crate) struct Connecting {
+    pub(crate) session: Session,
+    pub(crate) client: TcpStream,
+}
+
+/// A slot of a server, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    shared: &'static Shared,
+    pub(crate) backend: u32,
+    pub(crate) server: u32,
+}
+
+impl Slot {
+    fn new(shared: &'static Shared, backend: u32, server: ServerId) -> Self {
+        let server = u32::try_from(server.0).unwrap_or(u32::MAX);
+        shared.backends[backend as usize].servers[server as usize]
+            .traffic
+            .begin(crate::state::unix_seconds());
+        Self { shared, backend, server }
+    }
+
+    fn state(&self) -> &'static BackendState {
+        &self.shared.backends[self.backend as usize]
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let state = self.state();
+        state.servers[self.server as usize].traffic.end();
+        let (now, server) = (self.shared.clock.now(), ServerId(self.server as usize));
+        state.balancer.change(|pool, wakes| pool.release(now, server, wakes));
+    }
+}
+
+/// A place in a queue, given up when it is dropped.
+struct Place {
+    shared: &'static Shared,
+    state: &'static BackendState,
+    ticket: Option<Ticket>,
+}
+
+impl Place {
+    fn give_up(&mut self) -> (u32, u32) {
+        let Some(ticket) = self.ticket.take() else { return (0, 0) };
+        self.state.balancer.abandon(self.shared.clock.now(), ticket)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// What a wait ended with.
+enum Waited<T> {
+    Done(T),
+    /// The deadline of this step passed.
+    TimedOut,
+    /// The client's did.
+    ClientTimedOut,
+    /// The client broke off.
+    ClientGone,
+}
+
+impl Connecting {
+    /// Finds a server and connects to it.
+    ///
+    /// Comes back with the session in any case: what was tried is noted in it.
+    pub(crate) async fn run(mut self) -> (Self, Result<(TcpStream, Slot), Termination>) {
+        let result = self.find().await;
+        (self, result)
+    }
+
+    async fn find(&mut self) -> Result<(TcpStream, Slot), Termination> {
+        const NO_SERVER: Termination = Termination::new(Cause::Server, Phase::Connect);
+        let shared = self.session.shared;
+        let Some(index) = self.session.backend else { return Err(NO_SERVER) };
+        let backend: &'static Backend = &shared.config.backends[index as usize];
+        let state = &shared.backends[index as usize];
+        let mut candidates = Candidates::new(self.session.peer.map(|peer| peer.ip()));
+        let mut retries =
+            Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
+        let started = timer::now();
+        let mut tries = 0;
+        loop {
+            let Some(slot) = self.slot(backend, state, index, &mut candidates).await? else {
+                if shared.is_nginx() {
+                    self.session.error_line(Severity::Error, Some(&backend.name), |f| {
+                        f.write_str("no live upstreams while connecting to upstream")
+                    });
+                }
+                state.traffic.connect_errors.fetch_add(1, Relaxed);
+                return Err(NO_SERVER);
+            };
+            let server = ServerId(slot.server as usize);
+            self.session.server = Some(slot.server);
+            loop {
+                tries += 1;
+                let timed_out = match self.attempt(backend, state, server).await {
+                    Ok(stream) => {
+                        if shared.is_nginx() {
+                            state.balancer.with(|pool| pool.succeeded(server));
+                        }
+                        return Ok((stream, slot));
+                    }
+                    Err(Attempt::Over(termination)) => {
+                        count_failure(state, server);
+                        return Err(termination);
+                    }
+                    Err(Attempt::Failed { timed_out }) => timed_out,
+                };
+                if let Some(next) = backend.next_upstream {
+                    self.passive_failure(backend, state, server);
+                    count_failure(state, server);
+                    let spent = next.tries > 0 && tries >= next.tries
+                        || !next.timeout.is_zero() && elapsed(started) >= next.timeout;
+                    if !next.enabled || spent {
+                        let cause = if timed_out { Cause::ServerTimeout } else { Cause::Server };
+                        return Err(Termination::new(cause, Phase::Connect));
+                    }
+                    break;
+                }
+                let others = state.balancer.look(balance::Pool::has_others);
+                match retries.failed(timed_out, others) {
+                    Again::GiveUp => {
+                        count_failure(state, server);
+                        let cause = if timed_out { Cause::ServerTimeout } else { Cause::Server };
+                        return Err(self.or_client_timeout(cause));
+                    }
+                    Again::Same(pause) => {
+                        self.count_retry(state, server);
+                        self.pause(pause).await?;
+                        // A server found down meanwhile is not worth another try if there are
+                        // others and they may be asked.
+                        let usable = state.balancer.look(|pool| pool.server(server).usable);
+                        if usable || backend.redispatch.is_none() {
+                            continue;
+                        }
+                        candidates.avoid(server);
+                    }
+                    Again::Other(pause) => {
+                        self.session.redispatched = true;
+                        self.count_retry(state, server);
+                        let traffic = &state.servers[server.0].traffic;
+                        traffic.redispatches.fetch_add(1, Relaxed);
+                        state.traffic.redispatches.fetch_add(1, Relaxed);
+                        candidates.avoid(server);
+                        self.pause(pause).await?;
+                    }
+                }
+                break;
+            }
+            drop(slot);
+            self.session.server = None;
+        }
+    }
+
+    fn count_retry(&mut self, state: &BackendState, server: ServerId) {
+        self.session.retries += 1;
+        state.traffic.retries.fetch_add(1, Relaxed);
+        state.servers[server.0].traffic.retries.fetch_add(1, Relaxed);
+    }
+
+    /// A client that was silent for too long while its server was looked for is the one to blame.
+    fn or_client_timeout(&self, cause: Cause) -> Termination {
+        let late = self.session.client_deadline().is_some_and(|at| timer::now() >= at);
+        let blamed = if late && !self.has_spoken() { Cause::ClientTimeout } else { cause };
+        Termination::new(blamed, Phase::Connect)
+    }
+
+    /// Whether bytes of the client wait to be read: then it is not the silent one.
+    fn has_spoken(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        matches!(socket2::SockRef::from(&self.client).peek(&mut byte), Ok(1..))
+    }
+
+    /// A slot of some server; `None` when no server can be used.
+    async fn slot(
+        &mut self,
+        backend: &'static Backend,
+        state: &'static BackendState,
+        index: u32,
+        candidates: &mut Candidates,
+    ) -> Result<Option<Slot>, Termination> {
+        let shared = self.session.shared;
+        let queued = timer::now();
+        loop {
+            match state.balancer.pick(shared.clock.now(), candidates) {
+                Choice::Server(server) => {
+                    self.picked(state, server);
+                    return Ok(Some(Slot::new(shared, index, server)));
+                }
+                Choice::Nothing => return Ok(None),
+                Choice::Full(_) => {
+                    state.traffic.connect_errors.fetch_add(1, Relaxed);
+                    self.session.queue_time = self.session.age();
+                    return Err(Termination::new(Cause::Server, Phase::Queue));
+                }
+                Choice::Wait(ticket) => {
+                    let mut place = Place { shared, state, ticket: Some(ticket) };
+                    let limit = backend.queue_timeout.or(backend.connect_timeout);
+                    let until = limit.map(|limit| queued + millis(limit));
+                    let woken = poll_fn(|cx| state.balancer.poll_wake(ticket, cx));
+                    let cause = match self.wait(woken, until, true).await {
+                        Waited::Done(wake) => {
+                            place.ticket = None;
+                            if let Wake::Served { server, server_queue, pool_queue, .. } = wake {
+                                self.session.queues = (server_queue, pool_queue);
+                                self.picked(state, server);
+                                return Ok(Some(Slot::new(shared, index, server)));
+                            }
+                            continue;
+                        }
+                        Waited::TimedOut => Cause::ServerTimeout,
+                        Waited::ClientTimedOut => Cause::ClientTimeout,
+                        Waited::ClientGone => Cause::Client,
+                    };
+                    let (server_queue, pool_queue) = place.give_up();
+                    // Its own place counts as well.
+                    self.session.queues = match (server_queue, pool_queue) {
+                        (0, places) => (0, places + 1),
+                        (places, _) => (places + 1, 0),
+                    };
+                    self.session.queue_time = self.session.age();
+                    return Err(Termination::new(cause, Phase::Queue));
+                }
+            }
+        }
+    }
+
+    fn picked(&mut self, state: &BackendState, server: ServerId) {
+        if self.session.queue_time < 0 {
+            self.session.queue_time = self.session.age();
+        }
+        state.traffic.picked.fetch_add(1, Relaxed);
+        state.servers[server.0].traffic.picked.fetch_add(1, Relaxed);
+    }
+
+    /// One connect.
+    async fn attempt(
+        &mut self,
+        backend: &'static Backend,
+        state: &'static BackendState,
+        server: ServerId,
+    ) -> Result<TcpStream, Attempt> {
+        let config = &backend.servers[server.0];
+        let dial = Dial {
+            to: self.destination(&state.servers[server.0].target),
+            source: config.source.or(backend.source),
+            nodelay: backend.nodelay,
+            keepalive: backend.keepalive.map(keepalive),
+        };
+        let started = timer::now();
+        let stream = match dial.start() {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.refused(&dial.to, &error);
+                return match error.raw_os_error() {
+                    Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => {
+                        Err(Attempt::Over(Termination::new(Cause::Resource, Phase::Connect)))
+                    }
+                    Some(EADDRNOTAVAIL | EADDRINUSE) => {
+                        Err(Attempt::Over(Termination::new(Cause::Proxy, Phase::Connect)))
+                    }
+                    _ => Err(Attempt::Failed { timed_out: false }),
+                };
+            }
+        };
+        let until = backend.connect_timeout.map(|limit| started + millis(limit));
+        match self.wait(relay::established(&stream), until, false).await {
+            Waited::Done(Ok(())) => {
+                let took = timer::now() - started;
+                self.session.connect_time = i32::try_from(took).unwrap_or(i32::MAX);
+                Ok(stream)
+            }
+            Waited::Done(Err(error)) => {
+                self.refused(&dial.to, &error);
+                Err(Attempt::Failed { timed_out: false })
+            }
+            Waited::TimedOut => {
+                self.session.error_line(Severity::Error, Some(&upstream(&dial.to)), |f| {
+                    f.write_str(
+                        "upstream timed out (110: Connection timed out) while connecting to upstream",
+                    )
+                });
+                Err(Attempt::Failed { timed_out: true })
+            }
+            Waited::ClientGone => {
+                Err(Attempt::Over(Termination::new(Cause::Client, Phase::Connect)))
+            }
+            Waited::ClientTimedOut => {
+                Err(Attempt::Over(Termination::new(Cause::ClientTimeout, Phase::Connect)))
+            }
+        }
+    }
+
+    /// nginx's line for a connect that failed.
+    fn refused(&self, to: &Target, error: &io::Error) {
+        self.session.error_line(Severity::Error, Some(&upstream(to)), |f| {
+            let (number, why) = (error.raw_os_error().unwrap_or(0), crate::bind::reason(error));
+            write!(f, "connect() failed ({number}: {why}) while connecting to upstream")
+        });
+    }
+
+    fn passive_failure(&self, backend: &Backend, state: &BackendState, server: ServerId) {
+        let now = self.session.shared.clock.now();
+        if state.balancer.with(|pool| pool.failed(now, server)) {
+            let name = &backend.servers[server.0].name;
+            self.session.error_line(Severity::Warning, Some(name), |f| {
+                f.write_str("upstream server temporarily disabled while connecting to upstream")
+            });
+        }
+    }
+
+    /// A server without a port is asked at the port the client came to.
+    fn destination(&self, target: &Target) -> Target {
+        match target {
+            Target::Inet(to) if to.port() == 0 => {
+                let port = self.client.local_addr().map_or(0, |local| local.port());
+                Target::Inet(SocketAddr::new(to.ip(), port))
+            }
+            known => known.clone(),
+        }
+    }
+
+    /// Waits before the next try; the client's patience may end meanwhile.
+    async fn pause(&mut self, pause: Duration) -> Result<(), Termination> {
+        if pause.is_zero() {
+            return Ok(());
+        }
+        let until = timer::now() + millis(pause);
+        let cause = match self.wait(std::future::pending::<()>(), Some(until), true).await {
+            Waited::Done(()) | Waited::TimedOut => return Ok(()),
+            Waited::ClientTimedOut => Cause::ClientTimeout,
+            Waited::ClientGone => Cause::Client,
+        };
+        Err(Termination::new(cause, Phase::Connect))
+    }
+
+    /// Waits for `what` until a deadline, watching the client. `hurried` says whether the client's
+    /// timeout counts here: while a connect is under way it does not.
+    async fn wait<T>(
+        &self,
+        what: impl Future<Output = T>,
+        until: Option<Millis>,
+        hurried: bool,
+    ) -> Waited<T> {
+        let mut what = pin!(what);
+        let mut broken = pin!(self.client.ready(Interest::ERROR));
+        let mut timer = Timer::new();
+        let mut client_until = self.session.client_deadline().filter(|_| hurried);
+        poll_fn(move |cx| {
+            if let Poll::Ready(done) = what.as_mut().poll(cx) {
+                return Poll::Ready(Waited::Done(done));
+            }
+            if broken.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Waited::ClientGone);
+            }
+            let now = timer::now();
+            if until.is_some_and(|at| now >= at) {
+                return Poll::Ready(Waited::TimedOut);
+            }
+            if client_until.is_some_and(|at| now >= at) {
+                if !self.has_spoken() {
+                    return Poll::Ready(Waited::ClientTimedOut);
+                }
+                client_until = None;
+            }
+            if let Some(next) = until.into_iter().chain(client_until).min() {
+                timer.arm(next, cx);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Why an attempt did not succeed.
+enum Attempt {
+    /// The server did not answer, or said no.
+    Failed { timed_out: bool },
+    /// There is no point in another one.
+    Over(Termination),
+}
+
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+const ENOMEM: i32 = 12;
+const ENOBUFS: i32 = 105;
+const EADDRINUSE: i32 = 98;
+const EADDRNOTAVAIL: i32 = 99;
+
+fn count_failure(state: &BackendState, server: ServerId) {
+    state.traffic.connect_errors.fetch_add(1, Relaxed);
+    state.servers[server.0].traffic.connect_errors.fetch_add(1, Relaxed);
+}
+
+fn upstream(to: &Target) -> String {
+    match to {
+        Target::Inet(address) => address.to_string(),
+        Target::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+fn elapsed(since: Millis) -> Duration {
+    Duration::from_millis(timer::now() - since)
+}
+
+fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX / 2)
+}
+
+/// The socket option of a configured keepalive.
+pub(crate) fn keepalive(configured: proxy::KeepAlive) -> relay::KeepAlive {
+    let proxy::KeepAlive { idle, interval, count } = configured;
+    relay::KeepAlive { idle, interval, count }
+}

@@ -1,0 +1,37 @@
+//! A layer 4 load balancer that reads haproxy.cfg and nginx's `stream {}`.
+//!
+//! ```text
+//!            Config (crate proxy)
+//!               │ bind::Listeners::bind        all sockets, or none
+//!               ▼
+//!   worker::run ─────────────────────────────────────────────────────────┐
+//!     main thread: signals, checks, stats sockets                        │ Shared (state)
+//!     a thread per core: accept ─► session::Serve ─► log line            │ counters, pools, log
+//!                                   │ backend: pick, wait, connect,      │
+//!                                   │          retry, redispatch         │
+//!                                   └ relay::Relay: bytes, timeouts ─────┘
+//! ```
+//!
+//! ```
+//! use balancerd::bind::Listeners;
+//! use proxy::{Bind, BindAddress, Config, Flavour, Frontend};
+//!
+//! let mut config = Config::new(Flavour::HaProxy);
+//! let mut frontend = Frontend::new(2, "fe");
+//! frontend.binds.push(Bind::new(BindAddress::Inet("127.0.0.1:0".parse().unwrap())));
+//! config.frontends.push(frontend);
+//! let (listeners, warnings) = Listeners::bind(&config, Vec::new()).unwrap();
+//! assert!(warnings.is_empty());
+//! assert!(listeners.fds().count() >= 1);
+//! ```
+#![forbid(unsafe_code)]
+
+mod backend;
+pub mod bind;
+mod control;
+pub mod log;
+pub mod privilege;
+mod report;
+mod session;
+pub mod state;
+pub mod worker;

@@ -1,0 +1,245 @@
+//! Log lines: framed as their target wants them and handed over without waiting.
+//!
+//! ```text
+//!   session, check, runtime API ─► Logger::send(route, severity, text)
+//!                                        │ framing: <134>Nov 21 03:39:08 haproxy[7]: text
+//!                      ┌─────────────────┴─────────────────┐
+//!              datagram socket                     a thread per descriptor or file
+//!         non-blocking, dropped if full          behind a bounded queue, dropped if full
+//! ```
+
+mod frame;
+mod sink;
+
+use std::fmt::{self, Write as _};
+use std::time::SystemTime;
+
+use proxy::{
+    Config, ErrorLog, ErrorLogTarget, Facility, Flavour, LogAddress, LogFraming, LogTarget,
+    Severity,
+};
+
+pub(crate) use frame::accept_date;
+use frame::{Frame, Framing};
+use sink::{Place, Sink};
+
+/// Every place log lines go to.
+#[derive(Debug)]
+pub struct Logger {
+    sinks: Vec<(Place, Sink)>,
+    tag: String,
+    hostname: Option<String>,
+    own_host: String,
+}
+
+/// Where the lines of one proxy go, resolved once.
+#[derive(Clone, Debug, Default)]
+pub struct Route {
+    to: Vec<Leg>,
+    /// The least severe level any target takes; `None` if there is no target.
+    least: Option<Severity>,
+}
+
+#[derive(Clone, Debug)]
+struct Leg {
+    sink: usize,
+    framing: Framing,
+    facility: Facility,
+    length: usize,
+    max_level: Severity,
+    min_level: Severity,
+    tag: Option<String>,
+    host: Option<String>,
+}
+
+impl Route {
+    /// Whether a line of this severity is worth being written.
+    pub fn takes(&self, severity: Severity) -> bool {
+        self.least.is_some_and(|least| severity <= least)
+    }
+
+    fn new(to: Vec<Leg>) -> Self {
+        let least = to.iter().map(|leg| leg.max_level).max();
+        Self { to, least }
+    }
+}
+
+impl Logger {
+    /// Opens what the configuration names. Sockets are opened but not connected: the daemon
+    /// behind them may come and go. A file that cannot be opened is reported by
+    /// [`problems`](Self::problems).
+    pub fn new(config: &Config) -> Self {
+        let process = &config.process;
+        let mut places: Vec<Place> = Vec::new();
+        let mut add = |place: Place| {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        };
+        let targets = process.log.iter();
+        let targets = targets.chain(config.frontends.iter().flat_map(|one| &one.log.targets));
+        for target in targets.chain(config.backends.iter().flat_map(|one| &one.log)) {
+            add(Place::from(&target.address));
+        }
+        let errors = process.error_log.iter();
+        for log in errors.chain(config.frontends.iter().flat_map(|one| &one.error_log)) {
+            add(Place::from(&log.target));
+        }
+        let own_host = nix::unistd::gethostname()
+            .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned());
+        let default_tag = match config.flavour {
+            Flavour::HaProxy => "haproxy",
+            Flavour::Nginx => "nginx",
+        };
+        Self {
+            sinks: places.into_iter().map(|place| (place.clone(), Sink::open(&place))).collect(),
+            tag: process.log_tag.clone().unwrap_or_else(|| default_tag.to_owned()),
+            hostname: process.log_hostname.clone(),
+            own_host,
+        }
+    }
+
+    /// Files that could not be opened, and why.
+    pub fn problems(&self) -> impl Iterator<Item = (&std::path::Path, &std::io::Error)> {
+        self.sinks.iter().filter_map(|(place, sink)| match (place, sink) {
+            (Place::File(path), Sink::Broken(error)) => Some((path.as_path(), error)),
+            _ => None,
+        })
+    }
+
+    /// Where lines for these targets go; `tag` replaces the process's.
+    pub fn route(&self, targets: &[LogTarget], tag: Option<&str>) -> Route {
+        let legs = targets.iter().filter_map(|target| {
+            let place = Place::from(&target.address);
+            let framing = Framing::HaProxy(match target.framing {
+                LogFraming::Default => LogFraming::Local,
+                given => given,
+            });
+            let with_host = matches!(target.framing, LogFraming::Rfc3164 | LogFraming::Rfc5424);
+            let host = self.hostname.clone().or_else(|| {
+                (with_host && target.framing == LogFraming::Rfc3164).then(|| self.own_host.clone())
+            });
+            Some(Leg {
+                sink: self.sinks.iter().position(|(known, _)| *known == place)?,
+                framing,
+                facility: target.facility,
+                length: target.length,
+                max_level: target.max_level,
+                min_level: target.min_level,
+                tag: tag.map(str::to_owned),
+                host: host.map(|host| if host.is_empty() { self.own_host.clone() } else { host }),
+            })
+        });
+        Route::new(legs.collect())
+    }
+
+    /// Where the lines of these `error_log` directives go.
+    pub fn error_route(&self, logs: &[ErrorLog]) -> Route {
+        let legs = logs.iter().filter_map(|log| {
+            let place = Place::from(&log.target);
+            let (framing, facility, tag, host) = match &log.target {
+                ErrorLogTarget::Syslog { facility, tag, hostname, .. } => {
+                    let host = hostname.then(|| self.own_host.clone());
+                    (Framing::NginxSyslog, *facility, Some(tag.clone()), host)
+                }
+                ErrorLogTarget::File(_) | ErrorLogTarget::Stderr => {
+                    (Framing::Nginx, Facility(0), None, None)
+                }
+            };
+            Some(Leg {
+                sink: self.sinks.iter().position(|(known, _)| *known == place)?,
+                framing,
+                facility,
+                // NGX_MAX_ERROR_STR.
+                length: 2_048,
+                max_level: log.level,
+                min_level: Severity::Emerg,
+                tag,
+                host,
+            })
+        });
+        Route::new(legs.collect())
+    }
+
+    /// Sends a line, without a line feed at its end, to every target of `route` that takes this
+    /// severity. Never waits; a line for which there is no room is lost and counted.
+    pub fn send(&self, route: &Route, severity: Severity, text: impl fmt::Display) {
+        if !route.takes(severity) {
+            return;
+        }
+        frame::with_line(|line| {
+            let now = SystemTime::now();
+            for leg in route.to.iter().filter(|leg| severity <= leg.max_level) {
+                line.clear();
+                let frame = Frame {
+                    now,
+                    facility: leg.facility,
+                    // HAProxy: "err" as the second level sends nothing worse than err.
+                    severity: severity.max(leg.min_level),
+                    tag: leg.tag.as_deref().unwrap_or(&self.tag),
+                    host: leg.host.as_deref(),
+                };
+                // Writing to a string does not fail.
+                let _ = leg.framing.head(&frame, line);
+                let _ = write!(line, "{text}");
+                cut(line, leg.length.saturating_sub(1));
+                line.push('\n');
+                if let Some((_, sink)) = self.sinks.get(leg.sink) {
+                    sink.write(line.as_bytes());
+                }
+            }
+        });
+    }
+
+    /// Lines that were lost because nobody took them in time.
+    pub fn dropped(&self) -> u64 {
+        self.sinks.iter().map(|(_, sink)| sink.dropped()).sum()
+    }
+
+    /// Opens files anew after they were renamed (nginx's USR1).
+    pub fn reopen(&self) {
+        for (_, sink) in &self.sinks {
+            sink.reopen();
+        }
+    }
+
+    /// Waits until what was sent is written, a second at most: for the end of the process.
+    pub fn flush(&self) {
+        for (_, sink) in &self.sinks {
+            sink.flush();
+        }
+    }
+}
+
+impl From<&LogAddress> for Place {
+    fn from(address: &LogAddress) -> Self {
+        match address {
+            LogAddress::Unix(path) => Self::Unix(path.clone()),
+            LogAddress::Udp(address) => Self::Udp(*address),
+            LogAddress::Stdout => Self::Fd(1),
+            LogAddress::Stderr => Self::Fd(2),
+            LogAddress::Fd(fd) => Self::Fd(*fd),
+        }
+    }
+}
+
+impl From<&ErrorLogTarget> for Place {
+    fn from(target: &ErrorLogTarget) -> Self {
+        match target {
+            ErrorLogTarget::File(path) => Self::File(path.clone()),
+            ErrorLogTarget::Stderr => Self::Fd(2),
+            ErrorLogTarget::Syslog { server, .. } => Self::from(server),
+        }
+    }
+}
+
+/// Cuts a line at a character boundary.
+fn cut(line: &mut String, most: usize) {
+    if line.len() > most {
+        let end = (0..=most).rev().find(|&end| line.is_char_boundary(end)).unwrap_or(0);
+        line.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests;

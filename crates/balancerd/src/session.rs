@@ -1,0 +1,470 @@
+//! One connection of a client, from accept to log line.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proxy::{Cause, Frontend, LogFormat, Phase, Severity, Termination};
+use relay::timer::{self, Millis};
+use relay::{Ended, Relay};
+use tokio::net::TcpStream;
+
+use crate::backend::{Connecting, Slot};
+use crate::log::accept_date;
+use crate::state::Shared;
+
+/// How often a session adds its bytes to the counters while they flow.
+const REPORT: Millis = 1_000;
+
+/// What is known of one connection.
+pub(crate) struct Session {
+    pub(crate) shared: &'static Shared,
+    pub(crate) frontend: u32,
+    pub(crate) backend: Option<u32>,
+    pub(crate) server: Option<u32>,
+    /// The client's address; a UNIX socket's has none.
+    pub(crate) peer: Option<SocketAddr>,
+    /// When it was accepted, by the clock of timers and by the calendar.
+    accepted: Millis,
+    date: Duration,
+    /// Milliseconds until a server was picked and until it answered; -1 if that did not happen.
+    pub(crate) queue_time: i32,
+    pub(crate) connect_time: i32,
+    pub(crate) retries: u32,
+    pub(crate) redispatched: bool,
+    /// Its places in the queues of the server and of the backend when it came.
+    pub(crate) queues: (u32, u32),
+    /// nginx's number of the connection; 0 otherwise.
+    number: u64,
+    /// Bytes from the client and from the server already added to the counters.
+    reported: (u64, u64),
+}
+
+impl Session {
+    /// A connection that was just accepted; it is counted from here on.
+    fn begin(shared: &'static Shared, frontend: u32, peer: Option<SocketAddr>) -> Self {
+        let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let second = date.as_secs();
+        let config = &shared.config.frontends[frontend as usize];
+        let state = &shared.frontends[frontend as usize];
+        shared.process.enter();
+        shared.sessions.fetch_add(1, Relaxed);
+        shared.rate.count(second);
+        state.gate.enter();
+        state.traffic.begin(second);
+        let backend = config.default_backend.and_then(|index| u32::try_from(index.0).ok());
+        if let Some(backend) = backend {
+            shared.backends[backend as usize].traffic.begin(second);
+        }
+        Self {
+            shared,
+            frontend,
+            backend,
+            server: None,
+            peer,
+            accepted: timer::now(),
+            date,
+            queue_time: -1,
+            connect_time: -1,
+            retries: 0,
+            redispatched: false,
+            queues: (0, 0),
+            number: 0,
+            reported: (0, 0),
+        }
+    }
+
+    /// Milliseconds since it was accepted.
+    pub(crate) fn age(&self) -> i32 {
+        i32::try_from(timer::now() - self.accepted).unwrap_or(i32::MAX)
+    }
+
+    /// When a client that says nothing has said nothing for too long.
+    pub(crate) fn client_deadline(&self) -> Option<Millis> {
+        let limit = self.shared.frontends[self.frontend as usize].limits.client?;
+        Some(self.accepted + Millis::try_from(limit.as_millis()).unwrap_or(Millis::MAX / 2))
+    }
+
+    fn config(&self) -> &'static Frontend {
+        &self.shared.config.frontends[self.frontend as usize]
+    }
+
+    /// Adds what flowed since the last time to the counters.
+    fn report(&mut self, from_client: u64, from_server: u64) {
+        let new = (from_client - self.reported.0, from_server - self.reported.1);
+        if new == (0, 0) {
+            return;
+        }
+        self.reported = (from_client, from_server);
+        self.shared.frontends[self.frontend as usize].traffic.bytes(new.0, new.1);
+        if let Some(backend) = self.backend {
+            let backend = &self.shared.backends[backend as usize];
+            backend.traffic.bytes(new.0, new.1);
+            if let Some(server) = self.server {
+                backend.servers[server as usize].traffic.bytes(new.0, new.1);
+            }
+        }
+    }
+
+    /// Counts and logs the end. The server's slot was given back already, as HAProxy does it: its
+    /// own connection is not counted in the line's last three numbers.
+    fn finish(&mut self, ended: Termination, from_client: u64, from_server: u64) {
+        self.report(from_client, from_server);
+        let total = self.age();
+        let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
+        if let Some(backend) = self.backend {
+            let backend = &shared.backends[backend as usize];
+            backend.traffic.end();
+            let server = self.server.map(|server| &backend.servers[server as usize].traffic);
+            for traffic in [Some(&backend.traffic), server].into_iter().flatten() {
+                add(&traffic.queue_time, self.queue_time);
+                add(&traffic.connect_time, self.connect_time);
+                add(&traffic.total_time, total);
+                match ended.cause {
+                    Cause::Client => &traffic.client_aborts,
+                    Cause::Server if ended.phase == Phase::Data => &traffic.server_aborts,
+                    _ => continue,
+                }
+                .fetch_add(1, Relaxed);
+            }
+        }
+        let log = &self.config().log;
+        let quiet = log.dontlognull && from_client == 0
+            || log.dontlog_normal && ended.is_normal() && self.retries == 0
+            || log.logasap && self.connect_time >= 0;
+        if !quiet && log.format != LogFormat::Connect {
+            let failed = !ended.is_normal() || self.retries > 0;
+            let severity = match log.separate_errors && failed {
+                true => Severity::Error,
+                false => Severity::Info,
+            };
+            shared.log.send(&frontend.log, severity, self.line(ended, from_server, false));
+        }
+        frontend.traffic.end();
+        frontend.gate.leave();
+        shared.process.leave();
+    }
+
+    /// `option tcplog`: `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`.
+    fn line(&self, ended: Termination, bytes: u64, early: bool) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            let shared = self.shared;
+            let frontend = &shared.frontends[self.frontend as usize];
+            match self.peer {
+                Some(peer) => write!(f, "{}:{}", peer.ip().to_canonical(), peer.port())?,
+                None => write!(f, "unix:1")?,
+            }
+            f.write_str(" [")?;
+            accept_date(self.date, f)?;
+            let name = &self.config().name;
+            let backend = self.backend.map(|index| {
+                (&shared.config.backends[index as usize], &shared.backends[index as usize])
+            });
+            write!(f, "] {name} {}/", backend.map_or(name, |(config, _)| &config.name))?;
+            let server = self.server.map(|server| server as usize).zip(backend);
+            match server {
+                Some((server, (config, _))) => f.write_str(&config.servers[server].name)?,
+                None => f.write_str("<NOSRV>")?,
+            }
+            let plus = if early { "+" } else { "" };
+            let Self { queue_time, connect_time, retries, redispatched, queues, .. } = *self;
+            write!(f, " {queue_time}/{connect_time}/{plus}{} {plus}{bytes} {ended} ", self.age())?;
+            let (active, front) = (shared.process.current(), frontend.gate.current());
+            let back = backend.map_or(0, |(_, state)| state.traffic.current.load(Relaxed));
+            let served = server.map_or(0, |(server, (_, state))| {
+                state.servers[server].traffic.current.load(Relaxed)
+            });
+            let mark = if redispatched { "+" } else { "" };
+            write!(f, "{active}/{front}/{back}/{served}/{mark}{retries} {}/{}", queues.0, queues.1)
+        })
+    }
+
+    /// A line of nginx's error log about this session; nothing for HAProxy.
+    pub(crate) fn error_line(
+        &self,
+        severity: Severity,
+        upstream: Option<&str>,
+        what: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
+    ) {
+        self.error_line_with_bytes(severity, upstream, (0, 0), what);
+    }
+
+    fn error_line_with_bytes(
+        &self,
+        severity: Severity,
+        upstream: Option<&str>,
+        bytes: (u64, u64),
+        what: impl Fn(&mut fmt::Formatter<'_>) -> fmt::Result,
+    ) {
+        let route = &self.shared.frontends[self.frontend as usize].errors;
+        if !self.shared.is_nginx() || !route.takes(severity) {
+            return;
+        }
+        let line = fmt::from_fn(|f| {
+            write!(f, "*{} ", self.number)?;
+            what(f)?;
+            match self.peer {
+                Some(peer) => write!(f, ", client: {}", peer.ip())?,
+                None => f.write_str(", client: unix:")?,
+            }
+            write!(f, ", server: {}", self.config().name)?;
+            let Some(upstream) = upstream else { return Ok(()) };
+            let (up, down) = bytes;
+            write!(
+                f,
+                ", upstream: \"{upstream}\", bytes from/to client:{up}/{down}, \
+                 bytes from/to upstream:{down}/{up}"
+            )
+        });
+        self.shared.log.send(route, severity, line);
+    }
+
+    /// A line of nginx's error log that only says what happened.
+    fn plain_line(&self, severity: Severity, what: impl fmt::Display) {
+        let route = &self.shared.frontends[self.frontend as usize].errors;
+        if route.takes(severity) {
+            self.shared.log.send(route, severity, format_args!("*{} {what}", self.number));
+        }
+    }
+}
+
+fn add(counter: &std::sync::atomic::AtomicU64, time: i32) {
+    counter.fetch_add(u64::try_from(time).unwrap_or(0), Relaxed);
+}
+
+/// A connection being served: the future of its task. It is as small as it can be, because most of
+/// the time it does nothing but exist.
+pub(crate) struct Serve {
+    phase: Phase_,
+    thread: u16,
+}
+
+enum Phase_ {
+    /// Looking for a server. Boxed: it is large, and soon over.
+    Connecting(Pin<Box<dyn Future<Output = Found> + Send>>),
+    Relaying(Relaying),
+    Over,
+}
+
+type Found = (Connecting, Result<(TcpStream, Slot), Termination>);
+
+struct Relaying {
+    session: Session,
+    relay: Relay,
+    slot: Slot,
+    /// Its entry in the list of live sessions, and the count of kills it has seen.
+    key: u32,
+    kills: u32,
+    reported: Millis,
+}
+
+impl Serve {
+    /// Serves a connection that was just accepted.
+    pub(crate) fn new(
+        shared: &'static Shared,
+        thread: u16,
+        frontend: u32,
+        client: TcpStream,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        let mut session = Session::begin(shared, frontend, peer);
+        if shared.is_nginx() {
+            session.number = shared.connection_number.fetch_add(1, Relaxed);
+            let line = fmt::from_fn(|f| {
+                match peer {
+                    Some(peer) => write!(f, "client {peer}")?,
+                    None => f.write_str("client unix:")?,
+                }
+                write!(f, " connected to {}", session.config().name)
+            });
+            session.plain_line(Severity::Info, line);
+        } else if session.config().log.format == LogFormat::Connect {
+            connect_line(&session, &client);
+        }
+        let connecting = Connecting { session, client };
+        Self { phase: Phase_::Connecting(Box::pin(connecting.run())), thread }
+    }
+
+    fn connected(&mut self, cx: &Context<'_>, found: Found) -> bool {
+        let (Connecting { mut session, client }, result) = found;
+        let shared = session.shared;
+        match result {
+            Err(ended) => {
+                session.finish(ended, 0, 0);
+                false
+            }
+            Ok((server, slot)) => {
+                let key = shared.threads[usize::from(self.thread)].enter(
+                    slot.backend,
+                    slot.server,
+                    cx.waker().clone(),
+                );
+                if shared.is_nginx() {
+                    // Connections to servers are numbered too.
+                    shared.connection_number.fetch_add(1, Relaxed);
+                    session.plain_line(Severity::Info, proxied(&server));
+                } else if session.config().log.logasap {
+                    let log = &session.config().log;
+                    if log.format != LogFormat::Connect {
+                        let line = session.line(Termination::NORMAL, 0, true);
+                        let route = &shared.frontends[session.frontend as usize].log;
+                        shared.log.send(route, Severity::Info, line);
+                    }
+                }
+                let relay = Relay::new(client, server);
+                let (kills, reported) = (shared.kills(), timer::now());
+                self.phase =
+                    Phase_::Relaying(Relaying { session, relay, slot, key, kills, reported });
+                true
+            }
+        }
+    }
+}
+
+impl Future for Serve {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Phase_::Connecting(connecting) = &mut self.phase {
+            let Poll::Ready(found) = connecting.as_mut().poll(cx) else { return Poll::Pending };
+            if !self.connected(cx, found) {
+                self.phase = Phase_::Over;
+            }
+        }
+        let thread = usize::from(self.thread);
+        let Phase_::Relaying(relaying) = &mut self.phase else { return Poll::Ready(()) };
+        let Poll::Ready(ended) = relaying.poll(cx, thread) else { return Poll::Pending };
+        if let Phase_::Relaying(relaying) = std::mem::replace(&mut self.phase, Phase_::Over) {
+            relaying.finish(ended, thread);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Serve {
+    /// A process that ends drops its sessions: they are counted and logged as well.
+    fn drop(&mut self) {
+        if let Phase_::Relaying(relaying) = std::mem::replace(&mut self.phase, Phase_::Over) {
+            let killed = Termination::new(Cause::Killed, Phase::None);
+            let thread = usize::from(self.thread);
+            relaying.finish(How::Termination(killed), thread);
+        }
+    }
+}
+
+/// How a relay came to its end, before it is put in an original's words.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Ended(Ended),
+    Termination(Termination),
+}
+
+impl Relaying {
+    fn poll(&mut self, cx: &mut Context<'_>, thread: usize) -> Poll<How> {
+        let shared = self.session.shared;
+        let kills = shared.kills();
+        if kills != self.kills {
+            self.kills = kills;
+            if let Some(cause) = shared.threads[thread].killed(self.key) {
+                let termination = Termination::new(cause, Phase::None);
+                return Poll::Ready(How::Termination(termination));
+            }
+        }
+        let limits = &shared.frontends[self.session.frontend as usize].limits;
+        if let Poll::Ready(ended) = self.relay.poll(cx, limits) {
+            return Poll::Ready(How::Ended(ended));
+        }
+        let active = self.relay.last_active();
+        if active >= self.reported + REPORT {
+            self.reported = active;
+            self.session.report(self.relay.from_client(), self.relay.from_server());
+        }
+        Poll::Pending
+    }
+
+    fn finish(self, how: How, thread: usize) {
+        let Self { mut session, relay, slot, key, .. } = self;
+        session.shared.threads[thread].leave(key);
+        let (up, down) = (relay.from_client(), relay.from_server());
+        let phase = if relay.is_delivering() { Phase::Last } else { Phase::Data };
+        let ended = match how {
+            How::Termination(termination) => termination,
+            How::Ended(Ended::Finished) => Termination::NORMAL,
+            How::Ended(Ended::ClientError) => Termination::new(Cause::Client, phase),
+            How::Ended(Ended::ServerError) => Termination::new(Cause::Server, phase),
+            How::Ended(Ended::ClientTimeout | Ended::IdleTimeout) => {
+                Termination::new(Cause::ClientTimeout, phase)
+            }
+            How::Ended(Ended::ServerTimeout) => Termination::new(Cause::ServerTimeout, phase),
+        };
+        if session.shared.is_nginx() {
+            nginx_end(&session, &relay, how, (up, down));
+        }
+        let config = session.config();
+        if config.nolinger && !ended.is_normal() {
+            let _ = socket2::SockRef::from(relay.client()).set_linger(Some(Duration::ZERO));
+        }
+        drop(relay);
+        drop(slot);
+        session.finish(ended, up, down);
+    }
+}
+
+/// HAProxy's line without any `option …log`, when a connection begins.
+fn connect_line(session: &Session, client: &TcpStream) {
+    let shared = session.shared;
+    let route = &shared.frontends[session.frontend as usize].log;
+    if !route.takes(Severity::Info) {
+        return;
+    }
+    let (Some(peer), Ok(local)) = (session.peer, client.local_addr()) else { return };
+    let (peer_ip, local_ip) = (peer.ip().to_canonical(), local.ip().to_canonical());
+    let line = format_args!(
+        "Connect from {peer_ip}:{} to {local_ip}:{} ({}/{})",
+        peer.port(),
+        local.port(),
+        session.config().name,
+        match session.config().mode {
+            proxy::Mode::Tcp => "TCP",
+            proxy::Mode::Http => "HTTP",
+        },
+    );
+    shared.log.send(route, Severity::Info, line);
+}
+
+/// `proxy 127.0.0.1:45678 connected to 192.0.2.1:6443`.
+fn proxied(server: &TcpStream) -> impl fmt::Display {
+    fmt::from_fn(move |f| match (server.local_addr(), server.peer_addr()) {
+        (Ok(local), Ok(peer)) => write!(f, "proxy {local} connected to {peer}"),
+        _ => f.write_str("proxy unix: connected to unix:"),
+    })
+}
+
+/// What nginx says at level info when a session ends.
+fn nginx_end(session: &Session, relay: &Relay, how: How, (up, down): (u64, u64)) {
+    let who = match how {
+        How::Ended(Ended::IdleTimeout) => {
+            let upstream = relay
+                .server()
+                .peer_addr()
+                .map_or_else(|_| "unix:".to_owned(), |address| address.to_string());
+            session.error_line_with_bytes(Severity::Info, Some(&upstream), (up, down), |f| {
+                f.write_str(
+                    "connection timed out (110: Connection timed out) while proxying connection",
+                )
+            });
+            return;
+        }
+        How::Ended(Ended::ServerError) => "upstream",
+        How::Ended(Ended::ClientError) => "client",
+        _ if relay.client_ended_first() => "client",
+        _ => "upstream",
+    };
+    let line = format_args!(
+        "{who} disconnected, bytes from/to client:{up}/{down}, bytes from/to upstream:{down}/{up}"
+    );
+    session.plain_line(Severity::Info, line);
+}

@@ -1,0 +1,402 @@
+//! The process that serves connections: a thread with a runtime of its own per core, and one that
+//! looks after them.
+//!
+//! ```text
+//!   main thread                         thread 0 … n-1, one tokio runtime each
+//!   ───────────                         ────────────────────────────────────────
+//!   signals, drain, hard stop   watch   accept ─► Serve ─► Serve ─► …
+//!   checks, stats sockets      ──────►  one timer task
+//!                               Shared: counters, pools, log
+//! ```
+//!
+//! How a command line starts one (the same for both originals):
+//!
+//! 1. Read the configuration into a [`Config`].
+//! 2. [`Listeners::bind`](crate::bind::Listeners::bind), with the sockets
+//!    [inherited](crate::bind::inherited) from [`ENVIRONMENT`](crate::bind::ENVIRONMENT). Nothing
+//!    has been started if it fails: print its errors and exit with 1.
+//! 3. Write the pid file; go to the background *before* this point's next step, because
+//! 4. [`run`] starts threads. It confines the process (`chroot`, `group`, `user`), calls
+//!    [`Options::ready`] once clients are served, and returns when the process should exit.
+//!
+//! A master keeps its [`Listeners`] and starts each worker as a new process of the same program
+//! ([`set_inheritable`](crate::bind::Listeners::set_inheritable),
+//! [`environment`](crate::bind::Listeners::environment)). For a reload it reads the file again and
+//! binds with [`try_clone`](crate::bind::Listeners::try_clone) as what is inherited: addresses that
+//! stay keep their sockets, so no connection is refused or lost. Once the new worker is ready the
+//! old one is told to drain: USR1 (HAProxy) or QUIT (nginx).
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::task::ready;
+use std::thread;
+
+use proxy::{Config, Flavour, Severity};
+use relay::{Listener, timer};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::bind::{Bound, Listeners};
+use crate::privilege::{self, ConfineError};
+use crate::session::Serve;
+use crate::state::{Shared, Unresolved};
+use crate::{control, report};
+
+/// What a caller may choose.
+pub struct Options {
+    /// Called once when clients are served: the time for sd_notify and for telling a parent.
+    pub ready: Box<dyn FnOnce()>,
+    /// HAProxy in the foreground: what is logged about servers and proxies is shown on stderr too.
+    pub foreground: bool,
+    /// Whether signals are taken as the flavour says. HAProxy: USR1 drains, HUP shows the state of
+    /// servers; TERM and INT end the process as they always do. nginx: QUIT drains, TERM and INT
+    /// stop, USR1 reopens log files.
+    pub signals: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ready: Box::new(|| ()), foreground: false, signals: true }
+    }
+}
+
+/// Why a process should exit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// It was told to drain, and the last session has ended. Exit code 0.
+    Drained,
+    /// It was told to drain, and `hard-stop-after` or `worker_shutdown_timeout` ended the rest.
+    /// Exit code 0.
+    Cut,
+    /// nginx: it was told to stop. Exit code 0.
+    Stopped,
+}
+
+/// Why a process could not start. Exit code 1; each has the original's line in its variant's doc.
+#[derive(Debug)]
+pub enum StartError {
+    /// Servers whose names have no address. HAProxy: `[FILE:LINE] : 'server b/s' : could not
+    /// resolve address 'NAME'.` and `Failed to initialize server(s) addr.`; nginx: `host not found
+    /// in upstream "NAME:PORT" in FILE:LINE`.
+    Unresolved(Vec<Unresolved>),
+    /// A log file. nginx: `open() "PATH" failed (2: No such file or directory)`.
+    Log {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// `chroot`, `user` or `group`. HAProxy: `[haproxy.main()] ` and the error's own words.
+    Confine(ConfineError),
+    /// A thread or a runtime.
+    System(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unresolved(servers) => {
+                let names: Vec<_> =
+                    servers.iter().map(|server| server.address.to_string()).collect();
+                write!(f, "could not resolve {}", names.join(", "))
+            }
+            Self::Log { path, error } => {
+                let number = error.raw_os_error().unwrap_or(0);
+                let why = crate::bind::reason(error);
+                write!(f, "open() \"{}\" failed ({number}: {why})", path.display())
+            }
+            Self::Confine(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// What the serving threads are to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    Serving,
+    /// No new connections; those there are go on.
+    Draining,
+    Ending,
+}
+
+/// Serves until told to end. See the [module](self) for what comes before.
+///
+/// # Errors
+///
+/// When it could not start; nobody was served then.
+pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<Ended, StartError> {
+    let shared: &'static Shared =
+        Box::leak(Box::new(Shared::new(config).map_err(StartError::Unresolved)?));
+    if let Some((path, error)) = shared.log.problems().next() {
+        let error = io::Error::new(error.kind(), error.to_string());
+        return Err(StartError::Log { path: path.to_owned(), error });
+    }
+    let process = &shared.config.process;
+    let files = process.nofile.unwrap_or(0).max(u64::from(shared.process.limit()) * 2 + 200);
+    privilege::raise_open_files(files);
+    if let Some(directory) = &process.working_directory {
+        std::env::set_current_dir(directory).map_err(StartError::System)?;
+    }
+    privilege::confine(process).map_err(StartError::Confine)?;
+
+    let Options { ready, foreground, signals } = options;
+    let runtime = runtime().map_err(StartError::System)?;
+    runtime.block_on(async {
+        let mut worker = Worker::start(shared, listeners.sockets).map_err(StartError::System)?;
+        let control = tokio::task::LocalSet::new();
+        control
+            .run_until(async {
+                control::start(shared, listeners.stats, foreground);
+                ready();
+                Ok(worker.until_told(foreground, signals).await)
+            })
+            .await
+    })
+}
+
+/// The serving threads.
+pub(crate) struct Worker {
+    shared: &'static Shared,
+    stage: watch::Sender<Stage>,
+    /// Closed once every thread has stopped accepting.
+    accepting: mpsc::Receiver<()>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a thread per core, each with its share of the listening sockets.
+    pub(crate) fn start(shared: &'static Shared, sockets: Vec<Bound>) -> io::Result<Self> {
+        let count = shared.threads.len();
+        let (stage, _) = watch::channel(Stage::Serving);
+        let (alive, accepting) = mpsc::channel(1);
+        let shares = shares(sockets, count)?;
+        let mut threads = Vec::new();
+        for (index, sockets) in shares.into_iter().enumerate() {
+            let (told, alive) = (stage.subscribe(), alive.clone());
+            let runtime = runtime()?;
+            let thread = thread::Builder::new()
+                .name(format!("worker {index}"))
+                .stack_size(256 * 1024)
+                .spawn(move || {
+                    let index = u16::try_from(index).unwrap_or(u16::MAX);
+                    runtime.block_on(serve(shared, index, sockets, told, alive));
+                })?;
+            threads.push(thread);
+        }
+        Ok(Self { shared, stage, accepting, threads })
+    }
+
+    async fn until_told(&mut self, foreground: bool, signals: bool) -> Ended {
+        if signals {
+            let drain = match self.shared.config.flavour {
+                Flavour::HaProxy => self.haproxy_signals(foreground).await,
+                Flavour::Nginx => self.nginx_signals().await,
+            };
+            if !drain {
+                self.end();
+                return Ended::Stopped;
+            }
+        } else {
+            std::future::pending::<()>().await;
+        }
+        self.drain(foreground).await
+    }
+
+    /// Returns when USR1 came.
+    async fn haproxy_signals(&self, foreground: bool) -> bool {
+        let (Ok(mut usr1), Ok(mut hup)) =
+            (signal(SignalKind::user_defined1()), signal(SignalKind::hangup()))
+        else {
+            return std::future::pending().await;
+        };
+        // 2.6 ignores it in a process without master.
+        let _usr2 = signal(SignalKind::user_defined2());
+        loop {
+            tokio::select! {
+                _ = usr1.recv() => return true,
+                _ = hup.recv() => report::servers(self.shared, foreground),
+            }
+        }
+    }
+
+    /// Returns when QUIT (true), TERM or INT (false) came.
+    async fn nginx_signals(&self) -> bool {
+        let kinds = [
+            SignalKind::quit(),
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::user_defined1(),
+        ];
+        let [Ok(mut quit), Ok(mut term), Ok(mut int), Ok(mut usr1)] = kinds.map(signal) else {
+            return std::future::pending().await;
+        };
+        // For the master only.
+        let _hup = signal(SignalKind::hangup());
+        loop {
+            tokio::select! {
+                _ = quit.recv() => return true,
+                _ = term.recv() => return false,
+                _ = int.recv() => return false,
+                _ = usr1.recv() => self.shared.log.reopen(),
+            }
+        }
+    }
+
+    /// Stops accepting, and waits for the sessions there are.
+    pub(crate) async fn drain(&mut self, foreground: bool) -> Ended {
+        self.stage.send_replace(Stage::Draining);
+        // Every thread lets go of its end once it does not accept any more.
+        while self.accepting.recv().await.is_some() {}
+        if self.shared.config.flavour == Flavour::HaProxy {
+            report::stopped(self.shared, foreground);
+        }
+        let limit = self.shared.config.process.hard_stop_after;
+        let empty = poll_fn(|cx| self.shared.process.poll_empty(cx));
+        let in_time = match limit {
+            Some(limit) => tokio::time::timeout(limit, empty).await.is_ok(),
+            None => {
+                empty.await;
+                true
+            }
+        };
+        self.end();
+        if in_time { Ended::Drained } else { Ended::Cut }
+    }
+
+    /// Ends what is left and writes the last lines.
+    pub(crate) fn end(&mut self) {
+        self.stage.send_replace(Stage::Ending);
+        for thread in self.threads.drain(..) {
+            // One that panicked has said so.
+            let _ = thread.join();
+        }
+        self.shared.log.flush();
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Deals the sockets of each address out to the threads; one that is alone is shared by all.
+fn shares(sockets: Vec<Bound>, threads: usize) -> io::Result<Vec<Vec<(u32, OwnedFd)>>> {
+    let mut shares: Vec<Vec<(u32, OwnedFd)>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut groups: Vec<((usize, usize), Vec<OwnedFd>)> = Vec::new();
+    for Bound { frontend, bind, fd } in sockets {
+        match groups.last_mut() {
+            Some((key, fds)) if *key == (frontend, bind) => fds.push(fd),
+            _ => groups.push(((frontend, bind), vec![fd])),
+        }
+    }
+    for ((frontend, _), mut fds) in groups {
+        let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
+        for at in fds.len()..threads {
+            fds.push(fds[at % fds.len()].try_clone()?);
+        }
+        for (at, fd) in fds.into_iter().enumerate() {
+            shares[at % threads].push((frontend, fd));
+        }
+    }
+    Ok(shares)
+}
+
+/// One serving thread.
+async fn serve(
+    shared: &'static Shared,
+    thread: u16,
+    sockets: Vec<(u32, OwnedFd)>,
+    mut told: watch::Receiver<Stage>,
+    alive: mpsc::Sender<()>,
+) {
+    tokio::spawn(timer::drive());
+    let accepting: Vec<_> = sockets
+        .into_iter()
+        .filter_map(|(frontend, fd)| {
+            let listener = Listener::new(fd)
+                .inspect_err(|error| {
+                    let text = format_args!("cannot watch a listening socket: {error}");
+                    shared.log.send(&shared.log_route, Severity::Alert, text);
+                })
+                .ok()?;
+            Some(tokio::spawn(accept(shared, thread, frontend, listener)))
+        })
+        .collect();
+    // An error means that the sender is gone: the process ends.
+    if told.wait_for(|stage| *stage != Stage::Serving).await.is_err() {
+        return;
+    }
+    for task in accepting {
+        task.abort();
+        // Its socket is closed once it is gone.
+        let _ = task.await;
+    }
+    drop(alive);
+    let _ = told.wait_for(|stage| *stage == Stage::Ending).await;
+}
+
+/// Accepts for a frontend for as long as there is room. More wait in the kernel.
+async fn accept(shared: &'static Shared, thread: u16, frontend: u32, listener: Listener) {
+    let gate = &shared.frontends[frontend as usize].gate;
+    let mut complained = false;
+    loop {
+        let accepted = poll_fn(|cx| {
+            ready!(gate.poll_room(cx));
+            ready!(shared.process.poll_room(cx));
+            listener.poll_accept(cx)
+        })
+        .await;
+        match accepted {
+            Ok((client, peer)) => {
+                complained = false;
+                tokio::spawn(Serve::new(shared, thread, frontend, client, peer));
+            }
+            Err(error) if is_exhausted(&error) => {
+                if !complained {
+                    complained = true;
+                    exhausted(shared, frontend, &error);
+                }
+                timer::until(timer::now() + PAUSE).await;
+            }
+            // This connection did not last until it was accepted; the next is another.
+            Err(_) => {}
+        }
+    }
+}
+
+/// Milliseconds until accepting is tried again when something ran out.
+const PAUSE: timer::Millis = 100;
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM.
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+}
+
+fn exhausted(shared: &Shared, frontend: u32, error: &io::Error) {
+    let name = &shared.config.frontends[frontend as usize].name;
+    if shared.is_nginx() {
+        let route = &shared.frontends[frontend as usize].errors;
+        let number = error.raw_os_error().unwrap_or(0);
+        let text = format_args!("accept4() failed ({number}: {})", crate::bind::reason(error));
+        shared.log.send(route, Severity::Crit, text);
+        return;
+    }
+    let what = match error.raw_os_error() {
+        Some(24) => "process FD limit",
+        Some(23) => "system FD limit",
+        _ => "system memory limit",
+    };
+    let text = format_args!(
+        "Proxy {name} reached {what} (maxsock={}). Please check system tunables.",
+        shared.process.limit()
+    );
+    shared.log.send(&shared.frontends[frontend as usize].log, Severity::Emerg, text);
+}
+
+#[cfg(test)]
+mod tests;
