@@ -71,5 +71,5 @@ pub use event::{Datagram, Event};
 pub use instance::{Counters, Instance};
 pub use lease::{Lease, lease};
 pub use log::{Fault, LogLine, Message};
-pub use plan::{Plan, Step};
+pub use plan::{InstanceKey, Plan, Step};
 pub use script::{Script, ScriptAction, ScriptEvent};
