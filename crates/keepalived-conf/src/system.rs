@@ -1,0 +1,169 @@
+//! What a configuration is checked against.
+
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// How much of a script is looked at, in bytes.
+const MAX_SCRIPT: u64 = 64 << 10;
+
+/// The machine a configuration is meant for, as far as checking it needs to know.
+pub trait System {
+    /// Whether there is a network interface of this name.
+    fn has_interface(&self, name: &str) -> bool;
+    /// An environment variable, for `${_ENV NAME}`.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The numbers of a user and its own group.
+    fn user(&self, name: &str) -> Option<(u32, u32)>;
+    /// The number of a group.
+    fn group(&self, name: &str) -> Option<u32>;
+    /// The user a script runs as if nobody is named.
+    fn own_user(&self) -> u32;
+    /// What stands at a path, or under a bare name in `PATH`.
+    fn program(&self, name: &str) -> Program;
+    /// The text of a script, if it is one and can be read.
+    fn read_script(&self, name: &str) -> Option<String>;
+    /// The short host name, which `@id` lines are compared with.
+    fn host_name(&self) -> String;
+}
+
+/// What is known of a script before it runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Program {
+    /// There is no such file, or it cannot be executed.
+    Missing,
+    /// It can be executed.
+    Found {
+        /// Somebody other than root could replace it, or a directory above it.
+        insecure: bool,
+        /// Where `PATH` led to, for a bare name.
+        found_at: Option<PathBuf>,
+    },
+}
+
+/// This machine: `/proc/self/net/dev`, `/etc/passwd`, `/etc/group`, the file system and the environment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Host;
+
+impl System for Host {
+    fn has_interface(&self, name: &str) -> bool {
+        // Not /sys/class/net: that shows the network namespace it was mounted in.
+        let table = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+        table.lines().any(|line| {
+            line.rsplit_once(':').is_some_and(|(interface, _)| interface.trim() == name)
+        })
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn user(&self, name: &str) -> Option<(u32, u32)> {
+        let fields = entry("/etc/passwd", name)?;
+        Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        entry("/etc/group", name)?.get(2)?.parse().ok()
+    }
+
+    fn own_user(&self) -> u32 {
+        std::fs::metadata("/proc/self").map_or(0, |m| m.uid())
+    }
+
+    fn program(&self, name: &str) -> Program {
+        if name.contains('/') {
+            return inspect(Path::new(name), None);
+        }
+        let default = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let path = std::env::var("PATH").unwrap_or_else(|_| default.to_owned());
+        path.split(':')
+            .filter(|directory| !directory.is_empty())
+            .map(|directory| Path::new(directory).join(name))
+            .map(|file| inspect(&file, Some(file.clone())))
+            .find(|program| *program != Program::Missing)
+            .unwrap_or(Program::Missing)
+    }
+
+    fn read_script(&self, name: &str) -> Option<String> {
+        let mut text = Vec::new();
+        let file = std::fs::File::open(name).ok().filter(|_| name.starts_with('/'))?;
+        file.take(MAX_SCRIPT).read_to_end(&mut text).ok()?;
+        String::from_utf8(text).ok().filter(|t| t.starts_with("#!"))
+    }
+
+    fn host_name(&self) -> String {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        name.trim().split('.').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// The fields of the line for `name` in a file of colon separated lines.
+fn entry(file: &str, name: &str) -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let found = text.lines().map(|line| line.split(':')).find_map(|mut fields| {
+        (fields.next() == Some(name)).then(|| fields.map(str::to_owned).collect::<Vec<_>>())
+    });
+    found.map(|rest| std::iter::once(name.to_owned()).chain(rest).collect())
+}
+
+/// Whether a file can be executed, and whether everything above it belongs to root alone.
+fn inspect(file: &Path, found_at: Option<PathBuf>) -> Program {
+    let real = std::fs::canonicalize(file).ok();
+    let Some((real, metadata)) = real.and_then(|r| Some((r.clone(), std::fs::metadata(r).ok()?)))
+    else {
+        return Program::Missing;
+    };
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Program::Missing;
+    }
+    let insecure = real.ancestors().any(|part| {
+        std::fs::metadata(part).is_ok_and(|m| {
+            let (mode, sticky) = (m.mode(), m.is_dir() && m.mode() & 0o1000 != 0);
+            (m.uid() != 0 && mode & 0o200 != 0)
+                || (m.gid() != 0 && mode & 0o020 != 0)
+                || (mode & 0o002 != 0 && !sticky)
+        })
+    });
+    Program::Found { insecure, found_at }
+}
+
+/// A machine that has everything a configuration names.
+///
+/// For tools that judge a file made for another machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Elsewhere;
+
+impl System for Elsewhere {
+    fn has_interface(&self, _: &str) -> bool {
+        true
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn user(&self, _: &str) -> Option<(u32, u32)> {
+        Some((1, 1))
+    }
+
+    fn group(&self, _: &str) -> Option<u32> {
+        Some(1)
+    }
+
+    fn own_user(&self) -> u32 {
+        1
+    }
+
+    fn program(&self, _: &str) -> Program {
+        Program::Found { insecure: false, found_at: None }
+    }
+
+    fn read_script(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn host_name(&self) -> String {
+        String::new()
+    }
+}

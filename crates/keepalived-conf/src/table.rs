@@ -1,0 +1,80 @@
+//! The keyword tables, one file per block.
+
+pub(crate) mod address;
+mod bfd_instance;
+mod checkers;
+mod garp_group;
+mod global_defs;
+mod real_server;
+mod root;
+mod static_blocks;
+mod sync_group;
+mod track_file;
+mod track_process;
+mod virtual_server;
+mod vrrp_instance;
+mod vrrp_script;
+
+use conf::{Binder, Row, Span, Stmt, Table, Word};
+
+pub(crate) use root::ROOT;
+
+/// Why mail keywords do nothing.
+const NO_MAIL: &str = "no mail is sent yet";
+/// Why notification keywords do nothing.
+const NO_NOTIFY: &str = "no notification is run yet; logs tell every change of state";
+/// Why firewall keywords do nothing.
+const NO_FILTER: &str = "no packet filter is set up";
+/// Why keywords about processes do nothing.
+const NO_TUNING: &str = "there is one process with small needs, run as it was started";
+/// Why SNMP and D-Bus keywords do nothing.
+const NO_AGENT: &str = "there is no SNMP or D-Bus agent yet";
+/// Why keywords about IPVS do nothing without virtual servers, which are refused.
+const NO_IPVS: &str = "there is no IPVS yet, and virtual servers are refused";
+/// Why keywords about netlink and receive buffers do nothing.
+const NO_BUFFERS: &str = "buffers are sized by the daemon";
+
+/// Every table with the name of its block, for the reference and the matrix.
+pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
+    vec![
+        ("root", flat(root::ROOT)),
+        ("global_defs", global_defs::GLOBAL_DEFS.rows()),
+        ("vrrp_instance", flat(vrrp_instance::VRRP_INSTANCE)),
+        ("authentication", vrrp_instance::AUTHENTICATION.rows()),
+        ("auth_hmac", vrrp_instance::AUTH_HMAC.rows()),
+        ("address options", address::OPTIONS.rows()),
+        ("vrrp_script", vrrp_script::VRRP_SCRIPT.rows()),
+        ("vrrp_sync_group", sync_group::VRRP_SYNC_GROUP.rows()),
+        ("track_file", track_file::TRACK_FILE.rows()),
+        ("vrrp_track_process", track_process::VRRP_TRACK_PROCESS.rows()),
+        ("garp_group", garp_group::GARP_GROUP.rows()),
+        ("bfd_instance", bfd_instance::BFD_INSTANCE.rows()),
+        ("static_routes and virtual_routes", static_blocks::ROUTES.rows()),
+        ("static_rules and virtual_rules", static_blocks::RULES.rows()),
+        ("virtual_server", flat(virtual_server::VIRTUAL_SERVER)),
+        ("real_server", flat(real_server::REAL_SERVER)),
+        ("checkers", flat(checkers::CHECKERS)),
+        ("url", checkers::URL.rows()),
+        ("SSL", checkers::SSL.rows()),
+    ]
+}
+
+/// The rows of a table without those of its blocks, which are listed by themselves.
+fn flat<T: 'static>(table: &[conf::Keyword<T>]) -> Vec<Row> {
+    table.rows().into_iter().map(|row| Row { nested: vec![], ..row }).collect()
+}
+
+/// An optional switch: nothing is on. `None` for a word that is neither on nor off.
+fn switch(words: &[Word]) -> Option<bool> {
+    words.first().map_or(Some(true), |word| crate::number::boolean(&word.text))
+}
+
+/// Where the closing brace of a block stands.
+fn closing(stmt: &Stmt) -> Span {
+    Span { start: stmt.span.end.saturating_sub(1), ..stmt.span }
+}
+
+/// Complains in keepalived's words.
+fn complain(b: &mut Binder, span: Span, said: impl Into<String>) {
+    b.error(span, conf::Problem::Other(said.into()));
+}

@@ -1,0 +1,650 @@
+//! `vrrp_instance NAME { … }`
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use conf::{Binder, Form, Keyword, Place, Problem, Status, Stmt, Word};
+use vrrp::config::{Initial, LeasePolicy, TrackedInterface, TrackedScript, Version};
+
+use super::{
+    NO_BUFFERS, NO_FILTER, NO_IPVS, NO_MAIL, NO_NOTIFY, address, closing, complain, switch,
+};
+use crate::draft::{AuthType, InstanceDraft};
+use crate::number::{decimal, signed, unsigned};
+
+type Vrrp = Keyword<InstanceDraft>;
+
+const ONE: std::ops::RangeInclusive<usize> = 1..=usize::MAX;
+const SOME: std::ops::RangeInclusive<usize> = 0..=usize::MAX;
+
+pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
+    Vrrp::new("state", Form::Words("MASTER|BACKUP", ONE, state))
+        .doc("The state it wishes to start in; the priority decides. Unless set, MASTER at priority 255."),
+    Vrrp::new("interface", Form::Words("<ifname>", ONE, interface))
+        .doc("Where adverts are sent and heard. Required."),
+    Vrrp::new("virtual_router_id", Form::Words("<1..255>", ONE, virtual_router_id))
+        .spec("RFC 9568 §5.2.3")
+        .doc("The number of the virtual router on its link. Required."),
+    Vrrp::new("priority", Form::Words("<1..255>", ONE, priority))
+        .default("100")
+        .spec("RFC 9568 §5.2.4")
+        .doc("The highest wins; 255 is the owner of the addresses. 255 unless set, if `state MASTER` is."),
+    Vrrp::new("advert_int", Form::Words("<seconds>", ONE, advert_int))
+        .default("1")
+        .spec("RFC 9568 §5.2.7")
+        .doc("Between two adverts of a master, 0.01 to 255; whole seconds for version 2, up to 40.95 for version 3."),
+    Vrrp::new("authentication", Form::Block(&AUTHENTICATION, authentication))
+        .spec("RFC 2338 §5.3.6")
+        .doc("Authentication, of version 2 only."),
+    Vrrp::new("virtual_ipaddress", Form::Lines("<addr>[/<len>] [<option>…]", virtual_ipaddress))
+        .doc("The addresses the master holds and its adverts list."),
+    Vrrp::new("virtual_ipaddress_excluded", Form::Lines("<addr>[/<len>] [<option>…]", excluded))
+        .doc("Addresses the master holds too, listed in no advert."),
+    Vrrp::new("no_virtual_ipaddress", Form::Flag(|v| v.no_addresses = true))
+        .doc("It is meant to hold no address. keepalived 2.4."),
+    Vrrp::new("unicast_src_ip", Form::Words("<addr>", ONE, source))
+        .doc("The source of adverts to unicast peers."),
+    Vrrp::new("mcast_src_ip", Form::Words("<addr>", ONE, source))
+        .doc("The source of adverts; the interface's first address unless set."),
+    Vrrp::new("unicast_peer", Form::Lines("<addr> [min_ttl <0..255>] [max_ttl <0..255>]", unicast_peer))
+        .doc("Who hears the adverts, instead of the multicast group."),
+    Vrrp::new("unicast_ttl", Form::Words("<0..255>", ONE, unicast_ttl))
+        .default("255")
+        .doc("Hop limit of unicast adverts."),
+    Vrrp::new("check_unicast_src", Form::Words("[on|off]", SOME, check_unicast_src))
+        .doc("Drops unicast adverts of others than the peers."),
+    Vrrp::new("mcast_dst_ip", Form::Words("<addr>", ONE, mcast_dst_ip)).doc("Another multicast group."),
+    Vrrp::new("track_src_ip", Form::Flag(|v| v.track_source = true))
+        .doc("Leaves the race while the source address is missing."),
+    Vrrp::new("version", Form::Words("2|3", ONE, version))
+        .default("2")
+        .doc("The protocol's version; `vrrp_version` unless set."),
+    Vrrp::new("nopreempt", Form::Flag(|v| v.nopreempt = true))
+        .doc("Stays backup while a lower priority is master."),
+    Vrrp::new("preempt", Form::Flag(|v| v.nopreempt = false))
+        .doc("Takes over from a lower priority; it does unless told not to."),
+    Vrrp::new("preempt_delay", Form::Words("<0..1000>", ONE, preempt_delay))
+        .default("0")
+        .doc("How long a lower priority may stay master, in seconds."),
+    Vrrp::new("track_script", Form::Lines("<name> [weight <-253..253> [reverse|noreverse]]", track_script))
+        .doc("Scripts it follows."),
+    Vrrp::new("track_interface", Form::Lines("<ifname> [weight <-253..253> [reverse|noreverse]]", track_interface))
+        .doc("Interfaces it follows."),
+    Vrrp::new("dont_track_primary", Form::Flag(|v| v.dont_track_primary = true))
+        .doc("Stays in the race while its own interface is down."),
+    Vrrp::new("garp_master_delay", Form::Words("<seconds>", ONE, garp_master_delay))
+        .default("5")
+        .doc("From becoming master to the second block of announcements; 0 for none."),
+    Vrrp::new("garp_master_repeat", Form::Words("<number>", ONE, garp_master_repeat))
+        .default("5")
+        .doc("Announcements per address and block."),
+    Vrrp::new("garp_master_refresh", Form::Words("<seconds>", ONE, garp_master_refresh))
+        .default("0")
+        .doc("Between periodic announcements; 0 for none."),
+    Vrrp::new("garp_master_refresh_repeat", Form::Words("<number>", ONE, garp_refresh_repeat))
+        .default("1")
+        .doc("Announcements per address each time."),
+    Vrrp::new("garp_lower_prio_delay", Form::Words("<seconds>", ONE, lower_prio_delay))
+        .doc("From an advert of lower priority to the second block; as `garp_master_delay` unless set."),
+    Vrrp::new("garp_lower_prio_repeat", Form::Words("<number>", ONE, lower_prio_repeat))
+        .doc("Announcements in each of those blocks; as `garp_master_repeat` unless set."),
+    Vrrp::new("lower_prio_no_advert", Form::Words("[on|off]", SOME, lower_prio_no_advert))
+        .doc("A master does not answer an advert of lower priority."),
+    Vrrp::new("higher_prio_send_advert", Form::Words("[on|off]", SOME, higher_prio_send_advert))
+        .doc("A master sends one more advert before it yields."),
+    Vrrp::new("down_timer_adverts", Form::Words("<1..100>", ONE, down_timer_adverts))
+        .default("3")
+        .doc("How many adverts a master may miss."),
+    Vrrp::new("skip_check_adv_addr", Form::Words("[on|off]", SOME, skip_check_adv_addr))
+        .doc("Does not compare the addresses of an advert of the master we know."),
+    Vrrp::new("strict_mode", Form::Words("[on|off]", SOME, strict_mode))
+        .doc("As `vrrp_strict`, for this instance."),
+    Vrrp::new("v3_checksum_as_v2", Form::Words("[on|off]", SOME, v3_checksum_as_v2))
+        .doc("The checksum of version 3 leaves out the pseudo header. keepalived 2.4."),
+    Vrrp::new("address_lease", Form::Words("[on|off]", SOME, address_lease))
+        .default("on")
+        .spec("extension")
+        .doc("The addresses expire by themselves when a dead or frozen daemon no longer renews them."),
+    Vrrp::new("accept", Form::Flag(|v| v.accept = Some(true)))
+        .status(Status::Accepted(NO_FILTER))
+        .doc("Packets for the addresses are accepted by who is not their owner."),
+    Vrrp::new("no_accept", Form::Flag(|v| v.accept = Some(false)))
+        .status(Status::Accepted(NO_FILTER))
+        .doc("Packets for the addresses are dropped by who is not their owner."),
+    Vrrp::new("notify", Form::Whole("<command> [<user> [<group>]]", notify))
+        .status(Status::Accepted(NO_NOTIFY))
+        .doc("A command run at every change of state."),
+    Vrrp::new("notify_master", Form::Whole("<command> [<user> [<group>]]", notify))
+        .status(Status::Accepted(NO_NOTIFY))
+        .doc("A command run on becoming master."),
+    Vrrp::new("notify_backup", Form::Whole("<command> [<user> [<group>]]", notify))
+        .status(Status::Accepted(NO_NOTIFY))
+        .doc("A command run on becoming backup."),
+    Vrrp::new("notify_fault", Form::Whole("<command> [<user> [<group>]]", notify))
+        .status(Status::Accepted(NO_NOTIFY))
+        .doc("A command run on leaving the race."),
+    Vrrp::new("notify_stop", Form::Whole("<command> [<user> [<group>]]", notify))
+        .status(Status::Accepted(NO_NOTIFY))
+        .doc("A command run at the end."),
+    Vrrp::accepted("notify_deleted", "[<command>]", NO_NOTIFY)
+        .doc("Tells DELETED when a reload removes it."),
+    Vrrp::accepted("notify_master_rx_lower_pri", "<command>", NO_NOTIFY)
+        .doc("A command run when a master hears a lower priority."),
+    Vrrp::accepted("notify_priority_changes", "[on|off]", NO_NOTIFY)
+        .doc("Tells the FIFO about priorities."),
+    Vrrp::accepted("smtp_alert", "[on|off]", NO_MAIL).doc("Mail at every change of state."),
+    Vrrp::accepted("garp_extra_if", "[all] <seconds>", "addresses on other interfaces are announced with the rest")
+        .doc("Periodic announcements on the interfaces of addresses elsewhere."),
+    Vrrp::accepted("vmac_garp_intvl", "[all] <seconds>", "addresses on other interfaces are announced with the rest")
+        .doc("The old name of `garp_extra_if`."),
+    Vrrp::accepted("native_ipv6", "", "the addresses tell the family").doc("An old hint."),
+    Vrrp::accepted("debug", "<0..4>", "it has none in keepalived either").doc("Parsed, and nothing else."),
+    Vrrp::accepted("kernel_rx_buf_size", "<bytes>", NO_BUFFERS).doc("The receive buffer."),
+    Vrrp::accepted("lvs_sync_daemon_interface", "<ifname>", NO_IPVS)
+        .doc("The old place of `lvs_sync_daemon`."),
+    Vrrp::planned("track_file", "{ <name> [weight <-254..254> [reverse]] … }").doc("Files it follows."),
+    Vrrp::planned("track_process", "{ <name> [weight <-254..254> [reverse]] … }")
+        .doc("Processes it follows."),
+    Vrrp::planned("track_bfd", "{ <name> [weight <-253..253> [reverse]] … }")
+        .doc("BFD sessions it follows."),
+    Vrrp::planned("virtual_routes", "{ <route> … }").doc("Routes the master has."),
+    Vrrp::planned("virtual_rules", "{ <rule> … }").doc("Routing rules the master has."),
+    Vrrp::planned("use_vmac", "[[name] <ifname>] [<mac>] …")
+        .spec("RFC 9568 §7.3")
+        .doc("Holds the addresses on an interface with the virtual MAC address."),
+    Vrrp::planned("vmac_xmit_base", "").doc("Sends adverts from the interface below."),
+    Vrrp::planned("use_vmac_addr", "").doc("Virtual MAC interfaces for addresses elsewhere."),
+    Vrrp::planned("use_ipvlan", "[[name] <ifname>] [<addr>] …").doc("Holds the addresses on an ipvlan."),
+    Vrrp::planned("owner_ignore_adverts", "[on|off]").doc("The owner ignores adverts."),
+    Vrrp::planned("timer_expired_backup", "[<priority>]").doc("Becomes backup if it ran too late."),
+    Vrrp::planned("thread_timer_expired", "[<priority>]")
+        .doc("The old name of `timer_expired_backup`."),
+    Vrrp::planned("unicast_fault_no_peer", "").doc("Leaves the race if there is no peer."),
+    Vrrp::planned("old_unicast_checksum", "[never]").doc("A checksum of very old versions."),
+    Vrrp::planned("promote_secondaries", "").doc("Sets the interface's sysctl of that name."),
+    Vrrp::planned("vrf", "<ifname>").doc("Unicast without an interface."),
+    Vrrp::planned("linkbeat_use_polling", "").doc("Polls the interface's link."),
+    Vrrp::new("auth_hmac", Form::Block(&AUTH_HMAC, |_, _, _| {}))
+        .status(Status::Planned)
+        .doc("Adverts signed by a key. keepalived 2.4."),
+];
+
+/// `authentication { … }`
+pub(crate) const AUTHENTICATION: &[Vrrp] = &[
+    Vrrp::new("auth_type", Form::Words("PASS|AH", ONE, auth_type)).doc("PASS; AH is refused."),
+    Vrrp::new("auth_pass", Form::Words("<password>", ONE, auth_pass))
+        .doc("The password; eight characters are used. It is sent in clear text."),
+];
+
+/// `auth_hmac { … }`
+pub(crate) const AUTH_HMAC: &[Vrrp] = &[
+    Vrrp::planned("key", "<id> <value>|hex:<value>|file:<path>").doc("A key."),
+    Vrrp::planned("active_key", "<id>").doc("The key that signs."),
+    Vrrp::planned("anti_replay", "time|monotonic").doc("What a replay is told by."),
+    Vrrp::planned("time_window", "<1..300>").doc("How far clocks may be apart."),
+    Vrrp::planned("mode", "enforce|permissive|receive-only").doc("What is required of others."),
+];
+
+/// Reads one block.
+pub(crate) fn read(stmt: &Stmt, name: &Word, place: Place<'_>, b: &mut Binder) -> InstanceDraft {
+    let mut draft = InstanceDraft {
+        name: name.owned(),
+        span: name.span,
+        end: closing(stmt),
+        ..InstanceDraft::default()
+    };
+    b.bind(VRRP_INSTANCE, place, stmt.body(), &mut draft);
+    draft
+}
+
+fn state(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let (name, word) = (&instance.name, &words[0]);
+    let wanted = Initial::NAMES.iter().position(|n| *n == word.text).map(|i| Initial::ALL[i]);
+    let Some(wanted) = wanted else {
+        let said = format!("({name}) unknown state '{}', defaulting to BACKUP", word.text);
+        complain(b, word.span, said);
+        instance.initial = Some(Initial::Backup);
+        return;
+    };
+    match instance.initial {
+        Some(Initial::Master) if wanted == Initial::Backup => {
+            let said = format!("({name}) state previously set as MASTER - ignoring BACKUP");
+            complain(b, word.span, said);
+        }
+        _ => instance.initial = Some(wanted),
+    }
+}
+
+fn interface(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if words[0].text == "lo" {
+        let said =
+            format!("({}) cannot use a loopback interface (lo) for vrrp - ignoring", instance.name);
+        complain(b, words[0].span, said);
+        return;
+    }
+    instance.interface = words.first().cloned();
+}
+
+fn virtual_router_id(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let word = &words[0];
+    match unsigned(&word.text, 1..=255) {
+        Ok(number) => instance.vrid = u8::try_from(number).ok(),
+        Err(said) => {
+            let (name, text) = (&instance.name, &word.text);
+            let said =
+                format!("{said}\n({name}): VRID '{text}' not valid - must be between 1 & 255");
+            complain(b, word.span, said);
+        }
+    }
+}
+
+fn priority(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let word = &words[0];
+    let number = unsigned(&word.text, 1..=255).unwrap_or_else(|said| {
+        let name = &instance.name;
+        let said = format!(
+            "{said}\n({name}) Priority not valid! must be between 1 & 255. Using default 100"
+        );
+        complain(b, word.span, said);
+        100
+    });
+    instance.priority = u8::try_from(number).ok();
+}
+
+fn advert_int(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let word = &words[0];
+    match decimal(&word.text, 10_000..=255_000_000) {
+        (Some(time), said) => {
+            if let Some(said) = said {
+                complain(b, word.span, said);
+            }
+            instance.advert_interval = Some(time);
+        }
+        (None, said) => {
+            let (name, text) = (&instance.name, &word.text);
+            let said = format!(
+                "{}\n({name}) Advert interval ({text}) not valid! Must be > 0 - ignoring",
+                said.unwrap_or_default()
+            );
+            complain(b, word.span, said);
+        }
+    }
+}
+
+fn authentication(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    let place = Place::new(conf::ANYWHERE, "authentication").context(crate::wording::CHILD);
+    b.bind(AUTHENTICATION, place, stmt.body(), instance);
+}
+
+fn auth_type(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let word = &words[0];
+    instance.auth_span = word.span;
+    match word.text.as_str() {
+        "PASS" => instance.auth_type = AuthType::Pass,
+        "AH" => {
+            instance.auth_type = AuthType::Ah;
+            b.error(word.span, Problem::Planned { keyword: "auth_type AH".to_owned() });
+        }
+        other => {
+            let said = format!("({}) unknown authentication type '{other}'", instance.name);
+            complain(b, word.span, said);
+        }
+    }
+}
+
+fn auth_pass(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let word = &words[0];
+    if word.text.len() > 8 {
+        complain(b, word.span, "Truncating auth_pass to 8 characters");
+    }
+    instance.auth_pass = Some(word.owned());
+}
+
+fn virtual_ipaddress(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    for line in stmt.body() {
+        let Some(address) = address::read(line, b) else { continue };
+        let family = instance.addresses.first().map_or(&address, |a| a).config.address.is_ipv4();
+        if family != address.config.address.is_ipv4() {
+            let (name, shown) = (&instance.name, line.word(0));
+            let said =
+                format!("({name}): address family must match VRRP instance [{shown}] - ignoring");
+            complain(b, line.at(), said);
+            continue;
+        }
+        instance.addresses.push(address);
+    }
+}
+
+fn excluded(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    instance.excluded.extend(stmt.body().iter().filter_map(|line| address::read(line, b)));
+}
+
+fn source(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let (name, word) = (&instance.name, &words[0]);
+    match word.text.parse() {
+        Ok(address) => instance.source = Some(address),
+        Err(_) => {
+            let said = format!(
+                "Configuration error: VRRP instance[{name}] malformed src address[{}]. Skipping...",
+                word.text
+            );
+            complain(b, word.span, said);
+        }
+    }
+}
+
+fn unicast_peer(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    for line in stmt.body() {
+        let (name, text) = (&instance.name, line.word(0));
+        let Ok(peer) = text.parse::<IpAddr>() else {
+            let said = format!(
+                "Configuration error: VRRP instance[{name}] malformed unicast peer address[{text}]. Skipping..."
+            );
+            complain(b, line.at(), said);
+            continue;
+        };
+        let family = instance.addresses.first().map(|a| a.config.address);
+        let family = family.or(instance.source).or_else(|| instance.peers.first().copied());
+        if family.is_some_and(|f| f.is_ipv4() != peer.is_ipv4()) {
+            let said = format!(
+                "Configuration error: VRRP instance[{name}] and unicast peer address[{text}] MUST be of the same family !!! Skipping..."
+            );
+            complain(b, line.at(), said);
+            continue;
+        }
+        let mut options = &line.words[1..];
+        while let Some((word, after)) = options.split_first() {
+            match (word.text.as_str(), after.first()) {
+                (_, None) => {
+                    complain(b, word.span, format!("({name}) {} is missing a value", word.text))
+                }
+                ("min_ttl" | "max_ttl", Some(value)) => match unsigned(&value.text, 0..=255) {
+                    Ok(_) => {
+                        let keyword = format!("unicast_peer … {}", word.text);
+                        b.error(word.span, Problem::Planned { keyword });
+                    }
+                    Err(said) => complain(b, value.span, said),
+                },
+                _ => complain(
+                    b,
+                    word.span,
+                    format!("({name}) unknown unicast_peer option {}", word.text),
+                ),
+            }
+            options = after.get(1..).unwrap_or_default();
+        }
+        if !instance.peers.contains(&peer) {
+            instance.peers.push(peer);
+        }
+    }
+}
+
+fn unicast_ttl(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    match unsigned(&words[0].text, 0..=255) {
+        Ok(number) => instance.unicast_ttl = u8::try_from(number).ok(),
+        Err(said) => {
+            let (name, text) = (&instance.name, &words[0].text);
+            let said =
+                format!("{said}\n({name}): TTL '{text}' not valid - must be between 0 & 255");
+            complain(b, words[0].span, said);
+        }
+    }
+}
+
+fn mcast_dst_ip(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let (name, word) = (&instance.name, &words[0]);
+    match word.text.parse::<IpAddr>() {
+        Ok(group) if group.is_multicast() => instance.multicast_group = Some(group),
+        Ok(_) => {
+            let said = format!("({name}) mcast_dst_ip {} not multicast. Skipping...", word.text);
+            complain(b, word.span, said);
+        }
+        Err(_) => {
+            let said = format!("({name}) malformed mcast dest address {}. Skipping...", word.text);
+            complain(b, word.span, said);
+        }
+    }
+}
+
+fn version(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let (name, word) = (&instance.name, &words[0]);
+    match unsigned(&word.text, 2..=3) {
+        Ok(number) => {
+            let wanted = if number == 2 { Version::V2 } else { Version::V3 };
+            match instance.common.version {
+                Some(set) if set != wanted => {
+                    let said = format!(
+                        "({name}) vrrp_version {number} conflicts with configured or deduced version {}; ignoring.",
+                        set.number()
+                    );
+                    complain(b, word.span, said);
+                }
+                _ => instance.common.version = Some(wanted),
+            }
+        }
+        Err(said) => {
+            complain(b, word.span, format!("{said}\n({name}): Version must be either 2 or 3"));
+        }
+    }
+}
+
+fn preempt_delay(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    match decimal(&words[0].text, 0..=1_000_000_000) {
+        (Some(time), _) => instance.preempt_delay = time,
+        (None, said) => {
+            let (name, said) = (&instance.name, said.unwrap_or_default());
+            let said = format!("{said}\n({name}) Preempt_delay not valid! must be between 0-1000");
+            complain(b, words[0].span, said);
+            instance.preempt_delay = Duration::ZERO;
+        }
+    }
+}
+
+/// What stands behind a tracked name: `[weight N [reverse|noreverse]]`.
+fn tracked(
+    instance: &str,
+    what: &str,
+    line: &Stmt,
+    b: &mut Binder,
+) -> Option<(Option<i16>, Option<bool>)> {
+    let (name, mut words) = (line.word(0), &line.words[1..]);
+    let (mut weight, mut reverse) = (None, None);
+    while let Some((word, after)) = words.split_first() {
+        words = after;
+        match word.text.as_str() {
+            "weight" => {
+                let Some((value, after)) = words.split_first() else {
+                    let said = format!(
+                        "({instance}) weight without value specified for {what} {name} - ignoring"
+                    );
+                    complain(b, word.span, said);
+                    return None;
+                };
+                words = after;
+                match signed(&value.text, -253..=253) {
+                    Ok(number) => weight = Some(number),
+                    Err(said) => {
+                        let said = format!(
+                            "{said}\n({instance}) weight for {what} {name} must be in [-253..253] inclusive. Ignoring..."
+                        );
+                        complain(b, value.span, said);
+                        return None;
+                    }
+                }
+            }
+            "reverse" => reverse = Some(true),
+            "noreverse" => reverse = Some(false),
+            other => {
+                let said = format!("({instance}) unknown {what} {name} option {other} - ignoring");
+                complain(b, word.span, said);
+                return None;
+            }
+        }
+    }
+    Some((weight, reverse))
+}
+
+fn track_script(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    for line in stmt.body() {
+        let script = line.word(0).to_owned();
+        if instance.track_scripts.iter().any(|(t, _)| t.script == script) {
+            let said = format!("({}) duplicate track_script {script} - ignoring", instance.name);
+            complain(b, line.at(), said);
+            continue;
+        }
+        if let Some((weight, reverse)) = tracked(&instance.name, "track_script", line, b) {
+            instance.track_scripts.push((TrackedScript { script, weight, reverse }, line.at()));
+        }
+    }
+}
+
+fn track_interface(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    for line in stmt.body() {
+        let interface = line.word(0).to_owned();
+        if instance.track_interfaces.iter().any(|(t, _)| t.interface == interface) {
+            let said =
+                format!("({}) duplicate track_interface {interface} - ignoring", instance.name);
+            complain(b, line.at(), said);
+            continue;
+        }
+        if let Some((weight, reverse)) = tracked(&instance.name, "track_interface", line, b) {
+            let (weight, reverse) = (weight.unwrap_or(0), reverse.unwrap_or(false));
+            let tracked = TrackedInterface { interface, weight, reverse };
+            instance.track_interfaces.push((tracked, line.at()));
+        }
+    }
+}
+
+/// A number, or `(<instance>): <keyword> '<word>' invalid - ignoring`.
+fn whole(instance: &str, keyword: &str, word: &Word, b: &mut Binder) -> Option<u32> {
+    unsigned(&word.text, 0..=u32::MAX)
+        .map_err(|said| {
+            let text = &word.text;
+            let said = format!("{said}\n({instance}): {keyword} '{text}' invalid - ignoring");
+            complain(b, word.span, said);
+        })
+        .ok()
+}
+
+fn at_least_one(instance: &str, keyword: &str, word: &Word, b: &mut Binder) -> Option<u32> {
+    let number = whole(instance, keyword, word, b)?;
+    if number == 0 {
+        let said = format!("({instance}): {keyword} must be greater than 0, setting to 1");
+        complain(b, word.span, said);
+    }
+    Some(number.max(1))
+}
+
+fn garp_master_delay(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(n) = whole(&instance.name, "garp_master_delay", &words[0], b) {
+        instance.common.garp_master_delay = Some(Duration::from_secs(n.into()));
+    }
+}
+
+fn garp_master_repeat(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(n) = at_least_one(&instance.name, "garp_master_repeat", &words[0], b) {
+        instance.common.garp_master_repeat = Some(n);
+    }
+}
+
+fn garp_master_refresh(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    match unsigned(&words[0].text, 0..=u32::MAX) {
+        Ok(n) => instance.common.garp_refresh = Some(Duration::from_secs(n.into())),
+        Err(said) => {
+            let (name, text) = (&instance.name, &words[0].text);
+            let said = format!("{said}\n({name}): Invalid garp_master_refresh '{text}' - ignoring");
+            complain(b, words[0].span, said);
+        }
+    }
+}
+
+fn garp_refresh_repeat(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(n) = at_least_one(&instance.name, "garp_master_refresh_repeat", &words[0], b) {
+        instance.common.garp_refresh_repeat = Some(n);
+    }
+}
+
+fn lower_prio_delay(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(n) = whole(&instance.name, "garp_lower_prio_delay", &words[0], b) {
+        instance.common.garp_lower_prio_delay = Some(Duration::from_secs(n.into()));
+    }
+}
+
+fn lower_prio_repeat(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    match unsigned(&words[0].text, 0..=u32::MAX) {
+        Ok(n) => instance.common.garp_lower_prio_repeat = Some(n),
+        Err(said) => {
+            let (name, text) = (&instance.name, &words[0].text);
+            complain(
+                b,
+                words[0].span,
+                format!("{said}\n({name}): Invalid garp_lower_prio_repeat '{text}'"),
+            );
+        }
+    }
+}
+
+fn down_timer_adverts(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    match unsigned(&words[0].text, 1..=100) {
+        Ok(n) => instance.common.down_timer_adverts = u8::try_from(n).ok(),
+        Err(said) => {
+            let (name, text) = (&instance.name, &words[0].text);
+            let said = format!("{said}\n({name}): Invalid down_timer_adverts [1:100] '{text}'");
+            complain(b, words[0].span, said);
+        }
+    }
+}
+
+/// `[on|off]`, or `(<instance>) invalid <keyword> <word> specified`.
+fn on_off(instance: &str, keyword: &str, words: &[Word], b: &mut Binder) -> Option<bool> {
+    let on = switch(words);
+    if let (None, Some(word)) = (on, words.first()) {
+        complain(b, word.span, format!("({instance}) invalid {keyword} {} specified", word.text));
+    }
+    on
+}
+
+fn check_unicast_src(instance: &mut InstanceDraft, words: &[Word], _: &mut Binder) {
+    instance.common.check_unicast_source = Some(switch(words).unwrap_or(true));
+}
+
+fn lower_prio_no_advert(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "lower_prio_no_advert", words, b) {
+        instance.common.lower_prio_no_advert = Some(on);
+    }
+}
+
+fn higher_prio_send_advert(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "higher_prio_send_advert", words, b) {
+        instance.common.higher_prio_send_advert = Some(on);
+    }
+}
+
+/// keepalived 2.2.7 and 2.4.3 turn it on at `off` too; here `off` is off.
+fn skip_check_adv_addr(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "skip_check_adv_addr", words, b) {
+        instance.common.skip_check_adv_addr = Some(on);
+    }
+}
+
+fn strict_mode(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "strict_mode", words, b) {
+        instance.common.strict = Some(on);
+    }
+}
+
+fn v3_checksum_as_v2(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "v3_checksum_as_v2", words, b) {
+        instance.common.v3_checksum_as_v2 = Some(on);
+    }
+}
+
+fn address_lease(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "address_lease", words, b) {
+        instance.common.lease = Some(if on { LeasePolicy::Auto } else { LeasePolicy::Off });
+    }
+}
+
+fn notify(instance: &mut InstanceDraft, stmt: &Stmt, _: &mut Binder) {
+    instance.notify = Some(stmt.at());
+}
