@@ -240,6 +240,9 @@ impl Instance {
 
     /// Goes on under another configuration of the same interface, virtual router and family: a
     /// master stays master, and only the addresses that differ are added or removed.
+    ///
+    /// What is tracked from now on decides once it is told: interfaces by [`Event::Link`], scripts
+    /// by [`Event::Script`].
     pub fn reconfigure(
         &mut self,
         config: InstanceConfig,
@@ -312,6 +315,7 @@ impl Instance {
             return;
         }
         self.started = true;
+        self.tracked.settle();
         self.update_priority();
         if let Some(fault) = self.tracked.fault()
             && !matches!(fault, crate::log::Fault::Script(_))

@@ -26,7 +26,8 @@ struct Interface {
     name: String,
     weight: i32,
     reverse: bool,
-    up: bool,
+    /// None while nobody told, which decides nothing.
+    up: Option<bool>,
     /// Its state changes nothing: our own, under `dont_track_primary`.
     ignored: bool,
 }
@@ -47,7 +48,8 @@ impl Tracked {
             if interfaces.iter().any(|known| known.name == name) {
                 return;
             }
-            let up = before.interfaces.iter().any(|known| known.name == name && known.up);
+            let known = before.interfaces.iter().find(|known| known.name == name);
+            let up = known.and_then(|known| known.up);
             let weight = i32::from(weight);
             interfaces.push(Interface { name: name.into(), weight, reverse, up, ignored });
         };
@@ -88,7 +90,14 @@ impl Tracked {
 
     pub(crate) fn set_link(&mut self, name: &str, up: bool) {
         for interface in self.interfaces.iter_mut().filter(|interface| interface.name == name) {
-            interface.up = up;
+            interface.up = Some(up);
+        }
+    }
+
+    /// Counts interfaces nobody told of as down: at the start all that is known has been told.
+    pub(crate) fn settle(&mut self) {
+        for interface in &mut self.interfaces {
+            interface.up.get_or_insert(false);
         }
     }
 
@@ -111,10 +120,11 @@ impl Tracked {
     /// The first thing that keeps the instance out of the race.
     pub(crate) fn fault(&self) -> Option<Fault> {
         let interface = self.interfaces.iter().find_map(|interface| {
-            let fault =
-                interface.weight == 0 && !interface.ignored && interface.up == interface.reverse;
+            let fault = interface.weight == 0
+                && !interface.ignored
+                && interface.up == Some(interface.reverse);
             let name = interface.name.clone();
-            fault.then_some(if interface.up {
+            fault.then_some(if interface.reverse {
                 Fault::InterfaceUp(name)
             } else {
                 Fault::InterfaceDown(name)
@@ -144,7 +154,9 @@ impl Tracked {
         if base == OWNER {
             return OWNER;
         }
-        let interfaces = self.interfaces.iter().map(|i| shift(i.weight, i.reverse, i.up));
+        let interfaces = self.interfaces.iter().filter_map(|interface| {
+            interface.up.map(|up| shift(interface.weight, interface.reverse, up))
+        });
         let scripts = self.scripts.iter().filter_map(|script| {
             script.good.map(|good| shift(script.weight, script.reverse, good))
         });

@@ -688,6 +688,29 @@ fn a_reload_keeps_what_is_known_of_scripts_and_links() {
 }
 
 #[test]
+fn what_a_reload_tracks_anew_decides_once_it_is_told() {
+    let interface = |weight, reverse| TrackedInterface {
+        interface: format!("eth{weight}{reverse}"),
+        weight,
+        reverse,
+    };
+    let mut bench = Bench::master(config());
+    let mut wanted = config();
+    wanted.track_interfaces = vec![interface(0, false), interface(0, true), interface(-5, false)];
+    wanted.track_scripts = vec![track("chk")];
+    bench.instance.reconfigure(wanted, &[script("chk", 0)], bench.now, &mut bench.actions);
+    assert_eq!((bench.instance.state(), bench.instance.priority()), (Master, 100));
+    bench.tell(Event::Link { interface: "eth-5false", up: false });
+    assert_eq!((bench.instance.state(), bench.instance.priority()), (Master, 95));
+    bench.tell(Event::Link { interface: "eth0false", up: true });
+    bench.tell(Event::Link { interface: "eth0true", up: false });
+    bench.tell(Event::Script { name: "chk", good: true });
+    assert_eq!(bench.instance.state(), Master);
+    bench.tell(Event::Link { interface: "eth0false", up: false });
+    assert_eq!(bench.instance.state(), Fault);
+}
+
+#[test]
 fn packets_are_written_as_configured() {
     let config = InstanceConfig {
         auth: Some(Auth::pass("1234567890")),
