@@ -1,0 +1,100 @@
+//! What every setter may look at: the environment, the line, and how far it may reach out.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::rc::Rc;
+
+use conf::{Diagnostic, Severity};
+use proxy::Origin;
+
+/// Variables of the environment.
+pub(crate) type Env = BTreeMap<String, String>;
+
+/// Shared by all sections of one load.
+#[derive(Debug, Default)]
+pub(crate) struct Context {
+    /// The environment, as `setenv` and its kin change it.
+    pub(crate) env: RefCell<Env>,
+    /// The line being read.
+    pub(crate) here: RefCell<Origin>,
+    /// Whether names are resolved, files looked at and users looked up.
+    pub(crate) reach_out: Cell<bool>,
+}
+
+/// A shared [`Context`].
+pub(crate) type Shared = Rc<Context>;
+
+impl Context {
+    /// The line being read.
+    pub(crate) fn origin(&self) -> Origin {
+        self.here.borrow().clone()
+    }
+
+    /// The addresses of a name, in the resolver's order. A literal address needs no resolver.
+    pub(crate) fn resolve(&self, name: &str) -> Vec<IpAddr> {
+        if let Ok(ip) = name.parse() {
+            return vec![ip];
+        }
+        // Names that no resolver can know: do not wait for one to say so.
+        let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if !self.reach_out.get() || name.is_empty() || !name.chars().all(plausible) {
+            return vec![];
+        }
+        (name, 0).to_socket_addrs().map(|all| all.map(|a| a.ip()).collect()).unwrap_or_default()
+    }
+
+    /// Whether a file can be opened; the reason if not.
+    pub(crate) fn can_read(&self, path: &std::path::Path) -> Result<(), std::io::Error> {
+        if self.reach_out.get() { std::fs::File::open(path).map(drop) } else { Ok(()) }
+    }
+
+    /// Whether `/etc/passwd` or `/etc/group` has the name in its first field, or cannot be asked.
+    pub(crate) fn has_account(&self, database: &str, name: &str) -> bool {
+        if !self.reach_out.get() {
+            return true;
+        }
+        let Ok(text) = std::fs::read_to_string(database) else { return true };
+        text.lines().any(|line| line.split(':').next() == Some(name)) && !name.is_empty()
+    }
+
+    /// Expands `$NAME` and `${NAME}` in an unquoted address; undefined names become nothing and are
+    /// returned.
+    pub(crate) fn expand(&self, text: &str) -> (String, Vec<String>) {
+        let env = self.env.borrow();
+        let (mut out, mut missing) = (String::new(), vec![]);
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let after = &rest[at + 1..];
+            let (name, left) = match after.strip_prefix('{') {
+                Some(braced) => match braced.split_once('}') {
+                    Some(parts) => parts,
+                    None => ("", after),
+                },
+                None => {
+                    let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                    after.split_at(end.unwrap_or(after.len()))
+                }
+            };
+            if name.is_empty() {
+                out.push('$');
+                rest = after;
+                continue;
+            }
+            match env.get(name) {
+                Some(value) => out.push_str(value),
+                None => missing.push(name.to_owned()),
+            }
+            rest = left;
+        }
+        out.push_str(rest);
+        (out, missing)
+    }
+}
+
+/// Whether a complaint only says that something is not built.
+pub(crate) fn is_planned(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
+        && matches!(diagnostic.problem, conf::Problem::Planned { .. })
+}

@@ -1,0 +1,276 @@
+//! Sections as they are being read: the model's types, and what only the text knows.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use check::{Action, Step};
+use conf::Span;
+use proxy::{Backend, Bind, Frontend, LogFormat, LogTarget, Mode, Origin, Process, ServerAddress};
+
+use crate::context::Shared;
+
+/// What a section is; also its bit in a keyword's `within`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// `defaults`.
+    #[default]
+    Defaults,
+    /// `frontend`.
+    Frontend,
+    /// `listen`.
+    Listen,
+    /// `backend`.
+    Backend,
+}
+
+impl Kind {
+    /// As the file has it.
+    pub(crate) fn keyword(self) -> &'static str {
+        match self {
+            Self::Defaults => "defaults",
+            Self::Frontend => "frontend",
+            Self::Listen => "listen",
+            Self::Backend => "backend",
+        }
+    }
+
+    /// As HAProxy's messages have it.
+    pub(crate) fn noun(self) -> &'static str {
+        if self == Self::Listen { "proxy" } else { self.keyword() }
+    }
+
+    /// Whether it accepts connections.
+    pub(crate) fn is_client_side(self) -> bool {
+        matches!(self, Self::Frontend | Self::Listen)
+    }
+
+    /// Whether it has servers.
+    pub(crate) fn is_server_side(self) -> bool {
+        matches!(self, Self::Backend | Self::Listen)
+    }
+}
+
+/// A `log` line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum LogLine {
+    /// `log global`.
+    Global,
+    /// A target.
+    Target(LogTarget),
+}
+
+/// Which kind of check the last `option …chk` asked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) enum CheckOption {
+    /// None: a plain connect.
+    #[default]
+    None,
+    /// `option tcp-check`.
+    Tcp,
+    /// `option httpchk` with its request.
+    Http(check::Request),
+}
+
+/// What HTTP would do; reported for tcp proxies, as HAProxy does.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct HttpOnly {
+    pub(crate) forwardfor: bool,
+    pub(crate) originalto: bool,
+    pub(crate) cookie: bool,
+    pub(crate) monitor_uri: bool,
+    pub(crate) stats: bool,
+    pub(crate) request_rules: bool,
+    pub(crate) response_rules: bool,
+    pub(crate) after_response_rules: bool,
+    pub(crate) redirect_rules: bool,
+    pub(crate) unique_id: bool,
+    pub(crate) layer7_balance: bool,
+    /// `option httplog`: where it stands.
+    pub(crate) httplog: Option<Span>,
+}
+
+/// A `defaults`, `frontend`, `listen` or `backend` section.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) context: Shared,
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    /// Where its first line stands.
+    pub(crate) at: Span,
+    pub(crate) origin: Origin,
+    /// `id`.
+    pub(crate) forced_id: Option<u32>,
+    pub(crate) mode: Mode,
+    /// Where `mode` was set, here or in the defaults.
+    pub(crate) mode_at: Option<Span>,
+    /// The client side.
+    pub(crate) front: Frontend,
+    /// The server side, without its servers.
+    pub(crate) back: Backend,
+    pub(crate) binds: Vec<Bind>,
+    pub(crate) default_server: ServerDraft,
+    pub(crate) servers: Vec<ServerDraft>,
+    pub(crate) default_backend: Option<String>,
+    /// Targets of `use_backend` that are plain names.
+    pub(crate) use_backends: Vec<String>,
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_at: Option<Span>,
+    pub(crate) check: CheckOption,
+    pub(crate) tcp_steps: Vec<Step>,
+    pub(crate) http_steps: Vec<Step>,
+    pub(crate) check_timeout: Option<Duration>,
+    pub(crate) log_health_checks: bool,
+    pub(crate) tcpka: Tcpka,
+    pub(crate) http: HttpOnly,
+}
+
+/// `option tcpka`, `clitcpka`, `srvtcpka` and their timers.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Tcpka {
+    pub(crate) client: bool,
+    pub(crate) server: bool,
+    pub(crate) client_timers: proxy::KeepAlive,
+    pub(crate) server_timers: proxy::KeepAlive,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            context: Shared::default(),
+            kind: Kind::Defaults,
+            name: String::new(),
+            at: Span::default(),
+            origin: Origin::default(),
+            forced_id: None,
+            mode: Mode::Tcp,
+            mode_at: None,
+            front: Frontend::new(0, ""),
+            back: Backend::new(0, ""),
+            binds: vec![],
+            default_server: ServerDraft::default(),
+            servers: vec![],
+            default_backend: None,
+            use_backends: vec![],
+            logs: vec![],
+            log_format: LogFormat::Connect,
+            log_at: None,
+            check: CheckOption::None,
+            tcp_steps: vec![],
+            http_steps: vec![],
+            check_timeout: None,
+            log_health_checks: false,
+            tcpka: Tcpka::default(),
+            http: HttpOnly::default(),
+        }
+    }
+}
+
+impl Draft {
+    /// The steps a check that is being written belongs to.
+    pub(crate) fn connects(steps: &[Step]) -> bool {
+        steps.iter().any(|step| matches!(step.action, Action::Connect(_)))
+    }
+
+    /// A section of `kind` that begins with what these defaults say.
+    pub(crate) fn inherit(&self, kind: Kind, name: &str) -> Self {
+        let mut draft = self.clone();
+        draft.kind = kind;
+        draft.name = name.to_owned();
+        draft.front.description = None;
+        draft.back.description = None;
+        draft
+    }
+}
+
+/// `verify` of a server line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum VerifyWord {
+    /// `verify none`.
+    None,
+    /// `verify required`.
+    Required,
+}
+
+/// One word of `init-addr`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum InitAddr {
+    /// From the state file: there is none, so the next one counts.
+    Last,
+    /// By the resolver.
+    Libc,
+    /// Without an address.
+    None,
+    /// This one.
+    Ip(IpAddr),
+}
+
+/// A `server` or `default-server` line.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerDraft {
+    pub(crate) context: Shared,
+    pub(crate) name: String,
+    pub(crate) at: Span,
+    pub(crate) line: usize,
+    pub(crate) server: proxy::Server,
+    /// `check`.
+    pub(crate) checked: bool,
+    pub(crate) check: check::Config,
+    pub(crate) check_ssl: bool,
+    pub(crate) ssl: bool,
+    pub(crate) verify: Option<VerifyWord>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) verify_host: Option<String>,
+    pub(crate) cookie: bool,
+    pub(crate) forced_id: Option<u32>,
+    pub(crate) init_addr: Vec<InitAddr>,
+    pub(crate) prefer_v4: bool,
+}
+
+impl Default for ServerDraft {
+    fn default() -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self {
+            context: Shared::default(),
+            name: String::new(),
+            at: Span::default(),
+            line: 0,
+            server: proxy::Server::new(0, "", ServerAddress::Socket(nowhere)),
+            checked: false,
+            check: check::Config::default(),
+            check_ssl: false,
+            ssl: false,
+            verify: None,
+            ca_file: None,
+            verify_host: None,
+            cookie: false,
+            forced_id: None,
+            init_addr: vec![InitAddr::Last, InitAddr::Libc],
+            prefer_v4: false,
+        }
+    }
+}
+
+/// The `global` sections; several add up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Global {
+    pub(crate) context: Shared,
+    pub(crate) process: Process,
+    pub(crate) ca_base: Option<PathBuf>,
+    /// `zero-warning`.
+    pub(crate) zero_warning: bool,
+    /// Keywords that may stand once, as they come.
+    pub(crate) seen: Vec<&'static str>,
+}
+
+impl Global {
+    /// Whether a keyword was seen before; from now on it was.
+    pub(crate) fn again(&mut self, keyword: &'static str) -> bool {
+        let again = self.seen.contains(&keyword);
+        if !again {
+            self.seen.push(keyword);
+        }
+        again
+    }
+}

@@ -1,0 +1,665 @@
+//! Files → lines → statements → sections.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use conf::{
+    Binder, Diagnostic, FileId, Form, Manners, Place, Problem, Severity, Sources, Span, Stmt, Word,
+};
+use proxy::Origin;
+
+use crate::condition::evaluate;
+use crate::context::{Shared, is_planned};
+use crate::draft::{Draft, Global, Kind};
+use crate::lexer::{self, MAX_WORDS};
+use crate::say::{BARE, CAPITAL, Complain, NOWHERE, SUMMARY, TIGHT};
+use crate::table::proxy::misplaced;
+use crate::table::section::{Nothing, SECTIONS, Section};
+use crate::table::{PROXY_TABLES, bit, find, global, global_names, named, names};
+
+/// How deep `.if` may nest.
+const MAX_NESTING: usize = 16;
+
+/// Where a line goes.
+#[derive(Clone, Copy)]
+enum Current {
+    /// Before the first section.
+    Outside,
+    Global,
+    Defaults(usize),
+    Proxy(usize),
+    Other(&'static Section),
+    /// In a section whose first line was refused; the section's keyword.
+    Broken(&'static str),
+}
+
+/// One `.if`.
+struct Condition {
+    /// Whether the lines of the present branch count.
+    taken: bool,
+    /// Whether a branch was taken before, so that no other is.
+    settled: bool,
+    /// Whether `.else` was seen.
+    last: bool,
+}
+
+/// What is known once all lines are read.
+pub(crate) struct Loader {
+    pub(crate) sources: Sources,
+    pub(crate) binder: Binder,
+    pub(crate) context: Shared,
+    pub(crate) global: Global,
+    pub(crate) proxies: Vec<Draft>,
+    /// Whether a mistake stopped the reading of a file.
+    pub(crate) aborted: bool,
+    defaults: Vec<Draft>,
+    current: Current,
+    conditions: Vec<Condition>,
+}
+
+impl Loader {
+    pub(crate) fn new(context: Shared, tell_accepted: bool) -> Self {
+        Self {
+            sources: Sources::default(),
+            binder: Binder::new(Manners { negation: true, tell_accepted, ..Manners::default() }),
+            global: Global { context: Rc::clone(&context), ..Global::default() },
+            context,
+            proxies: vec![],
+            aborted: false,
+            defaults: vec![],
+            current: Current::Outside,
+            conditions: vec![],
+        }
+    }
+
+    /// Reads a file by its path. Whether reading may go on.
+    pub(crate) fn read(&mut self, path: &Path) -> bool {
+        match self.sources.read(path) {
+            Ok(file) => self.file(file),
+            Err(error) => {
+                let reason = match &error {
+                    conf::ReadError::Io(error) => strip_os(error),
+                    other => other.to_string(),
+                };
+                let text =
+                    format!("Could not open configuration file {} : {reason}", path.display());
+                self.binder.complain(Severity::Error, NOWHERE, Span::default(), text);
+                self.aborted = true;
+                false
+            }
+        }
+    }
+
+    /// Reads a file that is in the sources. Whether reading may go on.
+    pub(crate) fn file(&mut self, file: FileId) -> bool {
+        let errors = self.binder.problems.len();
+        self.current = Current::Outside;
+        self.conditions.clear();
+        let text = self.sources.text(file).to_owned();
+        let mut offset = 0;
+        for line in text.split_inclusive('\n') {
+            let at = Span { file, start: offset as u32, end: (offset + line.len()) as u32 };
+            offset += line.len();
+            self.line(line, at);
+            if self.aborted {
+                break;
+            }
+        }
+        let end = Span { file, start: text.len() as u32, end: text.len() as u32 };
+        if !self.aborted && !text.is_empty() && !text.ends_with('\n') {
+            let column = text.lines().last().map_or(0, str::len) + 1;
+            let text = format!(
+                "Missing LF on last line, file might have been truncated at position {column}."
+            );
+            self.tight(end, text).help = Some("end the last line with a line feed".into());
+        }
+        if !self.aborted && !self.conditions.is_empty() {
+            self.tight(end, "non-terminated '.if' block.");
+            self.aborted = true;
+        }
+        let fatal = |d: &Diagnostic| d.severity == Severity::Error;
+        if self.binder.problems[errors..].iter().any(fatal) {
+            let name = self.sources.name(file).to_owned();
+            let text = format!("Error(s) found in configuration file : {name}");
+            self.binder.complain(Severity::Error, SUMMARY, end, text);
+        }
+        !self.aborted
+    }
+
+    fn tight(&mut self, span: Span, text: impl Into<String>) -> &mut Diagnostic {
+        self.binder.complain(Severity::Error, TIGHT, span, text)
+    }
+
+    fn abort(&mut self, manner: &str, span: Span, text: impl Into<String>) {
+        self.binder.complain(Severity::Error, manner, span, text);
+        self.aborted = true;
+    }
+
+    fn line(&mut self, raw: &str, at: Span) {
+        let line = raw.trim_end_matches(['\n', '\r']);
+        let number = self.sources.line(at);
+        let file = self.sources.name(at.file).to_owned();
+        *self.context.here.borrow_mut() = Origin { file: file.clone(), line: number as u32 };
+        let section = match self.current {
+            Current::Outside => String::new(),
+            Current::Global => "global".into(),
+            Current::Defaults(i) => format!("defaults {}", self.defaults[i].name),
+            Current::Proxy(i) => {
+                format!("{} {}", self.proxies[i].kind.keyword(), self.proxies[i].name)
+            }
+            Current::Other(section) => section.name.into(),
+            Current::Broken(keyword) => keyword.into(),
+        };
+        let pseudo = |name: &str| match name {
+            ".FILE" => Some(file.clone()),
+            ".LINE" => Some(number.to_string()),
+            ".SECTION" => Some(section.clone()),
+            _ => None,
+        };
+        let words = lexer::words(line, at, &self.context.env.borrow(), &pseudo);
+        let mut words = match words {
+            Ok(words) => words,
+            Err(flaw) => {
+                if self.skipping() {
+                    return;
+                }
+                let (what, offset) = flaw.say();
+                let indent = line.len() - line.trim_start().len();
+                let caret = " ".repeat(2 + offset.saturating_sub(indent));
+                let shown = line.trim_start();
+                let text = format!("{what} at position {}:\n  {shown}\n{caret}^", offset + 1);
+                let start = at.start + offset as u32;
+                self.tight(Span { start, end: start + 1, ..at }, text);
+                return;
+            }
+        };
+        let Some(first) = words.first() else { return };
+        if first.text.starts_with('.') {
+            self.directive(&words, line, at);
+            return;
+        }
+        if self.skipping() {
+            return;
+        }
+        if words.len() > MAX_WORDS {
+            let word = words[MAX_WORDS].clone();
+            let position = (word.span.start - at.start) + 1;
+            self.tight(
+                word.span,
+                format!(
+                    "too many words, truncating after word {MAX_WORDS}, position {position}: <{}>.",
+                    word.text
+                ),
+            );
+            words.truncate(MAX_WORDS);
+        }
+        let stmt = Stmt { span: span_of(&words, at), words, block: None };
+        let before = self.binder.problems.len();
+        self.statement(stmt.clone());
+        self.settle(before, stmt.at());
+    }
+
+    /// Gives complaints without a word of their own the statement's place, and drops "not supported
+    /// yet" where something is wrong besides.
+    fn settle(&mut self, from: usize, at: Span) {
+        for problem in &mut self.binder.problems[from..] {
+            if problem.span == Span::default() {
+                problem.span = at;
+            }
+        }
+        let wrong = |d: &Diagnostic| d.severity == Severity::Error && !is_planned(d);
+        if self.binder.problems[from..].iter().any(wrong) {
+            let mut index = 0;
+            self.binder.problems.retain(|problem| {
+                index += 1;
+                index <= from || !is_planned(problem)
+            });
+        }
+    }
+
+    fn skipping(&self) -> bool {
+        self.conditions.iter().any(|condition| !condition.taken)
+    }
+
+    /// `.if`, `.elif`, `.else`, `.endif`, `.notice` and their kin.
+    fn directive(&mut self, words: &[Word], line: &str, at: Span) {
+        let name = words[0].text.clone();
+        let span = words[0].span;
+        match name.as_str() {
+            ".if" | ".elif" => {
+                if name == ".elif" {
+                    let Some(condition) = self.conditions.last_mut() else {
+                        return self.abort(TIGHT, span, "lone '.elif' with no matching '.if'.");
+                    };
+                    if condition.last {
+                        return self.abort(TIGHT, span, "'.elif' after '.else' is not permitted.");
+                    }
+                    condition.taken = false;
+                    if condition.settled {
+                        return;
+                    }
+                } else {
+                    if self.conditions.len() >= MAX_NESTING {
+                        return self.abort(TIGHT, span, "too many nested '.if'.");
+                    }
+                    let outer = self.skipping();
+                    // Inside lines that do not count no branch counts, whatever it says.
+                    self.conditions.push(Condition { taken: false, settled: outer, last: false });
+                    if outer {
+                        return;
+                    }
+                }
+                let expression = global::join(&words[1..]);
+                let value = evaluate(&expression, &self.context.env.borrow());
+                match value {
+                    Ok(value) => {
+                        if let Some(condition) = self.conditions.last_mut() {
+                            condition.taken = value;
+                            condition.settled = value;
+                        }
+                    }
+                    Err(part) => {
+                        let position = expression.len().saturating_sub(part.len());
+                        let at_word =
+                            words.get(1).map_or(0, |w| (w.span.start - at.start) as usize);
+                        let indent = line.len() - line.trim_start().len();
+                        let caret = " ".repeat(2 + at_word.saturating_sub(indent) + position);
+                        let text = format!(
+                            "unparsable conditional expression '{part}' in '{name}' at position {}:\n  {}\n{caret}^",
+                            position + 1,
+                            line.trim_start()
+                        );
+                        self.abort(TIGHT, words.get(1).map_or(span, |w| w.span), text);
+                    }
+                }
+            }
+            ".else" => match self.conditions.last_mut() {
+                None => self.abort(TIGHT, span, "lone '.else' with no matching '.if'."),
+                Some(condition) if condition.last => {
+                    self.abort(TIGHT, span, "'.else' after '.else' is not permitted.");
+                }
+                Some(condition) => {
+                    condition.taken = !condition.settled;
+                    (condition.settled, condition.last) = (true, true);
+                }
+            },
+            ".endif" => {
+                if self.conditions.pop().is_none() {
+                    self.abort(TIGHT, span, "lone '.endif' with no matching '.if'.");
+                }
+            }
+            _ if self.skipping() => {}
+            ".notice" | ".warning" | ".alert" | ".diag" => {
+                let text = format!("'{}'.", global::join(&words[1..]));
+                match name.as_str() {
+                    ".notice" => {
+                        self.binder.complain(Severity::Notice, TIGHT, span, text);
+                    }
+                    ".warning" => {
+                        self.binder.complain(Severity::Warning, TIGHT, span, text);
+                    }
+                    ".alert" => self.abort(TIGHT, span, text),
+                    // Shown with -dD only.
+                    _ => {}
+                }
+            }
+            _ => {
+                self.tight(span, format!("unknown directive '{name}'."));
+            }
+        }
+    }
+
+    fn statement(&mut self, stmt: Stmt) {
+        match stmt.word(0) {
+            "global" => {
+                if let Some(extra) = stmt.words.get(1) {
+                    crate::number::unexpected(&mut self.binder, "global", &extra.text, extra.span);
+                }
+                self.current = Current::Global;
+            }
+            "defaults" => self.defaults_section(&stmt),
+            "frontend" => self.proxy_section(Kind::Frontend, &stmt),
+            "listen" => self.proxy_section(Kind::Listen, &stmt),
+            "backend" => self.proxy_section(Kind::Backend, &stmt),
+            // A word that is a keyword of the present section is that.
+            word => match SECTIONS.iter().find(|section| section.name == word) {
+                Some(section) => self.other_section(section, &stmt),
+                None => self.keyword(stmt),
+            },
+        }
+    }
+
+    fn keyword(&mut self, stmt: Stmt) {
+        let (word, at) = (stmt.word(0).to_owned(), stmt.at());
+        match self.current {
+            Current::Outside => {
+                self.tight(at, format!("unknown keyword '{word}' out of section."));
+            }
+            Current::Broken(section) => {
+                let text = format!("'{section}' or 'defaults' expected.");
+                self.binder.refuse(at, text);
+            }
+            Current::Global => self.global_keyword(stmt),
+            Current::Defaults(index) => {
+                let mut draft = std::mem::take(&mut self.defaults[index]);
+                self.proxy_keyword(stmt, &mut draft);
+                self.defaults[index] = draft;
+            }
+            Current::Proxy(index) => {
+                let mut draft = std::mem::take(&mut self.proxies[index]);
+                self.proxy_keyword(stmt, &mut draft);
+                self.proxies[index] = draft;
+            }
+            Current::Other(section) => {
+                let place = Place::new(conf::ANYWHERE, section.said);
+                let known = find(&[section.table], conf::ANYWHERE, &stmt.words).is_some();
+                let manner = if matches!(section.said, "users" | "fcgi-app") { TIGHT } else { "" };
+                if known {
+                    self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
+                } else if section.name == "ring" {
+                    self.binder.refuse(at, format!("unknown statement '{word}'."));
+                } else if !section.planned {
+                    let text = format!("unknown keyword '{word}' in '{}' section", section.said);
+                    self.binder.complain(Severity::Error, manner, at, text);
+                }
+            }
+        }
+    }
+
+    fn other_section(&mut self, section: &'static Section, stmt: &Stmt) {
+        if section.named && stmt.words.len() < 2 {
+            let text = format!("missing name for {} section.", section.name);
+            return self.abort("", stmt.at(), text);
+        }
+        if section.planned {
+            let keyword = format!("section '{}'", section.name);
+            self.binder.error(stmt.at(), Problem::Planned { keyword });
+        }
+        self.current = Current::Other(section);
+    }
+
+    /// The last word pair `from NAME` of a section line, and the defaults it names.
+    fn from(&mut self, stmt: &Stmt, kind: Kind, name: &str) -> Option<Draft> {
+        let builtin = || Draft { context: Rc::clone(&self.context), ..Draft::default() };
+        let from = stmt.words.iter().position(|word| word.text == "from");
+        let wanted = from.and_then(|at| stmt.words.get(at + 1));
+        let Some(wanted) = wanted else {
+            return Some(match kind {
+                Kind::Defaults => builtin(),
+                _ => self.defaults.last().cloned().unwrap_or_else(builtin),
+            });
+        };
+        let all: Vec<_> = self.defaults.iter().filter(|d| d.name == wanted.text).collect();
+        match all[..] {
+            [found] => Some(found.clone()),
+            [] => {
+                let noun = if kind == Kind::Defaults { "defaults" } else { kind.noun() };
+                let text =
+                    format!("defaults section '{}' not found for {noun} '{name}'.", wanted.text);
+                self.abort("", stmt.at(), text);
+                None
+            }
+            [first, second, ..] => {
+                let text = format!(
+                    "ambiguous defaults section name '{}' referenced by {} '{name}' exists at least at {} and {}.",
+                    wanted.text,
+                    kind.noun(),
+                    first.origin,
+                    second.origin
+                );
+                self.binder.refuse(stmt.at(), text);
+                None
+            }
+        }
+    }
+
+    fn defaults_section(&mut self, stmt: &Stmt) {
+        let name = match stmt.word(1) {
+            "from" => "",
+            name => name,
+        };
+        let Some(base) = self.from(stmt, Kind::Defaults, name) else {
+            self.current = Current::Broken("listen");
+            return;
+        };
+        let mut draft = base.inherit(Kind::Defaults, name);
+        draft.at = stmt.at();
+        draft.origin = self.context.origin();
+        self.defaults.push(draft);
+        self.current = Current::Defaults(self.defaults.len() - 1);
+    }
+
+    fn proxy_section(&mut self, kind: Kind, stmt: &Stmt) {
+        let keyword = kind.keyword();
+        let Some(name) = stmt.words.get(1) else {
+            return self.abort("", stmt.at(), format!("'{keyword}' expects an <id> argument"));
+        };
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+        if let Some(bad) = name.text.chars().find(|c| !valid(*c)) {
+            let text =
+                format!("character '{bad}' is not permitted in '{keyword}' name '{}'.", name.text);
+            self.binder.refuse(name.span, text);
+        }
+        if let Some(extra) = stmt.words.get(2)
+            && (extra.text != "from" || stmt.words.len() < 4)
+        {
+            let text = "please use the 'bind' keyword for listening addresses.";
+            self.binder.refuse(extra.span, text).help =
+                Some(format!("write 'bind {}' on a line of its own", extra.text));
+            self.current = Current::Broken("listen");
+            return;
+        }
+        self.same_name(kind, name);
+        let Some(base) = self.from(stmt, kind, &name.text) else {
+            self.current = Current::Broken("listen");
+            return;
+        };
+        let mut draft = base.inherit(kind, &name.text);
+        draft.at = stmt.at();
+        draft.origin = self.context.origin();
+        self.proxies.push(draft);
+        self.current = Current::Proxy(self.proxies.len() - 1);
+    }
+
+    /// Two proxies of one name: refused if they serve the same side, else worth a warning.
+    fn same_name(&mut self, kind: Kind, name: &Word) {
+        let twins = || self.proxies.iter().filter(|other| other.name == name.text);
+        let clash = twins().find(|other| {
+            kind.is_client_side() && other.kind.is_client_side()
+                || kind.is_server_side() && other.kind.is_server_side()
+        });
+        let (noun, name_text) = (kind.noun(), &name.text);
+        if let Some(other) = clash {
+            let text = format!(
+                "{noun} '{name_text}' has the same name as {} '{name_text}' declared at {}.",
+                other.kind.noun(),
+                other.origin
+            );
+            self.binder.complain(Severity::Error, CAPITAL, name.span, text);
+        } else if let Some(other) = twins().next() {
+            let text = format!(
+                "{noun} '{name_text}' has the same name as {} '{name_text}' declared at {}. It runs here; HAProxy refuses it since 3.3.",
+                other.kind.noun(),
+                other.origin
+            );
+            self.binder.complain(Severity::Warning, CAPITAL, name.span, text).help =
+                Some("give one of them another name".into());
+        }
+    }
+
+    /// Takes `no` or `default` off the front of a statement.
+    fn prefix(&mut self, stmt: &mut Stmt) -> bool {
+        let word = stmt.word(0).to_owned();
+        if word != "no" && word != "default" {
+            return false;
+        }
+        let prefix = stmt.words.remove(0);
+        let allowed = match stmt.word(0) {
+            "option" | "log" => word == "no" || stmt.word(0) == "option",
+            "busy-polling"
+            | "set-dumpable"
+            | "strict-limits"
+            | "insecure-fork-wanted"
+            | "numa-cpu-mapping" => true,
+            _ => false,
+        };
+        if !allowed {
+            self.tight(prefix.span, "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, insecure-fork-wanted and numa-cpu-mapping.");
+            if stmt.words.is_empty() {
+                stmt.words.push(Word { text: String::new(), span: prefix.span });
+            }
+        }
+        allowed
+    }
+
+    fn unknown(&mut self, stmt: &Stmt, section: &str, known: &[&'static str]) {
+        let mut word = stmt.word(0).to_owned();
+        let span = stmt.at();
+        // "stats foo" is about "foo".
+        let family = format!("{word} ");
+        if stmt.words.len() > 1 && known.iter().any(|name| name.starts_with(&family)) {
+            word = format!("{family}{}", stmt.word(1));
+        }
+        let nearest = conf::nearest(&word, known.iter().copied()).map(str::to_owned);
+        let section = section.to_owned();
+        self.binder.error(span, Problem::UnknownKeyword { word, section, nearest });
+    }
+
+    fn global_keyword(&mut self, mut stmt: Stmt) {
+        let negated = self.prefix(&mut stmt);
+        let tables = [global::TABLE, global_names::TABLE];
+        let Some((table, row)) = find(&tables, conf::ANYWHERE, &stmt.words) else {
+            let known = names(&tables, conf::ANYWHERE);
+            self.unknown(&stmt, "global", &known);
+            return;
+        };
+        if negated {
+            if stmt.word(0) == "log" {
+                self.global.process.log.clear();
+            }
+            return;
+        }
+        if let (Form::Flag(_), Some(extra)) = (&row.form, stmt.words.get(named(row, &stmt.words))) {
+            crate::number::unexpected(&mut self.binder, row.name, &extra.text, extra.span);
+            return;
+        }
+        let place = Place::new(conf::ANYWHERE, "global");
+        self.binder.bind_one(table, place, &stmt, &mut self.global);
+    }
+
+    fn proxy_keyword(&mut self, mut stmt: Stmt, draft: &mut Draft) {
+        let negated = self.prefix(&mut stmt);
+        let (here, kind) = (bit(draft.kind), draft.kind);
+        let Some((table, row)) = find(&PROXY_TABLES, here, &stmt.words) else {
+            let known = names(&PROXY_TABLES, here);
+            self.unknown(&stmt, kind.keyword(), &known);
+            return;
+        };
+        let span = stmt.at();
+        if kind == Kind::Backend
+            && matches!(
+                row.name,
+                "option tcplog" | "option httplog" | "option httpslog" | "log-format"
+            )
+        {
+            let text = format!(
+                "backend '{}' : '{}' directive is ignored in backends.",
+                draft.name, row.name
+            );
+            self.binder.warn(span, text);
+            return;
+        }
+        if !row.within.includes(here) {
+            let (severity, manner, mut text) = misplaced(row.name, kind, &draft.name);
+            let manner = if manner == "@@" {
+                text = format!("parsing [{}] : {text}", self.context.origin());
+                BARE
+            } else {
+                manner
+            };
+            self.binder.complain(severity, manner, span, text);
+            // HAProxy looks for the backend all the same.
+            if row.name == "default_backend" {
+                draft.default_backend = stmt.words.get(1).map(Word::owned);
+            }
+            return;
+        }
+        let switch = matches!(row.form, Form::Switch(_));
+        if negated {
+            match row.name {
+                "log" => return draft.logs.clear(),
+                "option redispatch" => {
+                    draft.back.redispatch = None;
+                    return;
+                }
+                _ if !switch => {
+                    let option = stmt.word(1).to_owned();
+                    let text = format!("negation/default is not supported for option '{option}'.");
+                    self.tight(span, text);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        let words_of_name = named(row, &stmt.words);
+        if let (true, Some(extra)) = (switch, stmt.words.get(words_of_name)) {
+            crate::number::unexpected(&mut self.binder, row.name, &extra.text, extra.span);
+            return;
+        }
+        if negated {
+            stmt.words.insert(0, Word { text: "no".into(), span });
+        }
+        let place = Place::new(here, kind.keyword());
+        self.binder.bind_one(table, place, &stmt, draft);
+        if row.name == "option httplog" && draft.http.httplog.is_some() {
+            draft.http.httplog = Some(span);
+        }
+        if matches!(row.name, "option tcplog" | "option httplog" | "log-format") {
+            draft.log_at = Some(span);
+        }
+    }
+}
+
+fn span_of(words: &[Word], at: Span) -> Span {
+    match (words.first(), words.last()) {
+        (Some(first), Some(last)) => first.span.to(last.span),
+        _ => at,
+    }
+}
+
+/// An error of the system as C's `strerror` has it.
+pub(crate) fn strip_os(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
+}
+
+/// The files named on the command line, directories replaced by their `*.cfg`.
+///
+/// # Errors
+/// What HAProxy says about the first that is not there.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut out = vec![];
+    for path in paths {
+        let metadata = std::fs::metadata(path).map_err(|error| {
+            let reason = strip_os(&error);
+            format!("Cannot open configuration file/directory {} : {reason}", path.display())
+        })?;
+        if !metadata.is_dir() {
+            out.push(path.clone());
+            continue;
+        }
+        let listing = std::fs::read_dir(path).map_err(|error| {
+            let reason = strip_os(&error);
+            format!("Cannot open configuration directory {} : {reason}", path.display())
+        })?;
+        let mut names: Vec<String> = listing
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".cfg") && !name.starts_with('.'))
+            .collect();
+        names.sort_unstable();
+        let directory = path.display();
+        let inside = names.into_iter().map(|name| PathBuf::from(format!("{directory}/{name}")));
+        out.extend(inside.filter(|file| file.is_file()));
+    }
+    Ok(out)
+}

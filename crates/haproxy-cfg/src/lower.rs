@@ -1,0 +1,206 @@
+//! Sections → the model, and what only all sections together can tell.
+
+mod http;
+mod log;
+mod server;
+
+use std::time::Duration;
+
+use conf::{Problem, Severity, Span};
+use proxy::{BackendIndex, Config, Flavour, FrontendKind, KeepAlive, LogTarget, Mode, Origin};
+
+use crate::draft::{Draft, Kind, LogLine};
+use crate::load::Loader;
+use crate::say::{Complain, NOWHERE};
+
+/// Checks references and builds the model. The model is whole only if nothing was refused.
+pub(crate) fn lower(loader: &mut Loader) -> Config {
+    become_tcp(loader);
+    number(&mut loader.proxies);
+    let mut config = Config::new(Flavour::HaProxy);
+    config.process = loader.global.process.clone();
+    let backends: Vec<(String, bool)> = loader
+        .proxies
+        .iter()
+        .filter(|p| p.kind.is_server_side())
+        .map(|p| (p.name.clone(), p.front.disabled))
+        .collect();
+    for index in 0..loader.proxies.len() {
+        let draft = loader.proxies[index].clone();
+        // A disabled proxy is known by name, and looked at no further.
+        if !draft.front.disabled {
+            check(loader, &draft, &backends);
+        }
+        let targets = targets(loader, &draft);
+        if draft.kind.is_client_side() {
+            config.frontends.push(frontend(&draft, &targets, &backends));
+        }
+        if draft.kind.is_server_side() {
+            let backend = server::backend(loader, &draft, &targets);
+            config.backends.push(backend);
+        }
+    }
+    config
+}
+
+/// Resolves the servers' names; HAProxy does that once all else is right.
+pub(crate) fn resolve(loader: &mut Loader, config: &mut Config) {
+    let drafts: Vec<_> =
+        loader.proxies.iter().filter(|p| p.kind.is_server_side()).cloned().collect();
+    let mut failed = None;
+    for (draft, backend) in drafts.iter().zip(&mut config.backends) {
+        for (line, server) in draft.servers.iter().zip(&mut backend.servers) {
+            if !server::resolve(loader, &draft.name, line, server) {
+                failed.get_or_insert(line.at);
+            }
+        }
+    }
+    if let Some(at) = failed {
+        let text = "Failed to initialize server(s) addr.";
+        loader.binder.complain(Severity::Error, crate::say::SUMMARY, at, text);
+    }
+}
+
+/// A frontend that speaks HTTP by default, and whose only way out is a tcp backend, is tcp.
+fn become_tcp(loader: &mut Loader) {
+    let tcp: Vec<(String, Origin)> = loader
+        .proxies
+        .iter()
+        .filter(|p| p.kind.is_server_side() && p.mode == Mode::Tcp)
+        .map(|p| (p.name.clone(), p.origin.clone()))
+        .collect();
+    for draft in &mut loader.proxies {
+        if draft.kind != Kind::Frontend
+            || draft.mode != Mode::Http
+            || !draft.use_backends.is_empty()
+        {
+            continue;
+        }
+        let Some(target) = &draft.default_backend else { continue };
+        let Some((name, origin)) = tcp.iter().find(|(name, _)| name == target) else { continue };
+        let text = format!(
+            "http frontend '{}' ({}) becomes tcp, like the tcp backend '{name}' ({origin}) which is its default backend: HAProxy refuses this (see 'mode').",
+            draft.name, draft.origin
+        );
+        draft.mode = Mode::Tcp;
+        loader.binder.complain(Severity::Warning, NOWHERE, draft.at, text).help =
+            Some(format!("write 'mode tcp' into frontend '{}'", draft.name));
+    }
+}
+
+/// Ids: forced ones first, the others from 2 upwards in the order of the file.
+fn number(proxies: &mut [Draft]) {
+    let forced: Vec<u32> = proxies.iter().filter_map(|p| p.forced_id).collect();
+    let mut next = 2;
+    for draft in proxies {
+        let id = draft.forced_id.unwrap_or_else(|| {
+            while forced.contains(&next) {
+                next += 1;
+            }
+            next += 1;
+            next - 1
+        });
+        (draft.front.id, draft.back.id) = (id, id);
+    }
+}
+
+/// What HAProxy checks of one proxy once all are read, in its order.
+fn check(loader: &mut Loader, draft: &Draft, backends: &[(String, bool)]) {
+    let (noun, name) = (draft.kind.noun(), &draft.name);
+    let b = &mut loader.binder;
+    if draft.kind.is_client_side() && draft.binds.is_empty() {
+        let text = format!(
+            "{noun} '{name}' has no 'bind' directive. Please declare it as a backend if this was intended."
+        );
+        b.complain(Severity::Warning, NOWHERE, draft.at, text);
+    }
+    let known = |target: &str| backends.iter().any(|(name, _)| name == target);
+    if let Some(target) = &draft.default_backend {
+        if !known(target) {
+            let text =
+                format!("Proxy '{name}': unable to find required default_backend: '{target}'.");
+            let near = conf::nearest(target, backends.iter().map(|(name, _)| name.as_str()));
+            b.complain(Severity::Error, NOWHERE, draft.at, text).help =
+                near.map(|near| format!("did you mean '{near}'?"));
+        } else if target == name && draft.kind == Kind::Listen {
+            let text = format!("Proxy '{name}': loop detected for default_backend: '{target}'.");
+            b.complain(Severity::Error, NOWHERE, draft.at, text);
+        }
+    }
+    for target in draft.use_backends.iter().filter(|target| !known(target)) {
+        let text = format!("Proxy '{name}': unable to find required use_backend: '{target}'.");
+        b.complain(Severity::Error, NOWHERE, draft.at, text);
+    }
+    if draft.mode == Mode::Http {
+        let own = |at: &Span| at.file == draft.at.file && at.start > draft.at.start;
+        let at = draft.mode_at.filter(own).unwrap_or(draft.at);
+        let keyword = format!("mode http ({noun} '{name}')");
+        b.error(at, Problem::Planned { keyword }).help =
+            Some("write 'mode tcp' if the traffic is only to be passed on".into());
+    }
+    http::before_timeouts(b, draft);
+    timeouts(loader, draft);
+    http::tcp_check(&mut loader.binder, draft);
+    log::check(loader, draft);
+    http::after_timeouts(&mut loader.binder, draft);
+    server::check(loader, draft);
+}
+
+fn timeouts(loader: &mut Loader, draft: &Draft) {
+    let client = draft.kind.is_client_side() && draft.front.client_timeout.is_none();
+    let back = &draft.back;
+    let silent = back.server_timeout.is_none() && back.tunnel_timeout.is_none();
+    let server = draft.kind.is_server_side()
+        && !draft.servers.is_empty()
+        && (back.connect_timeout.is_none() || silent);
+    if !client && !server {
+        return;
+    }
+    let text = format!(
+        "missing timeouts for {} '{}'.\n   | While not properly invalid, you will certainly encounter various problems\n   | with such a configuration. To fix this, please ensure that all following\n   | timeouts are set to a non-zero value: 'client', 'connect', 'server'.",
+        draft.kind.noun(),
+        draft.name
+    );
+    loader.binder.complain(Severity::Warning, NOWHERE, draft.at, text);
+}
+
+/// The log targets of a proxy, `log global` replaced.
+fn targets(loader: &Loader, draft: &Draft) -> Vec<LogTarget> {
+    let global = &loader.global.process.log;
+    let expand = |line: &LogLine| match line {
+        LogLine::Global => global.clone(),
+        LogLine::Target(target) => vec![target.clone()],
+    };
+    draft.logs.iter().flat_map(expand).collect()
+}
+
+fn keepalive(on: bool, timers: &KeepAlive) -> Option<KeepAlive> {
+    on.then_some(*timers)
+}
+
+fn frontend(draft: &Draft, targets: &[LogTarget], backends: &[(String, bool)]) -> proxy::Frontend {
+    let mut front = draft.front.clone();
+    front.name.clone_from(&draft.name);
+    front.mode = draft.mode;
+    front.binds.clone_from(&draft.binds);
+    let target = match draft.kind {
+        Kind::Listen => {
+            front.kind = FrontendKind::Listen;
+            // A listen with a default backend sends there what it would keep otherwise.
+            draft.default_backend.as_ref().unwrap_or(&draft.name)
+        }
+        _ => draft.default_backend.as_ref().unwrap_or(&front.name),
+    };
+    let to_itself = draft.kind == Kind::Frontend && draft.default_backend.is_none();
+    let position = backends.iter().position(|(name, _)| name == target);
+    front.default_backend = position.filter(|_| !to_itself).map(BackendIndex);
+    front.log.targets = targets.to_vec();
+    front.log.format = log::format(draft);
+    front.keepalive = keepalive(draft.tcpka.client, &draft.tcpka.client_timers);
+    front
+}
+
+/// A time, or HAProxy's "no limit".
+pub(crate) fn limit(time: Option<Duration>) -> Option<Duration> {
+    time.filter(|time| !time.is_zero())
+}

@@ -1,0 +1,218 @@
+//! Servers, and how they are checked.
+
+use std::path::PathBuf;
+
+use check::{Action, Probe, Step, Verify};
+use conf::Severity;
+use proxy::{Backend, LogTarget, Server, ServerAddress};
+
+use super::{keepalive, limit};
+use crate::draft::{CheckOption, Draft, InitAddr, Kind, ServerDraft, VerifyWord};
+use crate::load::{Loader, strip_os};
+use crate::say::{Complain, NOWHERE, SUMMARY};
+
+/// The server side of a section.
+pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> Backend {
+    let mut back = draft.back.clone();
+    back.name.clone_from(&draft.name);
+    back.listen = draft.kind == Kind::Listen;
+    back.mode = draft.mode;
+    back.log = targets.to_vec();
+    back.keepalive = keepalive(draft.tcpka.server, &draft.tcpka.server_timers);
+    let forced: Vec<u32> = draft.servers.iter().filter_map(|s| s.forced_id).collect();
+    let mut next = 1;
+    for line in &draft.servers {
+        let mut server = line.server.clone();
+        server.id = line.forced_id.unwrap_or_else(|| {
+            while forced.contains(&next) {
+                next += 1;
+            }
+            next += 1;
+            next - 1
+        });
+        server.check = line.checked.then(|| health(loader, draft, line));
+        back.servers.push(server);
+    }
+    back
+}
+
+/// Whether any connection of a server's checks speaks TLS.
+fn speaks_tls(draft: &Draft, line: &ServerDraft) -> bool {
+    let steps = match draft.check {
+        CheckOption::Http(_) => draft.http_steps.as_slice(),
+        CheckOption::Tcp => draft.tcp_steps.as_slice(),
+        CheckOption::None => &[],
+    };
+    let by_step =
+        steps.iter().any(|step| matches!(&step.action, Action::Connect(connect) if connect.tls));
+    line.check_ssl || line.ssl || by_step
+}
+
+fn verifies(loader: &Loader, line: &ServerDraft) -> bool {
+    let default = if loader.global.process.server_verify_none {
+        VerifyWord::None
+    } else {
+        VerifyWord::Required
+    };
+    line.verify.unwrap_or(default) == VerifyWord::Required
+}
+
+/// `ca-file` with `ca-base` before it.
+fn ca_file(loader: &Loader, line: &ServerDraft) -> Option<PathBuf> {
+    let file = line.ca_file.as_ref()?;
+    if file.is_absolute() || file.to_string_lossy().starts_with('@') {
+        return Some(file.clone());
+    }
+    Some(loader.global.ca_base.as_ref().map_or_else(|| file.clone(), |base| base.join(file)))
+}
+
+fn health(loader: &Loader, draft: &Draft, line: &ServerDraft) -> check::Config {
+    let mut config = line.check.clone();
+    config.timeout_connect = limit(draft.back.connect_timeout);
+    config.timeout_check = limit(draft.check_timeout);
+    config.log = draft.log_health_checks;
+    // `ssl` counts only while the check goes where the traffic goes.
+    let elsewhere = config.port.is_some() || config.addr.is_some();
+    config.tls = line.check_ssl || line.ssl && !elsewhere;
+    config.verify = match ca_file(loader, line) {
+        Some(file) if verifies(loader, line) => {
+            Verify::Required { ca_file: file.display().to_string(), host: line.verify_host.clone() }
+        }
+        _ => Verify::None,
+    };
+    config.probe = match &draft.check {
+        CheckOption::None => Probe::Connect,
+        CheckOption::Tcp if draft.tcp_steps.is_empty() => Probe::Connect,
+        CheckOption::Tcp => Probe::Tcp { steps: draft.tcp_steps.clone() },
+        CheckOption::Http(request) => Probe::Http { steps: http_steps(draft, request) },
+    };
+    config
+}
+
+/// The steps of an HTTP check: the first request is what `option httpchk` says, as far as
+/// `http-check send` says nothing else.
+fn http_steps(draft: &Draft, request: &check::Request) -> Vec<Step> {
+    let mut steps = draft.http_steps.clone();
+    let mut first = true;
+    for step in &mut steps {
+        let Action::SendHttp(sent) = &mut step.action else { continue };
+        let default = if first { request.clone() } else { check::Request::default() };
+        for (field, default) in [
+            (&mut sent.method, default.method),
+            (&mut sent.uri, default.uri),
+            (&mut sent.version, default.version),
+        ] {
+            if field.is_empty() {
+                *field = default;
+            }
+        }
+        if sent.headers.is_empty() {
+            sent.headers = default.headers;
+        }
+        if sent.body.is_empty() {
+            sent.body = default.body;
+        }
+        first = false;
+    }
+    if first {
+        let after_connect = steps.iter().position(|step| matches!(step.action, Action::Connect(_)));
+        let at = after_connect.map_or(0, |at| at + 1);
+        steps.insert(at, Step::from(Action::SendHttp(request.clone())));
+    }
+    steps
+}
+
+/// What HAProxy checks of servers once all sections are read.
+pub(super) fn check(loader: &mut Loader, draft: &Draft) {
+    if !draft.kind.is_server_side() {
+        return;
+    }
+    let (noun, proxy) = (draft.kind.noun(), &draft.name);
+    for (index, line) in draft.servers.iter().enumerate() {
+        if let Some(other) = draft.servers[..index].iter().find(|other| other.name == line.name) {
+            let text = format!(
+                "{noun} '{proxy}', another server named '{}' was already defined at line {}, please use distinct names.",
+                line.name, other.line
+            );
+            loader.binder.refuse(line.at, text);
+        }
+    }
+    for line in &draft.servers {
+        tls(loader, draft, line);
+        let config = &line.check;
+        let steps_have_port =
+            draft.tcp_steps.iter().chain(&draft.http_steps).any(
+                |step| matches!(&step.action, Action::Connect(connect) if connect.port.is_some()),
+            );
+        let port = line.server.address.socket().map_or(1, |address| address.port());
+        let named = match &line.server.address {
+            ServerAddress::Host { port, .. } => *port,
+            _ => port,
+        };
+        if line.checked && named == 0 && config.port.is_none() && !steps_have_port {
+            let rest = if draft.kind == Kind::Listen {
+                ""
+            } else {
+                " nor tcp_check rule 'connect' with port information"
+            };
+            let text = format!(
+                "config: {noun} '{proxy}': server '{}' has neither service port nor check port{rest}.",
+                line.name
+            );
+            loader.binder.complain(Severity::Error, NOWHERE, line.at, text).help =
+                Some(format!("write a port behind the address of '{}'", line.name));
+        }
+    }
+}
+
+fn tls(loader: &mut Loader, draft: &Draft, line: &ServerDraft) {
+    let context = format!("server {}/{}", draft.name, line.name);
+    if let Some(file) = ca_file(loader, line).filter(|f| !f.to_string_lossy().starts_with('@'))
+        && let Err(error) = loader.context.can_read(&file)
+    {
+        let file = file.display();
+        let text = format!("Couldn't open the ca-file '{file}' ({}).", strip_os(&error));
+        loader.binder.refuse(line.at, text).context = context;
+        let text = format!("'ca-file' : unable to load {file}.");
+        loader.binder.complain(Severity::Error, SUMMARY, line.at, text);
+    } else if speaks_tls(draft, line) && verifies(loader, line) && line.ca_file.is_none() {
+        let text = "verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust the server's certificate, please set an explicit 'verify none' statement on the 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side verifications by default.";
+        loader.binder.refuse(line.at, text).context = context;
+    }
+}
+
+/// Gives a server its first address, as `init-addr` says. Whether it may start.
+pub(super) fn resolve(
+    loader: &mut Loader,
+    proxy: &str,
+    line: &ServerDraft,
+    server: &mut Server,
+) -> bool {
+    let ServerAddress::Host { name, resolved, .. } = &mut server.address else { return true };
+    for method in &line.init_addr {
+        match method {
+            InitAddr::Last => {}
+            InitAddr::None => return true,
+            InitAddr::Ip(ip) => {
+                *resolved = Some(*ip);
+                return true;
+            }
+            InitAddr::Libc => {
+                let all = loader.context.resolve(name);
+                let preferred = all.iter().find(|ip| ip.is_ipv4() == line.prefer_v4);
+                if let Some(ip) = preferred.or(all.first()) {
+                    *resolved = Some(*ip);
+                    return true;
+                }
+            }
+        }
+    }
+    if !loader.context.reach_out.get() {
+        return true;
+    }
+    let text = format!("could not resolve address '{name}'.");
+    let diagnostic = loader.binder.refuse(line.at, text);
+    diagnostic.context = format!("server {proxy}/{}", line.name);
+    diagnostic.help = Some("write an address, or 'init-addr none' to start without one".into());
+    false
+}

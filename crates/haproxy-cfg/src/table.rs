@@ -1,0 +1,157 @@
+//! The tables: a keyword is a row, and everything else follows from it.
+
+use conf::{Binder, Form, Keyword, Place, Row, Severity, Stmt, Table, Within, Word};
+
+use crate::context::is_planned;
+use crate::draft::Kind;
+
+pub(crate) mod bind;
+pub(crate) mod check;
+pub(crate) mod global;
+pub(crate) mod global_names;
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod option;
+pub(crate) mod proxy;
+pub(crate) mod rules;
+pub(crate) mod section;
+pub(crate) mod server;
+pub(crate) mod server_names;
+pub(crate) mod stats;
+pub(crate) mod timeout;
+
+/// `defaults`.
+const D: Within = Within(1);
+/// `frontend`.
+const F: Within = Within(2);
+/// `listen`.
+const L: Within = Within(4);
+/// `backend`.
+const B: Within = Within(8);
+/// Sections that accept connections, and `defaults`.
+pub(crate) const CLIENT: Within = D.or(F).or(L);
+/// Sections that have servers, and `defaults`.
+pub(crate) const SERVER: Within = D.or(L).or(B);
+/// Sections that accept connections.
+pub(crate) const CLIENT_ONLY: Within = F.or(L);
+/// Sections that have servers.
+pub(crate) const SERVER_ONLY: Within = L.or(B);
+/// `frontend`, `listen` and `backend`.
+pub(crate) const NAMED: Within = F.or(L).or(B);
+/// All four.
+pub(crate) const PROXY: Within = D.or(F).or(L).or(B);
+
+/// The bit of a kind of section.
+pub(crate) fn bit(kind: Kind) -> Within {
+    match kind {
+        Kind::Defaults => D,
+        Kind::Frontend => F,
+        Kind::Listen => L,
+        Kind::Backend => B,
+    }
+}
+
+/// Every table with its title, for the reference and the compatibility matrix.
+pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
+    let join = |tables: &[&'static dyn Table]| tables.iter().flat_map(|t| t.rows()).collect();
+    let mut all: Vec<(&'static str, Vec<Row>)> = vec![
+        ("global", join(&[&global::TABLE, &global_names::TABLE])),
+        ("defaults, frontend, listen, backend", join(&[&proxy::TABLE, &log::TABLE])),
+        ("option", option::TABLE.rows()),
+        ("timeout", timeout::TABLE.rows()),
+        ("tcp-check and http-check", check::TABLE.rows()),
+        ("stats", stats::TABLE.rows()),
+        ("HTTP", http::TABLE.rows()),
+        ("rules, ACLs and stickiness", rules::TABLE.rows()),
+        ("bind", bind::TABLE.rows()),
+        ("server and default-server", join(&[&server::TABLE, &server_names::TABLE])),
+        ("actions of rules", rules::ACTIONS.rows()),
+    ];
+    all.extend(section::SECTIONS.iter().map(|s| (s.name, s.table.rows())));
+    all
+}
+
+/// The tables of a proxy section.
+pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 8] = [
+    proxy::TABLE,
+    log::TABLE,
+    option::TABLE,
+    timeout::TABLE,
+    check::TABLE,
+    stats::TABLE,
+    http::TABLE,
+    rules::TABLE,
+];
+
+/// How many words of a statement name a row: 0 where it is another one.
+pub(crate) fn named<T>(row: &Keyword<T>, words: &[Word]) -> usize {
+    let parts = || row.name.split(' ');
+    let hit = words.len() >= parts().count() && parts().zip(words).all(|(n, w)| n == w.text);
+    if hit { parts().count() } else { 0 }
+}
+
+/// The row of a statement and the table it is in; the longest name wins, then the one allowed here.
+pub(crate) fn find<'t, T>(
+    tables: &[&'t [Keyword<T>]],
+    within: Within,
+    words: &[Word],
+) -> Option<(&'t [Keyword<T>], &'t Keyword<T>)> {
+    tables
+        .iter()
+        .flat_map(|table| table.iter().map(move |row| (*table, row)))
+        .filter(|(_, row)| named(row, words) > 0)
+        .max_by_key(|(_, row)| (named(row, words), row.within.includes(within)))
+}
+
+/// The names of all rows that are allowed somewhere of `within`.
+pub(crate) fn names<T>(tables: &[&[Keyword<T>]], within: Within) -> Vec<&'static str> {
+    let rows = tables.iter().flat_map(|table| table.iter());
+    rows.filter(|row| row.within.includes(within)).map(|row| row.name).collect()
+}
+
+/// How many words after its name a row takes on a `bind` or `server` line.
+fn arguments<T>(row: &Keyword<T>) -> usize {
+    match &row.form {
+        Form::Flag(_) | Form::Switch(_) => 0,
+        Form::Words(_, count, _) => *count.end(),
+        Form::Known(usage) => usage.split_whitespace().count(),
+        _ => 1,
+    }
+}
+
+/// Applies the parameters of a `bind`, `server` or `stats socket` line, up to the first mistake.
+pub(crate) fn parameters<T>(
+    b: &mut Binder,
+    tables: &[&[Keyword<T>]],
+    place: Place<'_>,
+    mut words: &[Word],
+    model: &mut T,
+) {
+    while let Some(first) = words.first() {
+        let Some((table, row)) = find(tables, place.within, words) else {
+            let nearest = conf::nearest(&first.text, names(tables, place.within).into_iter());
+            let problem = conf::Problem::UnknownKeyword {
+                word: first.text.clone(),
+                section: place.section.to_owned(),
+                nearest: nearest.map(str::to_owned),
+            };
+            place.context.clone_into(&mut b.error(first.span, problem).context);
+            return;
+        };
+        let taken = words.len().min(1 + arguments(row));
+        let span = first.span.to(words[taken - 1].span);
+        let stmt = Stmt { words: words[..taken].to_vec(), block: None, span };
+        let before = b.problems.len();
+        b.bind_one(table, place, &stmt, model);
+        let failed = |d: &conf::Diagnostic| d.severity == Severity::Error && !is_planned(d);
+        if b.problems[before..].iter().any(failed) {
+            return;
+        }
+        words = &words[taken..];
+    }
+}
+
+/// The text of a word, or nothing.
+pub(crate) fn text(words: &[Word], at: usize) -> &str {
+    words.get(at).map_or("", |word| &word.text)
+}

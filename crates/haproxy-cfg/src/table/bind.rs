@@ -1,0 +1,366 @@
+//! `bind` lines and `stats socket` lines: addresses and their parameters.
+
+use conf::Form::{Flag, Words};
+use conf::{Binder, Keyword, Place, Problem, Status, Word};
+use proxy::{Bind, BindAddress, Level, StatsSocket};
+
+use super::{PROXY, parameters, text};
+use crate::address::{Address, Host, Ports, is_placeholder, parse};
+use crate::context::Context;
+use crate::draft::{Draft, Global};
+use crate::number::limit;
+use crate::say::Complain;
+
+type K = Keyword<Line>;
+
+/// The parameters of a `bind` or `stats socket` line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) bind: Bind,
+    pub(crate) level: Level,
+    pub(crate) expose: bool,
+}
+
+/// TLS and PROXY protocol on the client's side.
+const NO_TLS: Status = Status::Planned;
+/// A TLS setting of a line that is refused for its `ssl`, or that has none.
+const WITHOUT_SSL: Status = Status::Accepted("has an effect with `ssl` only, which is refused");
+
+/// A TLS parameter with one word, without an effect of its own.
+const fn tls(name: &'static str) -> K {
+    Keyword::new(name, conf::Form::Known("<value>")).status(WITHOUT_SSL)
+}
+
+/// A TLS switch, without an effect of its own.
+const fn tls_flag(name: &'static str) -> K {
+    Keyword::new(name, conf::Form::Known("")).status(WITHOUT_SSL)
+}
+
+/// `bind` parameters.
+pub(crate) const TABLE: &[K] = &[
+    K::planned("accept-proxy", "").doc("Wait for a PROXY protocol header."),
+    K::planned("accept-netscaler-cip", "<magic>"),
+    K::new("backlog", Words("<number>", 0..=1, |l, w, b| l.bind.backlog = value(b, "backlog", w)))
+        .doc("Length of the kernel's queue."),
+    K::new("defer-accept", Flag(|l| l.bind.defer_accept = true))
+        .doc("Accept once data arrived (TCP_DEFER_ACCEPT)."),
+    K::new(
+        "expose-fd",
+        Words("listeners", 0..=1, |l, w, b| {
+            if text(w, 0) == "listeners" {
+                l.expose = true;
+            } else {
+                let got = text(w, 0).to_owned();
+                refuse(b, w, format!("'expose-fd' only supports 'listeners' (got '{got}')"));
+            }
+        }),
+    )
+    .doc("Let a new process fetch the listening sockets here."),
+    K::new("gid", Words("<number>", 0..=1, |l, w, b| l.bind.group = word(b, "gid", "value", w)))
+        .doc("Group of a UNIX socket, as a number."),
+    K::new(
+        "group",
+        Words("<name>", 0..=1, |l, w, b| {
+            l.bind.group = word(b, "group", "group name", w);
+        }),
+    )
+    .doc("Group of a UNIX socket."),
+    K::new(
+        "id",
+        Words("<number>", 0..=1, |_, w, b| {
+            let got = text(w, 0);
+            if got.is_empty() || !got.bytes().all(|c| c.is_ascii_digit()) {
+                refuse(b, w, format!("'id' : expects an integer argument, found '{got}'"));
+            }
+        }),
+    )
+    .status(Status::Accepted("listening sockets are not numbered in statistics")),
+    K::new(
+        "interface",
+        Words("<name>", 0..=1, |l, w, b| {
+            l.bind.interface = word(b, "interface", "interface name", w);
+        }),
+    )
+    .doc("Only connections of this interface (SO_BINDTODEVICE)."),
+    K::new(
+        "level",
+        Words("user|operator|admin", 0..=1, |l, w, b| match text(w, 0) {
+            "user" => l.level = Level::User,
+            "operator" => l.level = Level::Operator,
+            "admin" => l.level = Level::Admin,
+            got => {
+                let text =
+                    format!("'level' only supports 'user', 'operator', and 'admin' (got '{got}')");
+                refuse(b, w, text);
+            }
+        }),
+    )
+    .default("operator")
+    .doc("What clients of a `stats socket` may do."),
+    K::new("maxconn", Words("<number>", 0..=1, |l, w, b| l.bind.maxconn = value(b, "maxconn", w)))
+        .doc("Connections accepted at once on this line."),
+    K::new(
+        "mode",
+        Words("<octal>", 0..=1, |l, w, b| match u32::from_str_radix(text(w, 0), 8) {
+            Ok(mode) => l.bind.mode = Some(mode),
+            Err(_) => {
+                let got = text(w, 0).to_owned();
+                refuse(
+                    b,
+                    w,
+                    format!("'mode' : missing or invalid mode '{got}' (octal integer expected)"),
+                );
+            }
+        }),
+    )
+    .doc("Permission bits of a UNIX socket."),
+    K::new("mss", Words("<n>", 0..=1, |_, _, _| {})).status(Status::Planned),
+    K::new("name", Words("<name>", 0..=1, |l, w, b| l.bind.name = word(b, "name", "name", w)))
+        .doc("A name for the address, for statistics."),
+    K::planned("namespace", "<name>"),
+    K::accepted("nice", "<n>", "all connections have one priority"),
+    K::accepted("process", "<set>", "every core serves every address"),
+    K::accepted("thread", "<set>", "every core serves every address"),
+    K::accepted("shards", "<n>", "every core has a socket of its own"),
+    K::accepted("severity-output", "<format>", "answers carry no severity"),
+    K::planned("proto", "<name>"),
+    K::new("ssl", conf::Form::Known("")).status(NO_TLS).doc("Terminate TLS."),
+    K::planned("tcp-ut", "<time>"),
+    K::new("tfo", Flag(|l| l.bind.fastopen = Some(0))).doc("Accept data in SYN (TCP_FASTOPEN)."),
+    K::new("transparent", Flag(|l| l.bind.transparent = true))
+        .doc("Addresses that are not local (IP_TRANSPARENT)."),
+    K::new("uid", Words("<number>", 0..=1, |l, w, b| l.bind.user = word(b, "uid", "value", w)))
+        .doc("Owner of a UNIX socket, as a number."),
+    K::new(
+        "user",
+        Words("<name>", 0..=1, |l, w, b| {
+            l.bind.user = word(b, "user", "user name", w);
+        }),
+    )
+    .doc("Owner of a UNIX socket."),
+    K::new("v4v6", Flag(|l| l.bind.v6only = Some(false))).doc("Both families on an IPv6 address."),
+    K::new("v6only", Flag(|l| l.bind.v6only = Some(true))).doc("IPv6 only."),
+    K::planned("cc", "<algorithm>"),
+    K::accepted("guid-prefix", "<name>", "statistics have no guids"),
+    K::accepted("label", "<name>", "statistics have no labels"),
+    K::planned("nbconn", "<n>"),
+    K::planned("tcp-md5sig", "<password>"),
+    K::planned("tcp-ss", "<n>"),
+    K::planned("idle-ping", "<time>"),
+    K::planned("quic-cc-algo", "<algorithm>"),
+    K::planned("quic-force-retry", ""),
+    K::planned("quic-socket", "<kind>"),
+    tls("alpn"),
+    tls("npn"),
+    tls("ca-file"),
+    tls("ca-ignore-err"),
+    tls("ca-sign-file"),
+    tls("ca-sign-pass"),
+    tls("ca-verify-file"),
+    tls("ciphers"),
+    tls("ciphersuites"),
+    tls("client-sigalgs"),
+    tls("crl-file"),
+    tls("crt"),
+    tls("crt-ignore-err"),
+    tls("crt-list"),
+    tls("curves"),
+    tls("default-crt"),
+    tls("ecdhe"),
+    tls("ech"),
+    tls("sigalgs"),
+    tls("ssl-max-ver"),
+    tls("ssl-min-ver"),
+    tls("tls-ticket-keys"),
+    tls("verify"),
+    tls_flag("allow-0rtt"),
+    tls_flag("force-sslv3"),
+    tls_flag("force-tlsv10"),
+    tls_flag("force-tlsv11"),
+    tls_flag("force-tlsv12"),
+    tls_flag("force-tlsv13"),
+    tls_flag("generate-certificates"),
+    tls("ktls"),
+    tls_flag("no-alpn"),
+    tls_flag("no-ca-names"),
+    tls_flag("no-sslv3"),
+    tls_flag("no-strict-sni"),
+    tls_flag("no-tls-tickets"),
+    tls_flag("no-tlsv10"),
+    tls_flag("no-tlsv11"),
+    tls_flag("no-tlsv12"),
+    tls_flag("no-tlsv13"),
+    tls_flag("prefer-client-ciphers"),
+    tls_flag("strict-sni"),
+    tls_flag("tls-tickets"),
+];
+
+fn refuse(b: &mut Binder, words: &[Word], text: String) {
+    b.refuse(words.first().map_or_else(conf::Span::default, |w| w.span), text);
+}
+
+/// One word, or `'name' : missing name`.
+fn word(b: &mut Binder, keyword: &str, what: &str, words: &[Word]) -> Option<String> {
+    if words.is_empty() {
+        refuse(b, words, format!("'{keyword}' : missing {what}"));
+    }
+    words.first().map(Word::owned)
+}
+
+/// One number above 0.
+fn value(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<u32> {
+    if words.is_empty() {
+        refuse(b, words, format!("'{keyword}' : missing value"));
+        return None;
+    }
+    limit(b, keyword, &words[0])
+}
+
+/// `bind <address>[,…] [param…]`.
+pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some(first) = words.first() else {
+        b.refuse(
+            conf::Span::default(),
+            "'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.",
+        );
+        return;
+    };
+    let context = draft.context.clone();
+    if is_placeholder(&first.text) {
+        return placeholder(b, "bind", "listen on, such as 192.0.2.1:6443 or *:6443", words);
+    }
+    let Some(addresses) = addresses(&context, b, first, "'bind' : ") else { return };
+    let mut line = line(&context);
+    let name = format!("bind {}' in section '{}", first.text, draft.kind.keyword());
+    let place = Place::new(PROXY, "bind").context(&name);
+    parameters(b, &[TABLE], place, &words[1..], &mut line);
+    for address in addresses {
+        draft.binds.push(Bind { address, ..line.bind.clone() });
+    }
+}
+
+/// Names a guide's placeholder and what to put there.
+pub(crate) fn placeholder(b: &mut Binder, keyword: &str, what: &str, words: &[Word]) {
+    let end = words.iter().position(|w| w.text.contains('>')).unwrap_or(0);
+    let shown: Vec<&str> = words[..=end].iter().map(|w| w.text.as_str()).collect();
+    let shown = shown.join(" ");
+    let name = shown.split_inclusive('>').next().unwrap_or(&shown).to_owned();
+    let span = words[0].span.to(words[end].span);
+    b.refuse(span, format!("'{keyword}' : '{name}' is a placeholder, not an address: put the address to {what} there."))
+        .help = Some(format!("replace '{name}' by the address"));
+}
+
+fn line(context: &Context) -> Line {
+    let mut bind = Bind::new(BindAddress::Fd(-1));
+    bind.origin = context.origin();
+    Line { bind, level: Level::default(), expose: false }
+}
+
+/// The addresses of one word: a comma list, each perhaps with a range of ports.
+fn addresses(
+    context: &Context,
+    b: &mut Binder,
+    word: &Word,
+    prefix: &str,
+) -> Option<Vec<BindAddress>> {
+    let mut out = vec![];
+    for part in word.text.split(',') {
+        let (expanded, missing) = context.expand(part);
+        if let Some(name) = missing.first() {
+            unset(b, word, name, part, &expanded);
+        }
+        match one(context, b, word, part) {
+            Ok(mut found) => out.append(&mut found),
+            Err(text) => {
+                let diagnostic = b.refuse(word.span, format!("{prefix}{text}"));
+                if let Some(name) = missing.first() {
+                    diagnostic.help = Some(format!(
+                        "set the environment variable '{name}', or write the address"
+                    ));
+                }
+                return None;
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Says that a variable is not set, where HAProxy silently takes nothing.
+pub(crate) fn unset(b: &mut Binder, word: &Word, name: &str, text: &str, became: &str) {
+    b.warn(
+        word.span,
+        format!("environment variable '{name}' is not set: '{text}' is read as '{became}'."),
+    )
+    .help = Some(format!("set '{name}' before the start, or write its value"));
+}
+
+fn one(
+    context: &Context,
+    b: &mut Binder,
+    word: &Word,
+    part: &str,
+) -> Result<Vec<BindAddress>, String> {
+    let (host, ports, family) = match parse(context, part)? {
+        Address::Unix(path) => return Ok(vec![BindAddress::Unix(path)]),
+        Address::Abstract(name) => return Ok(vec![BindAddress::Abstract(name)]),
+        Address::Fd(fd) => return Ok(vec![BindAddress::Fd(fd)]),
+        Address::Planned(kind) => {
+            b.error(word.span, Problem::Planned { keyword: format!("bind {kind}") });
+            return Ok(vec![]);
+        }
+        Address::Inet { datagram: true, .. } => {
+            return Err(format!("dgram-type address not acceptable in '{part}'"));
+        }
+        Address::Inet { host, ports, family, .. } => (host, ports, family),
+    };
+    let (from, to) = match ports {
+        Ports::Missing => return Err(format!("missing port specification in '{part}'")),
+        Ports::Relative(_) => return Err(format!("port offset not permitted here in '{part}'")),
+        Ports::Range(0, ..) => return Err("invalid port '0'".to_owned()),
+        Ports::Range(from, to, junk) => {
+            if !junk.is_empty() {
+                b.warn(
+                    word.span,
+                    format!("'bind' : '{junk}' after the port in '{part}' is ignored."),
+                )
+                .help = Some(format!("remove '{junk}': HAProxy 3.5 refuses it"));
+            }
+            (from, to)
+        }
+    };
+    let Some(ip) = host.resolve(context, family).first().copied() else {
+        let (expanded, _) = context.expand(part);
+        let Host::Name(name) = host else { return Err(format!("invalid address in '{part}'")) };
+        return Err(format!("invalid address: '{name}' in '{expanded}'"));
+    };
+    Ok((from..=to).map(|port| BindAddress::Inet((ip, port as u16).into())).collect())
+}
+
+/// `stats socket <address> [param…]` of `global`.
+pub(crate) fn stats_socket(global: &mut Global, words: &[Word], b: &mut Binder) {
+    let Some(first) = words.first() else {
+        b.refuse(
+            conf::Span::default(),
+            "'stats socket' in global section expects an address or a path to a UNIX socket",
+        );
+        return;
+    };
+    let context = global.context.clone();
+    let origin = context.origin();
+    let prefix = format!("parsing [{origin}] : 'stats socket' : ");
+    let Some(addresses) = addresses(&context, b, first, &prefix) else { return };
+    let mut line = line(&context);
+    let place = Place::new(PROXY, "stats socket").context("stats socket");
+    parameters(b, &[TABLE], place, &words[1..], &mut line);
+    for address in addresses {
+        global.process.stats_sockets.push(StatsSocket {
+            address,
+            mode: line.bind.mode,
+            user: line.bind.user.clone(),
+            group: line.bind.group.clone(),
+            level: line.level,
+            expose_listeners: line.expose,
+            origin: origin.clone(),
+        });
+    }
+}

@@ -1,0 +1,203 @@
+//! `log`, `log-format`, `log-tag`.
+
+use conf::Form::Words;
+use conf::{Binder, Keyword, Problem, Word};
+use proxy::{Facility, LogAddress, LogFormat, LogFraming, LogTarget, Severity};
+
+use super::{CLIENT, PROXY, text};
+use crate::address::{Address, Ports, parse};
+use crate::context::Context;
+use crate::draft::{Draft, LogLine};
+use crate::number::{leading, surplus};
+use crate::say::Complain;
+
+type P = Keyword<Draft>;
+
+const ALL: usize = usize::MAX;
+const FRAMINGS: [(&str, LogFraming); 8] = [
+    ("local", LogFraming::Local),
+    ("rfc3164", LogFraming::Rfc3164),
+    ("rfc5424", LogFraming::Rfc5424),
+    ("priority", LogFraming::Priority),
+    ("short", LogFraming::Short),
+    ("timed", LogFraming::Timed),
+    ("iso", LogFraming::Iso),
+    ("raw", LogFraming::Raw),
+];
+
+/// Logging of a proxy.
+pub(crate) const TABLE: &[P] = &[
+    P::new(
+        "log",
+        Words(
+            "global | <target> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]",
+            0..=ALL,
+            |p, w, b| {
+                let context = p.context.clone();
+                match line(&context, b, w, false) {
+                    Some(Line::Global) => p.logs.push(LogLine::Global),
+                    Some(Line::Target(target)) => p.logs.push(LogLine::Target(target)),
+                    None => {}
+                }
+            },
+        ),
+    )
+    .within(PROXY)
+    .doc("Where sessions and changes of servers are logged."),
+    P::new(
+        "log-format",
+        Words("<format>", 0..=ALL, |p, w, b| {
+            if w.is_empty() {
+                b.refuse(conf::Span::default(), "log-format expects an argument.");
+            } else if !surplus(b, "log-format", w, 1) {
+                p.log_format = LogFormat::Custom(w[0].owned());
+                p.http.httplog = None;
+                p.log_at = Some(w[0].span);
+            }
+        }),
+    )
+    .within(CLIENT)
+    .doc("What a session's line says."),
+    P::planned("log-format-sd", "<format>").within(CLIENT),
+    P::planned("error-log-format", "<format>").within(CLIENT),
+    P::new(
+        "log-tag",
+        Words("<tag>", 0..=ALL, |p, w, b| match w.first() {
+            Some(tag) if !surplus(b, "log-tag", w, 1) => p.front.log.tag = Some(tag.owned()),
+            Some(_) => {}
+            None => {
+                b.refuse(conf::Span::default(), "'log-tag' expects a tag for use in syslog.");
+            }
+        }),
+    )
+    .within(PROXY)
+    .doc("The program's name in log lines of this proxy."),
+    P::planned("log-steps", "<steps>").within(CLIENT),
+];
+
+/// A `log` line.
+pub(crate) enum Line {
+    /// `log global`.
+    Global,
+    /// A target.
+    Target(LogTarget),
+}
+
+/// Reads a `log` line of `global` or of a proxy.
+pub(crate) fn line(
+    context: &Context,
+    b: &mut Binder,
+    words: &[Word],
+    global: bool,
+) -> Option<Line> {
+    let span = words.first().map_or_else(conf::Span::default, |w| w.span);
+    let mut refuse = |text: String| {
+        b.refuse(span, format!("log : {text}"));
+        None
+    };
+    if text(words, 0) == "global" && words.len() == 1 {
+        if global {
+            return refuse("'global' is not supported for a global syslog server".into());
+        }
+        return Some(Line::Global);
+    }
+    if words.len() < 2 {
+        return refuse("expects <address> and <facility> ".to_owned() + " as arguments");
+    }
+    let mut target = LogTarget::new(LogAddress::Stdout, Facility(0));
+    let mut rest = &words[1..];
+    loop {
+        match (text(rest, 0), text(rest, 1)) {
+            ("len", length) => {
+                let (n, whole) = leading(length);
+                if !whole || !(80..=65_535).contains(&n) {
+                    return refuse(format!(
+                        "invalid log length '{length}', must be between 80 and 65535"
+                    ));
+                }
+                target.length = n as usize;
+            }
+            ("format", name) => match FRAMINGS.iter().find(|(known, _)| *known == name) {
+                Some((_, framing)) => target.framing = *framing,
+                None => return refuse(format!("unknown log format '{name}'")),
+            },
+            (option @ ("sample" | "profile"), _) => {
+                let keyword = format!("log … {option}");
+                b.error(rest[0].span, Problem::Planned { keyword });
+                return None;
+            }
+            _ => break,
+        }
+        rest = rest.get(2..).unwrap_or(&[]);
+    }
+    let Some(facility) = Facility::named(text(rest, 0)) else {
+        return refuse(match rest.first() {
+            Some(word) => format!("unknown log facility '{}'", word.text),
+            None => "expects <address> and <facility>  as arguments".into(),
+        });
+    };
+    target.facility = facility;
+    let level = |name: &str| {
+        let at = Severity::NAMES.iter().position(|known| *known == name);
+        at.map(|at| Severity::ALL[at])
+    };
+    if let Some(word) = rest.get(1) {
+        let Some(max) = level(&word.text) else {
+            return refuse(format!("unknown optional log level '{}'", word.text));
+        };
+        target.max_level = max;
+    }
+    if let Some(word) = rest.get(2) {
+        let Some(min) = level(&word.text) else {
+            return refuse(format!("unknown optional minimum log level '{}'", word.text));
+        };
+        target.min_level = min;
+    }
+    if let Some(word) = rest.get(3) {
+        return refuse(format!("cannot handle unexpected argument '{}'", word.text));
+    }
+    target.address = address(context, b, &words[0])?;
+    Some(Line::Target(target))
+}
+
+fn address(context: &Context, b: &mut Binder, word: &Word) -> Option<LogAddress> {
+    match word.text.as_str() {
+        "stdout" => return Some(LogAddress::Stdout),
+        "stderr" => return Some(LogAddress::Stderr),
+        _ => {}
+    }
+    let planned = |b: &mut Binder, what: String| {
+        b.error(word.span, Problem::Planned { keyword: what });
+        None
+    };
+    if let Some((kind @ ("ring" | "backend" | "tcp" | "tcp4" | "tcp6"), _)) =
+        word.text.split_once('@')
+    {
+        return planned(b, format!("log {kind}@"));
+    }
+    match parse(context, &word.text) {
+        Ok(Address::Unix(path)) => Some(LogAddress::Unix(path)),
+        Ok(Address::Fd(fd)) => Some(LogAddress::Fd(fd)),
+        Ok(Address::Inet { host, ports, family, .. }) => {
+            let port = match ports {
+                Ports::Range(port, ..) => port as u16,
+                Ports::Missing | Ports::Relative(_) => 514,
+            };
+            let ip = host.resolve(context, family).first().copied();
+            if ip.is_none() {
+                let host = word.text.rsplit_once(':').map_or(word.text.as_str(), |(h, _)| h);
+                b.refuse(
+                    word.span,
+                    format!("log : invalid address: '{host}' in '{}'\n", word.text),
+                );
+            }
+            Some(LogAddress::Udp((ip?, port).into()))
+        }
+        Ok(Address::Abstract(_)) => planned(b, "log abns@".into()),
+        Ok(Address::Planned(kind)) => planned(b, format!("log {kind}")),
+        Err(error) => {
+            b.refuse(word.span, format!("log : {error}\n"));
+            None
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! `option …`.
+
+use conf::Form::{Switch, Words};
+use conf::{Binder, Keyword, Severity, Span, Status, Word};
+use proxy::LogFormat;
+
+use super::{CLIENT, PROXY, SERVER, text};
+use crate::draft::{CheckOption, Draft};
+use crate::number::{integer, surplus};
+use crate::say::{Complain, TIGHT};
+
+type P = Keyword<Draft>;
+
+const ALL: usize = usize::MAX;
+/// Why options of HTTP have no effect.
+const HTTP: Status = Status::Accepted("HTTP only, and HTTP is not served yet");
+/// Why a tuning option has no effect.
+const TUNING: Status = Status::Accepted("a tuning hint for HAProxy's own engine");
+/// Why splice options have no effect.
+const SPLICE: Status = Status::Accepted("bulk data is spliced anyway");
+
+/// An HTTP option that has no effect, with `no`.
+const fn http(name: &'static str) -> P {
+    P::new(name, Switch(|_, _| {})).within(PROXY).status(HTTP)
+}
+
+/// The options of a proxy.
+pub(crate) const TABLE: &[P] = &[
+    P::new("option", Words("<name>", 0..=ALL, unknown))
+        .within(PROXY)
+        .doc("See the single options."),
+    P::new("option abortonclose", Switch(|p, on| p.back.abortonclose = on))
+        .within(PROXY)
+        .doc("A client that half-closes while it waits gives up."),
+    P::new("option allbackups", Switch(|p, on| p.back.allbackups = on))
+        .within(SERVER)
+        .doc("All backups at once and not only the first."),
+    P::new("option clitcpka", Switch(|p, on| p.tcpka.client = on))
+        .within(CLIENT)
+        .doc("SO_KEEPALIVE towards clients."),
+    P::new("option srvtcpka", Switch(|p, on| p.tcpka.server = on))
+        .within(SERVER)
+        .doc("SO_KEEPALIVE towards servers."),
+    P::new(
+        "option tcpka",
+        Words("", 0..=ALL, |p, w, b| {
+            if !surplus(b, "option tcpka", w, 0) {
+                (p.tcpka.client, p.tcpka.server) = (true, true);
+            }
+        }),
+    )
+    .within(PROXY)
+    .doc("SO_KEEPALIVE towards clients and servers."),
+    P::new("option contstats", Switch(|_, _| {}))
+        .within(CLIENT)
+        .status(Status::Accepted("counters are always kept while a session runs")),
+    P::new("option dontlog-normal", Switch(|p, on| p.front.log.dontlog_normal = on))
+        .within(CLIENT)
+        .doc("Only sessions that went wrong are logged."),
+    P::new("option dontlognull", Switch(|p, on| p.front.log.dontlognull = on))
+        .within(CLIENT)
+        .doc("Sessions without a byte are not logged."),
+    P::new("option log-health-checks", Switch(|p, on| p.log_health_checks = on))
+        .within(SERVER)
+        .doc("A line for each check that changed something."),
+    P::new("option log-separate-errors", Switch(|p, on| p.front.log.separate_errors = on))
+        .within(CLIENT)
+        .doc("What went wrong is logged at level `err`."),
+    P::new("option logasap", Switch(|p, on| p.front.log.logasap = on))
+        .within(CLIENT)
+        .doc("A line as soon as the server is connected."),
+    P::new("option nolinger", Switch(|p, on| (p.front.nolinger, p.back.nolinger) = (on, on)))
+        .within(PROXY)
+        .doc("Close with a reset."),
+    P::new(
+        "option redispatch",
+        Words("[<interval>]", 0..=ALL, |p, w, b| {
+            let n = w.first().map_or(-1, |word| integer(b, "option redispatch", word));
+            p.back.redispatch = i32::try_from(n).ok().filter(|n| *n != 0);
+        }),
+    )
+    .within(SERVER)
+    .doc("A retry may go to another server."),
+    P::new(
+        "option tcplog",
+        Words("", 0..=ALL, |p, w, b| {
+            if !surplus(b, "option tcplog", w, 0) {
+                p.log_format = LogFormat::Tcp;
+                p.http.httplog = None;
+            }
+        }),
+    )
+    .within(PROXY)
+    .doc("Sessions are logged with times, counters and a termination code."),
+    P::new(
+        "option httplog",
+        Words("[clf]", 0..=ALL, |p, w, b| {
+            if text(w, 0) != "clf" && surplus(b, "option httplog", w, 0) {
+                return;
+            }
+            p.log_format = LogFormat::Tcp;
+            p.http.httplog = Some(w.first().map_or_else(Span::default, |w| w.span));
+        }),
+    )
+    .within(PROXY)
+    .doc("Of a TCP proxy: as `option tcplog`."),
+    P::new(
+        "option httpslog",
+        Words("", 0..=ALL, |p, _, _| {
+            p.log_format = LogFormat::Tcp;
+            p.http.httplog = Some(Span::default());
+        }),
+    )
+    .within(PROXY)
+    .doc("Of a TCP proxy: as `option tcplog`."),
+    P::new(
+        "option tcp-check",
+        Words("", 0..=ALL, |p, w, b| {
+            if !surplus(b, "option tcp-check", w, 0) {
+                p.check = CheckOption::Tcp;
+            }
+        }),
+    )
+    .within(SERVER)
+    .doc("Checks follow the `tcp-check` steps; without any they connect."),
+    P::new("option httpchk", Words("[[<method>] <uri> [<version>]]", 0..=ALL, httpchk))
+        .within(SERVER)
+        .doc("Checks are HTTP requests."),
+    P::new(
+        "option ssl-hello-chk",
+        Words("", 0..=ALL, |_, w, b| {
+            surplus(b, "option ssl-hello-chk", w, 0);
+        }),
+    )
+    .within(SERVER)
+    .status(Status::Planned),
+    P::planned("option mysql-check", "[user <name>]").within(SERVER),
+    P::planned("option pgsql-check", "user <name>").within(SERVER),
+    P::planned("option redis-check", "").within(SERVER),
+    P::planned("option ldap-check", "").within(SERVER),
+    P::planned("option smtpchk", "[<hello>]").within(SERVER),
+    P::planned("option spop-check", "").within(SERVER),
+    P::planned("option external-check", "").within(SERVER),
+    P::planned("option transparent", "").within(SERVER),
+    P::planned("option http_proxy", "").within(PROXY),
+    P::planned("option persist", "").within(SERVER),
+    P::new("option independent-streams", Switch(|_, _| {})).within(PROXY).status(TUNING),
+    P::new("option idle-close-on-response", Switch(|_, _| {})).within(CLIENT).status(HTTP),
+    P::new("option socket-stats", Switch(|_, _| {}))
+        .within(CLIENT)
+        .status(Status::Accepted("statistics count frontends, not addresses")),
+    P::new("option splice-auto", Switch(|_, _| {})).within(PROXY).status(SPLICE),
+    P::new("option splice-request", Switch(|_, _| {})).within(PROXY).status(SPLICE),
+    P::new("option splice-response", Switch(|_, _| {})).within(PROXY).status(SPLICE),
+    P::new("option tcp-smart-accept", Switch(|_, _| {})).within(CLIENT).status(TUNING),
+    P::new("option tcp-smart-connect", Switch(|_, _| {})).within(SERVER).status(TUNING),
+    P::new("option rdp-cookie", Words("[<name>]", 0..=1, |_, _, _| {}))
+        .within(SERVER)
+        .status(Status::Planned),
+    P::new(
+        "option forwardfor",
+        Words("[except <net>] [header <name>] [if-none]", 0..=ALL, |p, _, _| {
+            p.http.forwardfor = true;
+        }),
+    )
+    .within(PROXY)
+    .status(Status::Accepted("HTTP only: a tcp proxy warns about it")),
+    P::new(
+        "option originalto",
+        Words("[except <net>] [header <name>]", 0..=ALL, |p, _, _| {
+            p.http.originalto = true;
+        }),
+    )
+    .within(PROXY)
+    .status(Status::Accepted("HTTP only: a tcp proxy warns about it")),
+    P::accepted("option forwarded", "[param…]", "HTTP only, and HTTP is not served yet")
+        .within(PROXY),
+    http("option accept-invalid-http-request"),
+    http("option accept-invalid-http-response"),
+    http("option accept-unsafe-violations-in-http-request"),
+    http("option accept-unsafe-violations-in-http-response"),
+    http("option checkcache"),
+    http("option disable-h2-upgrade"),
+    http("option h1-case-adjust-bogus-client"),
+    http("option h1-case-adjust-bogus-server"),
+    http("option http-buffer-request"),
+    http("option http-drop-request-trailers"),
+    http("option http-drop-response-trailers"),
+    http("option http-ignore-probes"),
+    http("option http-keep-alive"),
+    http("option http-no-delay"),
+    http("option http-pretend-keepalive"),
+    http("option http-restrict-req-hdr-names").within(PROXY),
+    http("option http-server-close"),
+    http("option http-use-htx"),
+    http("option http-use-proxy-header"),
+    http("option httpclose"),
+    http("option prefer-last-server"),
+    http("option use-small-buffers"),
+];
+
+/// `option` with a name no row has.
+fn unknown(_: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else {
+        b.complain(Severity::Error, TIGHT, Span::default(), "'option' expects an option name.");
+        return;
+    };
+    let removed = match word.text.as_str() {
+        "forceclose" => Some(
+            "option 'forceclose' is not supported any more since HAProxy 2.0, please just remove it, or use 'option httpclose' if absolutely needed.",
+        ),
+        "http-tunnel" => Some(
+            "option 'http-tunnel' is not supported any more since HAProxy 2.1, please just remove it, it shouldn't be needed.",
+        ),
+        _ => None,
+    };
+    if let Some(removed) = removed {
+        b.complain(Severity::Error, TIGHT, word.span, removed);
+        return;
+    }
+    let names = TABLE.iter().filter_map(|row| row.name.strip_prefix("option "));
+    let text = match conf::nearest(&word.text, names) {
+        Some(nearest) => {
+            format!("unknown option '{}'; did you mean '{nearest}' maybe ?", word.text)
+        }
+        None => format!("unknown option '{}'.", word.text),
+    };
+    b.refuse(word.span, text);
+}
+
+/// `option httpchk [[METHOD] URI [VERSION]]`.
+fn httpchk(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let mut request = check::Request::default();
+    match words {
+        [] => {}
+        [uri] => uri.text.clone_into(&mut request.uri),
+        [method, uri, rest @ ..] => {
+            method.text.clone_into(&mut request.method);
+            uri.text.clone_into(&mut request.uri);
+            if let Some(version) = rest.first() {
+                hidden_headers(&mut request, version, b);
+            }
+            if let Some(extra) = rest.get(1) {
+                crate::number::unexpected(b, "option httpchk", &extra.text, extra.span);
+                return;
+            }
+        }
+    }
+    p.check = CheckOption::Http(request);
+}
+
+/// Headers and a body that old configurations append to the version.
+fn hidden_headers(request: &mut check::Request, word: &Word, b: &mut Binder) {
+    let Some((version, headers)) = word.text.split_once("\r\n") else {
+        word.text.clone_into(&mut request.version);
+        return;
+    };
+    let text = "'option httpchk' : hiding headers or body at the end of the version string is deprecated. Please, consider to use 'http-check send' directive instead.";
+    b.complain(Severity::Warning, TIGHT, word.span, text);
+    version.clone_into(&mut request.version);
+    let (headers, body) = headers.split_once("\r\n\r\n").unwrap_or((headers, ""));
+    for header in headers.split("\r\n").filter(|header| !header.is_empty()) {
+        let (name, value) = header.split_once(':').unwrap_or((header, ""));
+        request.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    request.body = crate::lexer::bytes_of(body);
+}

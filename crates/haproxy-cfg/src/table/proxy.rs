@@ -1,0 +1,398 @@
+//! `defaults`, `frontend`, `listen` and `backend`: what has no file of its own.
+
+use balance::Algorithm;
+use conf::Form::Words;
+use conf::{Binder, Keyword, Problem, Severity, Span, Unit, Word};
+use proxy::Mode;
+
+use super::global::join;
+use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, bind, server, text};
+use crate::draft::{Draft, Kind};
+use crate::number::{bind_time, leading, limit, surplus};
+use crate::say::{Complain, TIGHT};
+
+type P = Keyword<Draft>;
+
+const ALL: usize = usize::MAX;
+
+/// The rows that have no file of their own.
+pub(crate) const TABLE: &[P] = &[
+    P::new("backlog", Words("<number>", 0..=ALL, |p, w, b| {
+        if let Some(word) = one(b, "backlog", "expects an integer argument", w) {
+            p.front.backlog = limit(b, "backlog", &word);
+        }
+    }))
+    .within(CLIENT)
+    .doc("Length of the kernel's queue; `maxconn` if absent."),
+    P::new("balance", Words("<algorithm>", 0..=ALL, balance))
+        .within(SERVER)
+        .default("roundrobin")
+        .doc("How a server is picked."),
+    P::new("bind", Words("[<address>]:<ports>[,…] [param…]", 0..=ALL, bind::bind))
+        .within(CLIENT_ONLY)
+        .doc("Where connections arrive."),
+    P::new("clitcpka-cnt", Words("<count>", 0..=ALL, |p, w, b| {
+        p.tcpka.client_timers.count = keepalive_count(b, "clitcpka-cnt", w);
+    }))
+    .within(CLIENT)
+    .doc("Unanswered probes until a client is gone (TCP_KEEPCNT)."),
+    P::new("clitcpka-idle", Words("<time>", 0..=ALL, |p, w, b| {
+        p.tcpka.client_timers.idle = keepalive_time(b, "clitcpka-idle", w);
+    }))
+    .within(CLIENT)
+    .doc("Silence until the first probe (TCP_KEEPIDLE)."),
+    P::new("clitcpka-intvl", Words("<time>", 0..=ALL, |p, w, b| {
+        p.tcpka.client_timers.interval = keepalive_time(b, "clitcpka-intvl", w);
+    }))
+    .within(CLIENT)
+    .doc("Time between probes (TCP_KEEPINTVL)."),
+    P::new("srvtcpka-cnt", Words("<count>", 0..=ALL, |p, w, b| {
+        p.tcpka.server_timers.count = keepalive_count(b, "srvtcpka-cnt", w);
+    }))
+    .within(SERVER)
+    .doc("Unanswered probes until a server is gone (TCP_KEEPCNT)."),
+    P::new("srvtcpka-idle", Words("<time>", 0..=ALL, |p, w, b| {
+        p.tcpka.server_timers.idle = keepalive_time(b, "srvtcpka-idle", w);
+    }))
+    .within(SERVER)
+    .doc("Silence until the first probe (TCP_KEEPIDLE)."),
+    P::new("srvtcpka-intvl", Words("<time>", 0..=ALL, |p, w, b| {
+        p.tcpka.server_timers.interval = keepalive_time(b, "srvtcpka-intvl", w);
+    }))
+    .within(SERVER)
+    .doc("Time between probes (TCP_KEEPINTVL)."),
+    P::new("default-server", Words("[param…]", 0..=ALL, server::default_server))
+        .within(SERVER)
+        .doc("Parameters of the `server` lines that follow."),
+    P::new("default_backend", Words("<backend>", 0..=ALL, |p, w, b| {
+        if let Some(word) = one(b, "default_backend", "expects a backend name", w) {
+            p.default_backend = Some(word.owned());
+        }
+    }))
+    .within(CLIENT)
+    .doc("Where connections go."),
+    P::new("description", Words("<text>", 0..=ALL, |p, w, b| {
+        let text = join(w);
+        if text.is_empty() {
+            b.complain(Severity::Error, TIGHT, Span::default(), "'description' expects a string argument.");
+        } else {
+            p.front.description = Some(text.clone());
+            p.back.description = Some(text);
+        }
+    }))
+    .within(NAMED)
+    .doc("Shown in statistics."),
+    P::new("disabled", Words("", 0..=ALL, |p, w, b| {
+        if !surplus(b, "disabled", w, 0) {
+            (p.front.disabled, p.back.disabled) = (true, true);
+        }
+    }))
+    .within(PROXY)
+    .doc("Known and shown, but it does not run."),
+    P::new("enabled", Words("", 0..=ALL, |p, w, b| {
+        if !surplus(b, "enabled", w, 0) {
+            (p.front.disabled, p.back.disabled) = (false, false);
+        }
+    }))
+    .within(PROXY)
+    .doc("Takes back a `disabled` of the defaults."),
+    P::new("fullconn", Words("<number>", 0..=ALL, |p, w, b| {
+        if let Some(word) = one(b, "fullconn", "expects an integer argument", w) {
+            p.back.fullconn = limit(b, "fullconn", &word);
+        }
+    }))
+    .within(SERVER)
+    .doc("Connections at which servers with `minconn` get their `maxconn`."),
+    P::new("hash-type", Words("<method> [<function> [<modifier>]]", 0..=ALL, hash_type))
+        .within(SERVER)
+        .doc("How `balance source` and its kin spread: map-based only."),
+    P::new("id", Words("<number>", 0..=ALL, |p, w, b| {
+        let span = w.first().map_or_else(Span::default, |w| w.span);
+        if w.is_empty() {
+            b.complain(Severity::Error, TIGHT, span, "'id' expects an integer argument.");
+            return;
+        }
+        match u32::try_from(leading(text(w, 0)).0) {
+            Ok(id @ 1..) => p.forced_id = Some(id),
+            _ => {
+                b.complain(Severity::Error, TIGHT, span, "custom id has to be > 0.");
+            }
+        }
+    }))
+    .within(NAMED)
+    .doc("Number of the proxy in statistics."),
+    P::new("maxconn", Words("<number>", 0..=ALL, |p, w, b| {
+        if let Some(word) = one(b, "maxconn", "expects an integer argument", w) {
+            p.front.maxconn = limit(b, "maxconn", &word);
+        }
+    }))
+    .within(CLIENT)
+    .doc("Connections accepted at once; more wait in the kernel."),
+    P::new("mode", Words("tcp|http|log|spop|udp", 0..=ALL, mode))
+        .within(PROXY)
+        .default("tcp")
+        .doc("What it speaks. A proxy must be tcp; defaults may say http."),
+    P::new("retries", Words("<number>", 0..=ALL, |p, w, b| {
+        let Some(word) = w.first() else {
+            b.refuse(Span::default(), "'retries' expects an integer argument (dispatch counts for one).");
+            return;
+        };
+        if !surplus(b, "retries", w, 1) {
+            p.back.retries = limit(b, "retries", word).unwrap_or(0);
+        }
+    }))
+    .within(SERVER)
+    .default("3")
+    .doc("Connects after the first that failed."),
+    P::new("server", Words("<name> <address>[:<port>] [param…]", 0..=ALL, server::server))
+        .within(SERVER_ONLY)
+        .doc("Where connections go to."),
+    P::new("source", Words("<addr>[:<port>]", 0..=ALL, |p, w, b| {
+        let Some(word) = w.first() else {
+            b.refuse(Span::default(), "'source' expects <addr>[:<port>], and optionally 'usesrc' <addr>, and 'interface' <name>.");
+            return;
+        };
+        if let Some(extra) = w.get(1) {
+            let keyword = format!("source … {}", extra.text);
+            b.error(extra.span, Problem::Planned { keyword });
+            return;
+        }
+        match server::source(&p.context.clone(), &word.text) {
+            Ok(address) => p.back.source = Some(address),
+            Err(error) => {
+                b.refuse(word.span, format!("'source {}' : {error}\n", word.text));
+            }
+        }
+    }))
+    .within(SERVER)
+    .doc("Local address of connections to servers."),
+    P::accepted("load-server-state-from-file", "<mode>", "server state is kept across reloads anyway")
+        .within(SERVER),
+    P::accepted("server-state-file-name", "[<file>]", "server state is kept across reloads anyway")
+        .within(SERVER_ONLY),
+    P::accepted("guid", "<name>", "statistics have no guids").within(NAMED),
+    P::planned("dispatch", "<address>:<port>").within(SERVER),
+    P::planned("email-alert from", "<address>").within(PROXY),
+    P::planned("email-alert level", "<level>").within(PROXY),
+    P::planned("email-alert mailers", "<section>").within(PROXY),
+    P::planned("email-alert myhostname", "<name>").within(PROXY),
+    P::planned("email-alert to", "<address>").within(PROXY),
+    P::planned("filter", "<name> …").within(NAMED),
+    P::planned("hash-balance-factor", "<per cent>").within(SERVER),
+    P::planned("hash-preserve-affinity", "<mode>").within(SERVER),
+    P::planned("max-session-srv-conns", "<n>").within(PROXY),
+    P::planned("persist rdp-cookie", "[(<name>)]").within(SERVER),
+    P::planned("rate-limit sessions", "<n>").within(CLIENT),
+    P::planned("retry-on", "<event>…").within(SERVER),
+    P::planned("server-template", "<prefix> <n> <address> [param…]").within(SERVER_ONLY),
+    P::planned("unique-id-format", "<format>").within(CLIENT),
+    P::planned("declare capture", "request|response len <n>").within(CLIENT_ONLY),
+    P::planned("dynamic-cookie-key", "<key>").within(SERVER),
+    P::planned("transparent", "").within(PROXY),
+    removed("clitimeout", "the 'clitimeout' directive is not supported anymore since HAProxy 2.1. Use 'timeout client'."),
+    removed("contimeout", "the 'contimeout' directive is not supported anymore since HAProxy 2.1. Use 'timeout connect'."),
+    removed("srvtimeout", "the 'srvtimeout' directive is not supported anymore since HAProxy 2.1. Use 'timeout server'."),
+    removed("appsession", "'appsession' is not supported anymore since HAProxy 1.6."),
+    removed("redispatch", "keyword 'redispatch' directive is not supported anymore since HAProxy 2.1. Use 'option redispatch'."),
+    removed("reqadd", "The 'reqadd' directive is not supported anymore since HAProxy 2.1. Use 'http-request add-header' instead."),
+    removed("rspadd", "The 'rspadd' directive is not supported anymore since HAProxy 2.1. Use 'http-response add-header' instead."),
+    removed("block", "The 'block' directive is not supported anymore since HAProxy 2.1. Use 'http-request deny' which uses the exact same syntax."),
+];
+
+/// A keyword HAProxy removed; the doc is what it says, and what `removed_text` finds.
+const fn removed(name: &'static str, says: &'static str) -> P {
+    P::new(
+        name,
+        conf::Form::Whole("", |_, stmt, b| {
+            let row = TABLE.iter().find(|row| row.name == stmt.word(0));
+            b.refuse(stmt.at(), row.map_or("", |row| row.doc));
+        }),
+    )
+    .doc(says)
+}
+
+/// The only word of a keyword.
+fn one(b: &mut Binder, keyword: &str, expects: &str, words: &[Word]) -> Option<Word> {
+    if surplus(b, keyword, words, 1) {
+        return None;
+    }
+    if words.is_empty() {
+        b.refuse(Span::default(), format!("'{keyword}' {expects}."));
+    }
+    words.first().cloned()
+}
+
+fn keepalive_time(b: &mut Binder, name: &str, words: &[Word]) -> Option<std::time::Duration> {
+    let Some(word) = words.first() else {
+        b.refuse(Span::default(), format!("'{name}' expects an integer value (in seconds)."));
+        return None;
+    };
+    let say = |c| format!("unexpected character '{c}' in argument to <{name}>.\n");
+    bind_time(b, word, Unit::Seconds, name, say)
+}
+
+fn keepalive_count(b: &mut Binder, name: &str, words: &[Word]) -> Option<u32> {
+    let Some(word) = words.first() else {
+        b.refuse(Span::default(), format!("'{name}' expects an integer value"));
+        return None;
+    };
+    if let Some(c) = word.text.chars().find(|c| !c.is_ascii_digit()) {
+        let text =
+            format!("'{name}' : unexpected character '{c}' in integer value '{}'", word.text);
+        b.refuse(word.span, text);
+        return None;
+    }
+    word.text.parse().ok()
+}
+
+fn mode(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let span = words.first().map_or_else(Span::default, |w| w.span);
+    match text(words, 0) {
+        "tcp" => p.mode = Mode::Tcp,
+        "http" => p.mode = Mode::Http,
+        "health" => {
+            b.refuse(span, "'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.");
+            return;
+        }
+        planned @ ("log" | "spop" | "udp" | "haterm") => {
+            b.error(span, Problem::Planned { keyword: format!("mode {planned}") });
+            return;
+        }
+        got => {
+            b.refuse(span, format!("unknown proxy mode '{got}'."));
+            return;
+        }
+    }
+    p.mode_at = Some(span);
+    surplus(b, "mode", words, 1);
+}
+
+/// `balance <algorithm> [<arguments>]`; without an algorithm it is the default one.
+fn balance(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let word = text(words, 0);
+    let span = words.first().map_or_else(Span::default, |w| w.span);
+    let (name, argument) = match word.split_once('(') {
+        Some((name, rest)) => (name, Some(rest.trim_end_matches(')'))),
+        None => (word, None),
+    };
+    p.http.layer7_balance = false;
+    p.back.algorithm = match name {
+        "" | "roundrobin" => Algorithm::RoundRobin,
+        "static-rr" => Algorithm::StaticRoundRobin,
+        "leastconn" => Algorithm::LeastConn,
+        "first" => Algorithm::First,
+        "source" => Algorithm::Source,
+        "random" => match draws(argument, b, span) {
+            Some(draws) => Algorithm::Random { draws },
+            None => return,
+        },
+        "url_param" if words.len() < 2 => {
+            b.refuse(span, "balance url_param requires an URL parameter name.");
+            return;
+        }
+        // A tcp proxy falls back to round robin, with a warning.
+        "uri" | "url_param" | "hdr" => {
+            p.http.layer7_balance = true;
+            Algorithm::RoundRobin
+        }
+        "rdp-cookie" | "hash" | "log-hash" | "sticky" => {
+            b.error(span, Problem::Planned { keyword: format!("balance {name}") });
+            return;
+        }
+        _ => {
+            b.refuse(span, "balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hdr(name)' and 'rdp-cookie(name)' options.");
+            return;
+        }
+    };
+}
+
+fn draws(argument: Option<&str>, b: &mut Binder, span: Span) -> Option<u32> {
+    let Some(argument) = argument else { return Some(2) };
+    if let Some(c) = argument.chars().find(|c| !c.is_ascii_digit()) {
+        b.refuse(span, format!("balance random : unexpected character '{c}' after argument."));
+        return None;
+    }
+    match argument.parse() {
+        Ok(n @ 1u32..) => Some(n),
+        _ => {
+            b.refuse(span, "balance random : number of draws must be at least 1.");
+            None
+        }
+    }
+}
+
+/// `map-based sdbm` is what `balance source` does; anything else spreads differently.
+fn hash_type(_: &mut Draft, words: &[Word], b: &mut Binder) {
+    let span = words.first().map_or_else(Span::default, |w| w.span);
+    let method = text(words, 0);
+    if !matches!(method, "map-based" | "consistent") {
+        b.refuse(span, "'hash-type' only supports 'consistent' and 'map-based'.");
+        return;
+    }
+    let function = text(words, 1);
+    if !matches!(function, "" | "sdbm" | "djb2" | "crc32" | "wt6" | "none" | "avalanche") {
+        b.refuse(
+            span,
+            "'hash-type' only supports 'sdbm', 'djb2', 'crc32', or 'wt6' hash functions.",
+        );
+        return;
+    }
+    if method == "consistent" || words.iter().any(|word| word.text == "avalanche") {
+        b.error(span, Problem::Planned { keyword: format!("hash-type {}", join(words)) });
+    }
+}
+
+/// What HAProxy says of a keyword in the wrong kind of section, and how bad it is.
+pub(crate) fn misplaced(keyword: &str, kind: Kind, name: &str) -> (Severity, &'static str, String) {
+    let noun = kind.noun();
+    if kind == Kind::Defaults {
+        let rule = matches!(
+            keyword.split(' ').next(),
+            Some(
+                "acl"
+                    | "http-request"
+                    | "http-response"
+                    | "http-after-response"
+                    | "tcp-request"
+                    | "tcp-response"
+            )
+        );
+        let anonymous = if rule { "anonymous " } else { "" };
+        let manner = match keyword {
+            "id" | "description" => TIGHT,
+            "server" => crate::say::BARE,
+            _ => "",
+        };
+        let first = keyword.split(' ').next().unwrap_or(keyword);
+        return (
+            Severity::Error,
+            manner,
+            format!("'{first}' not allowed in {anonymous}'defaults' section."),
+        );
+    }
+    let side = if kind == Kind::Backend { "frontend" } else { "backend" };
+    if let "server" | "default-server" | "server-template" = keyword {
+        let text =
+            format!("'{keyword}' not allowed because {noun} '{name}' has no {side} capability.");
+        return (Severity::Error, "@@", text);
+    }
+    if keyword.starts_with("timeout ") {
+        let text =
+            format!("'{keyword}' will be ignored because {noun} '{name}' has no {side} capability");
+        return (Severity::Warning, "", text);
+    }
+    let shown = match keyword.split_once(' ') {
+        Some(("option", option)) => option,
+        Some(("tcp-check" | "http-check" | "stats" | "capture" | "compression" | "monitor", _)) => {
+            keyword.split(' ').next().unwrap_or(keyword)
+        }
+        _ => keyword,
+    };
+    let hint = match keyword {
+        "maxconn" => " Maybe you want 'fullconn' instead ?",
+        "fullconn" => " Maybe you want 'maxconn' instead ?",
+        _ => "",
+    };
+    let text = format!("'{shown}' ignored because {noun} '{name}' has no {side} capability.{hint}");
+    (Severity::Warning, "", text)
+}

@@ -1,0 +1,116 @@
+//! `server` and `default-server`: parameters known by name.
+
+use conf::Keyword;
+
+use crate::draft::ServerDraft;
+
+type S = Keyword<ServerDraft>;
+
+const PLAIN: &str = "takes back what is refused anyway";
+const TLS: &str = "TLS to servers is refused; checks speak TLS 1.2 and 1.3";
+const HTTP: &str = "HTTP only, and HTTP is not served yet";
+const STICK: &str = "has an effect through stick tables only, which are refused";
+const TUNING: &str = "tunes HAProxy's own engine";
+const RING: &str = "has an effect through `log ring@…` only, which is refused";
+const RES: &str = "has an effect with `resolvers` only, which is refused";
+const OBS: &str = "has an effect with `observe` only, which is refused";
+const AGENT: &str = "has an effect with `agent-check` only, which is refused";
+const HASH: &str = "has an effect with consistent hashing only, which is refused";
+
+/// Rows that are accepted without an effect, or refused as not built.
+pub(crate) const TABLE: &[S] = &[
+    S::planned("agent-check", ""),
+    S::accepted("agent-inter", "<value>", AGENT),
+    S::accepted("agent-port", "<value>", AGENT),
+    S::planned("resolvers", "<value>"),
+    S::planned("send-proxy", ""),
+    S::planned("send-proxy-v2", ""),
+    S::accepted("sni", "<value>", TLS),
+    S::planned("ssl", ""),
+    S::accepted("agent-addr", "<value>", AGENT),
+    S::accepted("agent-send", "<value>", AGENT),
+    S::accepted("alpn", "<value>", TLS),
+    S::accepted("check-proto", "<value>", HTTP),
+    S::planned("check-send-proxy", ""),
+    S::accepted("ciphers", "<value>", TLS),
+    S::accepted("ciphersuites", "<value>", TLS),
+    S::planned("crl-file", "<value>"),
+    S::planned("crt", "<value>"),
+    S::accepted("error-limit", "<value>", OBS),
+    S::planned("init-state", "<value>"),
+    S::accepted("log-proto", "<value>", RING),
+    S::planned("namespace", "<value>"),
+    S::accepted("no-agent-check", "", PLAIN),
+    S::accepted("no-send-proxy", "", PLAIN),
+    S::accepted("no-send-proxy-v2", "", PLAIN),
+    S::accepted("no-ssl", "", PLAIN),
+    S::accepted("no-ssl-reuse", "", TLS),
+    S::accepted("no-sslv3", "", TLS),
+    S::accepted("no-tls-tickets", "", TLS),
+    S::accepted("no-tlsv10", "", TLS),
+    S::accepted("no-tlsv11", "", TLS),
+    S::accepted("no-tlsv12", "", TLS),
+    S::accepted("no-tlsv13", "", TLS),
+    S::accepted("non-stick", "", STICK),
+    S::planned("observe", "<value>"),
+    S::accepted("on-error", "<value>", OBS),
+    S::accepted("pool-low-conn", "<value>", HTTP),
+    S::accepted("pool-max-conn", "<value>", HTTP),
+    S::accepted("pool-purge-delay", "<value>", HTTP),
+    S::planned("proto", "<value>"),
+    S::planned("proxy-v2-options", "<value>"),
+    S::accepted("redir", "<value>", HTTP),
+    S::accepted("resolve-net", "<value>", RES),
+    S::accepted("resolve-opts", "<value>", RES),
+    S::planned("send-proxy-v2-ssl", ""),
+    S::planned("send-proxy-v2-ssl-cn", ""),
+    S::planned("socks4", "<value>"),
+    S::accepted("ssl-max-ver", "<value>", TLS),
+    S::accepted("ssl-min-ver", "<value>", TLS),
+    S::accepted("stick", "", STICK),
+    S::planned("tcp-ut", "<value>"),
+    S::accepted("tfo", "", TUNING),
+    S::planned("track", "<value>"),
+    S::planned("usesrc", "<value>"),
+    S::planned("cc", "<value>"),
+    S::planned("check-pool-conn-name", "<value>"),
+    S::planned("check-reuse-pool", ""),
+    S::accepted("check-sni-auto", "", TLS),
+    S::planned("check-via-socks4", ""),
+    S::accepted("curves", "<value>", TLS),
+    S::accepted("force-tlsv12", "", TLS),
+    S::accepted("force-tlsv13", "", TLS),
+    S::accepted("guid", "<value>", TUNING),
+    S::accepted("hash-key", "<value>", HASH),
+    S::planned("healthcheck", "<value>"),
+    S::accepted("idle-ping", "<value>", HTTP),
+    S::accepted("log-bufsize", "<value>", RING),
+    S::accepted("max-reuse", "<value>", HTTP),
+    S::accepted("no-check-sni-auto", "", TLS),
+    S::accepted("no-sni-auto", "", TLS),
+    S::accepted("no-tfo", "", TUNING),
+    S::accepted("npn", "<value>", TLS),
+    S::accepted("pool-conn-name", "<value>", HTTP),
+    S::planned("set-proxy-v2-tlv-fmt", "<value>"),
+    S::accepted("shard", "<value>", STICK),
+    S::accepted("sni-auto", "", TLS),
+    S::accepted("ssl-reuse", "", TLS),
+    S::accepted("strict-maxconn", "", TUNING),
+    S::accepted("tls-tickets", "", TLS),
+    S::accepted("ws", "<value>", HTTP),
+    S::accepted("allow-0rtt", "", TLS),
+    S::accepted("client-sigalgs", "<value>", TLS),
+    S::accepted("force-sslv3", "", TLS),
+    S::accepted("force-tlsv10", "", TLS),
+    S::accepted("force-tlsv11", "", TLS),
+    S::accepted("ktls", "<value>", TLS),
+    S::planned("no-check-reuse-pool", ""),
+    S::accepted("no-check-send-proxy", "", PLAIN),
+    S::accepted("no-renegotiate", "", TLS),
+    S::accepted("no-send-proxy-v2-ssl", "", PLAIN),
+    S::accepted("no-send-proxy-v2-ssl-cn", "", PLAIN),
+    S::planned("quic-cc-algo", "<value>"),
+    S::accepted("renegotiate", "", TLS),
+    S::accepted("sigalgs", "<value>", TLS),
+    S::planned("tcp-md5sig", "<value>"),
+];
