@@ -50,14 +50,19 @@ impl Pair {
             Ok(node)
         };
         let nodes = [make("first", 1, first, HIGH)?, make("second", 2, second, LOW)?];
-        let daemons = [nodes[0].start(KEEPALIVED)?, nodes[1].start(KEEPALIVED)?];
-        let pair = Self { lab, nodes, daemons, address, network };
+        // One after the other: two that start at once may both be master for a moment, for their
+        // times differ by 4 ms.
+        let alone = nodes[0].start(KEEPALIVED)?;
+        let mut pair = Self { lab, nodes, daemons: [alone.clone(), alone], address, network };
         pair.until_held_by("first", MASTER_DOWN + Duration::from_secs(3))?;
+        pair.daemons[1] = pair.nodes[1].start(KEEPALIVED)?;
+        pair.daemons[1].wait_line("Entering BACKUP STATE", Duration::from_secs(3))?;
         Ok(pair)
     }
 
-    /// Starts the daemon of a node again.
+    /// Starts the daemon of a node again, when the one that was told to end has ended.
     pub(crate) fn restart(&mut self, place: usize) -> Result<()> {
+        self.daemons[place].wait(Duration::from_secs(5)).context("the old daemon still runs")?;
         self.daemons[place] = self.nodes[place].start(KEEPALIVED)?;
         Ok(())
     }

@@ -23,10 +23,13 @@ fn good(subject: &Subject) -> Result<()> {
     let other = pair.other_address(101);
     pair.nodes[0].watch(other)?;
     let begun = pair.holds().len();
-    let text = pair.nodes[0].read("/etc/keepalived/keepalived.conf")?;
-    let added = text.replace(".100/24", &format!(".100/24\n        {other}/24"));
-    pair.nodes[0].write(NodeFile::new("/etc/keepalived/keepalived.conf", added))?;
-    pair.daemons[0].signal(Signal::SIGHUP)?;
+    // Both nodes' files, the backup's first: a node drops adverts with other addresses than its own.
+    for place in [1, 0] {
+        let text = pair.nodes[place].read("/etc/keepalived/keepalived.conf")?;
+        let added = text.replace(".100/24", &format!(".100/24\n        {other}/24"));
+        pair.nodes[place].write(NodeFile::new("/etc/keepalived/keepalived.conf", added))?;
+        pair.daemons[place].signal(Signal::SIGHUP)?;
+    }
     let appeared = pair.lab.journal().wait(0, Duration::from_secs(5), |entry| {
         let lab::Event::Held { address, held, .. } = entry.event else { return None };
         (address == other && held && *entry.node == *"first").then_some(())
@@ -34,8 +37,9 @@ fn good(subject: &Subject) -> Result<()> {
     ensure!(appeared.is_some(), "{other} did not appear:\n{}", pair.daemons[0].lines().join("\n"));
     pair.pass(ELECTION);
     let holds = pair.holds();
-    ensure!(holds.len() == begun, "the address moved: {holds:?}");
-    ensure!(!holds[begun - 1].ended, "the address was dropped: {holds:?}");
+    let logs = || pair.daemons.iter().flat_map(lab::Proc::lines).collect::<Vec<_>>().join("\n");
+    ensure!(holds.len() == begun, "the address moved: {holds:?}\n{}", logs());
+    ensure!(!holds[begun - 1].ended, "the address was dropped: {holds:?}\n{}", logs());
     Ok(())
 }
 

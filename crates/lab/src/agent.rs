@@ -105,6 +105,13 @@ fn obey(order: Order, children: &Children) -> Result<Value> {
                 Target::Pid(pid) => vec![pid],
                 Target::Name(name) => standin::named(&name),
             };
+            // A child that is told of its parent's death, or a parent of its child's, must not have
+            // the time to do something about it: all are to die at once.
+            if signal == Signal::SIGKILL {
+                for &pid in &pids {
+                    kill(Pid::from_raw(pid), Signal::SIGSTOP).ok();
+                }
+            }
             for &pid in &pids {
                 kill(Pid::from_raw(pid), signal)?;
             }

@@ -134,6 +134,23 @@ impl Lab {
         &self.shared.journal
     }
 
+    /// Gives this process an address on the switch, so that a test can be client or server itself.
+    ///
+    /// All labs of a process share one ground: their networks must differ.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the address.
+    pub fn join(&self, subnet: Subnet) -> Result<()> {
+        let bridge = format!("sw{}", self.number);
+        self.shared.runtime.block_on(switch::configure(&bridge, &[subnet]))
+    }
+
+    /// A number no other lab of this process has: the place to take a network from.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Makes a node, plugs it in and configures its interfaces.
     ///
     /// # Errors
@@ -350,6 +367,16 @@ impl Node {
     /// As the node's file system says.
     pub fn remove(&self, path: &str) -> Result<()> {
         self.0.order(&Order::Remove { path: path.into() }).map(drop)
+    }
+
+    /// Adds an address to an interface, as a crashed daemon might have left it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn add_address(&self, interface: &str, subnet: Subnet) -> Result<()> {
+        let order = Order::Configure { interface: interface.into(), addresses: vec![subnet] };
+        self.0.order(&order).map(drop)
     }
 
     /// Begins to look every 10 ms whether the node has `address`; see [`Event::Held`].

@@ -49,6 +49,7 @@ mod probe;
 mod rootfs;
 pub mod stage;
 pub mod standin;
+mod subject;
 mod switch;
 mod tls;
 
@@ -56,6 +57,7 @@ pub use crate::host::{Lab, Node, NodePlan, Output, Proc};
 pub use crate::journal::{Entry, Journal};
 pub use crate::order::{Event, Moment, NodeFile, Program, Stream};
 pub use crate::probe::Request;
+pub use crate::subject::Subject;
 pub use crate::switch::Subnet;
 
 /// Turns the process into what it was started as: a node's agent or one of the stand-ins.

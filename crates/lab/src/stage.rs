@@ -1,7 +1,6 @@
 //! A guide set up in a lab, with its client asking: what faults are tried on.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use crate::guide::{Balancer, Daemon, Guide};
 use crate::host::{Lab, Node, NodePlan, Proc};
 use crate::order::Moment;
 use crate::probe::Request;
+use crate::subject::Subject;
 use crate::switch::Subnet;
 
 /// How often the client asks.
@@ -20,50 +20,6 @@ pub const EVERY: Duration = Duration::from_millis(10);
 
 /// After how long the client gives a request up.
 pub const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Whose programs answer to the names keepalived, haproxy and nginx.
-#[derive(Clone, Debug)]
-pub enum Subject {
-    /// Ours: where failoverd and balancerd are.
-    Ours {
-        /// failoverd's file.
-        failoverd: PathBuf,
-        /// balancerd's file.
-        balancerd: PathBuf,
-    },
-    /// The host's own.
-    Upstream,
-}
-
-impl Subject {
-    /// Adds the programs to a node.
-    pub fn install(&self, plan: NodePlan) -> NodePlan {
-        match self {
-            Self::Upstream => plan,
-            Self::Ours { failoverd, balancerd } => plan
-                .program(&failoverd.to_string_lossy(), &["failoverd", "keepalived"])
-                .program(&balancerd.to_string_lossy(), &["balancerd", "haproxy", "nginx"]),
-        }
-    }
-
-    /// The originals, if the host has all three.
-    pub fn upstream() -> Option<Self> {
-        let has = |name: &str| {
-            ["/usr/sbin", "/sbin", "/usr/local/sbin"]
-                .iter()
-                .any(|dir| std::path::Path::new(dir).join(name).exists())
-        };
-        ["keepalived", "haproxy", "nginx"].into_iter().all(has).then_some(Self::Upstream)
-    }
-
-    /// What it is called on a command line.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Ours { .. } => "ours",
-            Self::Upstream => "upstream",
-        }
-    }
-}
 
 /// A guide that runs.
 pub struct Stage {

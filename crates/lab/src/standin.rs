@@ -5,6 +5,8 @@
 //! is what the guides use, and anything else is refused.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +15,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The names a stand-in goes by, and whether the host's own program is preferred to it.
-pub(crate) const NAMES: [(&str, bool); 7] = [
+pub(crate) const NAMES: [(&str, bool); 8] = [
     ("apiserver", false),
+    ("ask", false),
     ("curl", true),
     ("killall", true),
     ("pgrep", true),
@@ -31,6 +34,7 @@ pub(crate) fn run_if_called() {
     let args: Vec<String> = args.collect();
     let done = match name {
         "apiserver" => apiserver(&args),
+        "ask" => ask(&args),
         "curl" => curl(&args),
         "killall" => killall(&args),
         "pgrep" | "pidof" => find(name, &args),
@@ -157,6 +161,15 @@ fn apiserver(args: &[String]) -> Result<i32> {
     let [name, address] = args else { bail!("usage: apiserver NAME ADDRESS:PORT") };
     let address = address.parse()?;
     runtime()?.block_on(crate::apiserver::serve(name, address))?;
+    Ok(0)
+}
+
+/// Sends a line to a Unix socket and prints what comes back until it is closed.
+fn ask(args: &[String]) -> Result<i32> {
+    let [path, line] = args else { bail!("usage: ask SOCKET LINE") };
+    let mut socket = UnixStream::connect(path).with_context(|| format!("connect {path}"))?;
+    socket.write_all(format!("{line}\n").as_bytes())?;
+    std::io::copy(&mut socket, &mut std::io::stdout())?;
     Ok(0)
 }
 

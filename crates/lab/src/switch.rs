@@ -92,7 +92,7 @@ pub(crate) async fn set_up(handle: &Handle, name: &str, up: bool) -> Result<()> 
     handle.link().set(message).execute().await.with_context(|| format!("link {name}"))
 }
 
-/// Gives a node's interface its addresses and switches it and the loopback on.
+/// Gives an interface its addresses and switches it and the loopback on.
 pub(crate) async fn configure(interface: &str, addresses: &[Subnet]) -> Result<()> {
     let handle = connect()?;
     set_up(&handle, "lo", true).await?;

@@ -14,10 +14,8 @@ mod screen;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use lab::Subject;
 use lab::guide::{self, Guide};
-use lab::stage::Subject;
-
-use crate::programs;
 
 /// Runs the guides named in `args`, or all.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
@@ -25,7 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let subject = if upstream {
         Subject::upstream().context("keepalived, haproxy and nginx are not all installed here")?
     } else {
-        programs::ours()?
+        Subject::ours()?
     };
     lab::ground::enter()?;
     screen::headline(&format!("{} guides, the programs are {}", guides.len(), subject.name()));

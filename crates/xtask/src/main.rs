@@ -3,11 +3,16 @@
 //! ```text
 //! cargo xtask demo [000 … 004]     the guides' own files on a small network, live
 //! cargo xtask test                 everything that must hold before a change lands
+//! cargo xtask fuzz                 mutated inputs for every parser and codec
+//! cargo xtask gen                  the pages made from the keyword tables
+//! cargo xtask tidy                 the rules of the layers and of the house
 //! ```
 
 mod demo;
-mod programs;
+mod fuzz;
+mod generate;
 mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -21,6 +26,9 @@ fn main() -> ExitCode {
     let done = match command {
         "demo" => demo::run(args),
         "test" => test::run(args),
+        "fuzz" => fuzz::run(args),
+        "gen" => generate::run(args),
+        "tidy" => tidy::run(args),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -35,4 +43,7 @@ fn main() -> ExitCode {
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo [NAME…] [--subject ours|upstream]   run the guides on a small network and watch
-  test [NAME…]                             format, lints, tests, documentation";
+  test [NAME…]                             format, lints, tests, documentation
+  fuzz [--seconds N] [--seed N] [NAME…]    mutated inputs for every parser and codec
+  gen [--check]                            the pages made from the keyword tables
+  tidy                                     the rules of the layers and of the house";

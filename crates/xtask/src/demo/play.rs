@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use lab::Moment;
 use lab::account::{self, Both};
 use lab::guide::Guide;
-use lab::stage::{EVERY, PATIENCE, Stage, Subject};
+use lab::stage::{EVERY, PATIENCE, Stage};
+use lab::{Moment, Subject};
 use nix::sys::signal::Signal;
 
 use super::screen::{self, Screen, paint};
@@ -301,7 +301,7 @@ impl Play {
         let unexcused = account::requests(&entries)
             .into_iter()
             .filter(|one| one.answer.is_err())
-            .filter(|one| !self.excused.iter().any(|(a, b)| (*a..*b).contains(&one.start)))
+            .filter(|one| !self.excused.iter().any(|(a, b)| one.start < *b && one.end > *a))
             .count();
         if unexcused > 0 {
             wrong.push(format!("{unexcused} requests failed that no fault explains"));
