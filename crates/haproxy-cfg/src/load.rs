@@ -105,7 +105,8 @@ impl Loader {
                 break;
             }
         }
-        let end = Span { file, start: text.len() as u32, end: text.len() as u32 };
+        let last = text.len().saturating_sub(1) as u32;
+        let end = Span { file, start: last, end: text.len() as u32 };
         if !self.aborted && !text.is_empty() && !text.ends_with('\n') {
             let column = text.lines().last().map_or(0, str::len) + 1;
             let text = format!(
