@@ -186,6 +186,14 @@ impl Binder {
         } else if args.is_empty() {
             return self.missing(keyword, args, stmt);
         }
+        // A block where none belongs: its braces are the words too many.
+        let takes_block = matches!(
+            keyword.form,
+            Form::Lines(..) | Form::Block(..) | Form::Whole(..) | Form::Known(_)
+        );
+        if stmt.block.is_some() && !takes_block {
+            self.error(stmt.at(), Problem::Surplus { keyword: name, word: "{".to_owned() });
+        }
         if let Some(word) = most_words(&keyword.form).and_then(|most| args.get(most)) {
             self.surplus(name, word);
         }
