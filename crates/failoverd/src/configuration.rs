@@ -1,0 +1,240 @@
+//! The configuration as both processes read it, and what is said about it.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::rc::Rc;
+
+use conf::FileId;
+use daemon::log::Log;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use vrrp::config::Config;
+
+use crate::cli::Options;
+use crate::exit;
+
+/// Said when a reload finds a configuration of no use.
+pub(crate) const KEPT: &str = "Reload refused - the running configuration is kept";
+
+/// A configuration, and what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// With which code to end instead of running by it.
+    pub(crate) exit: Option<u8>,
+    /// What keepalived says of it, in its order.
+    lines: Vec<String>,
+    /// What we say besides.
+    notices: Vec<String>,
+    /// What was read, in order; the first is what was asked for.
+    files: Vec<String>,
+}
+
+/// Reads the configuration `options` name.
+///
+/// It may take as long as the file system takes, and is for a thread that can wait.
+pub(crate) fn load(options: &Options) -> Loaded {
+    let system = keepalived_conf::Host;
+    let loaded = read(options, &system);
+    let files = (0..loaded.sources.len()).filter_map(|file| FileId::try_from(file).ok());
+    let mut loaded = Loaded {
+        exit: loaded.exit_code_run(),
+        lines: loaded.upstream_lines(),
+        notices: loaded.notices().collect(),
+        files: files.map(|file| loaded.sources.name(file).to_owned()).collect(),
+        config: loaded.config.unwrap_or_default(),
+    };
+    for line in not_yet(&loaded.config) {
+        loaded.lines.push(line);
+        loaded.exit = Some(exit::CONFIG);
+    }
+    loaded
+}
+
+fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::Loaded {
+    let mut how = keepalived_conf::Options::new(system);
+    how.config_id.clone_from(&options.config_id);
+    keepalived_conf::load(&options.file, &how)
+}
+
+/// What a configuration may say and this daemon cannot do.
+fn not_yet(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    for instance in &config.instances {
+        let name = &instance.name;
+        if !instance.is_ipv4() {
+            lines.push(format!("({name}) not supported yet: a virtual router over IPv6"));
+        } else if let Some(address) = instance.held().find(|a| a.address.is_ipv6()) {
+            lines.push(format!("({name}) not supported yet: IPv6 address {}", address.address));
+        }
+        if !instance.accept {
+            lines.push(format!("({name}) not supported yet: no_accept"));
+        }
+    }
+    for group in &config.sync_groups {
+        lines.push(format!("not supported yet: vrrp_sync_group {}", group.name));
+    }
+    lines
+}
+
+/// Checks the configuration, says what is wrong with it, and returns keepalived's exit code.
+pub(crate) fn test(options: &Options, to: Option<&Path>) -> u8 {
+    let system = keepalived_conf::Host;
+    let loaded = read(options, &system);
+    let refused = loaded.config.as_ref().map(not_yet).unwrap_or_default();
+    let mut text = if options.explain {
+        let text = loaded.explain();
+        if text.is_empty() { text } else { text + "\n" }
+    } else {
+        loaded.upstream_lines().iter().map(|line| format!("{line}\n")).collect()
+    };
+    for line in &refused {
+        text.push_str(line);
+        text.push('\n');
+    }
+    let written = match to {
+        Some(file) => append(file, &text),
+        None => std::io::stderr().write_all(text.as_bytes()),
+    };
+    if let Err(error) = written
+        && let Some(file) = to
+    {
+        eprintln!("Unable to open config-test log file {}: {error}", file.display());
+        return exit::FATAL;
+    }
+    match loaded.exit_code_test() {
+        exit::OK if !refused.is_empty() => exit::TEST_CONFIG,
+        code => code,
+    }
+}
+
+fn append(file: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().append(true).create(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())
+}
+
+impl Loaded {
+    /// Whether it names nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.config.instances.is_empty() && self.config.static_addresses.is_empty()
+    }
+
+    /// Logs which files were read.
+    pub(crate) fn log_files_to(&self, log: &Log, detail: bool) {
+        if detail {
+            for file in &self.files {
+                log.info(format_args!("Opening file '{file}'."));
+            }
+        }
+        if let Some(file) = self.files.first() {
+            log.info(format_args!("Configuration file {file}"));
+        }
+    }
+
+    /// Logs what is wrong with it.
+    pub(crate) fn log_to(&self, log: &Log) {
+        for line in self.lines.iter().chain(&self.notices) {
+            log.info(line);
+        }
+    }
+
+    /// Says the same on standard error.
+    pub(crate) fn print(&self) {
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+    }
+}
+
+/// The log of a process: the supervisor's, or a role's.
+pub(crate) fn log(options: &Options, role: Option<&str>) -> Rc<Log> {
+    let ident = options.persona.ident();
+    let mut log = Log::new(match role {
+        Some(role) => format!("{ident}_{role}"),
+        None => ident.to_owned(),
+    });
+    if options.syslog {
+        log = log.to_syslog("/dev/log", options.facility);
+    }
+    if options.console && options.foreground {
+        log = log.to_console();
+    }
+    Rc::new(log)
+}
+
+/// Logs the configuration, as it was understood.
+pub(crate) fn dump(config: &Config, log: &Log) {
+    for line in format!("{config:#?}").lines() {
+        log.info(line);
+    }
+}
+
+/// The last line of a role.
+pub(crate) fn stopped(detail: bool) -> String {
+    if !detail {
+        return "Stopped".to_owned();
+    }
+    let (user, system) = used(UsageWho::RUSAGE_SELF);
+    let (child_user, child_system) = used(UsageWho::RUSAGE_CHILDREN);
+    if child_user == "0.000000" && child_system == "0.000000" {
+        return format!("Stopped - used {user} user time, {system} system time");
+    }
+    format!(
+        "Stopped - used (self/children) {user}/{child_user} user time, {system}/{child_system} \
+         system time"
+    )
+}
+
+/// The supervisor's line about what it and its role used.
+pub(crate) fn cpu_usage() -> String {
+    let (user, system) = used(UsageWho::RUSAGE_SELF);
+    let (child_user, child_system) = used(UsageWho::RUSAGE_CHILDREN);
+    format!("CPU usage (self/children) user: {user}/{child_user} system: {system}/{child_system}")
+}
+
+fn used(who: UsageWho) -> (String, String) {
+    let seconds = |time: TimeVal| format!("{}.{:06}", time.tv_sec(), time.tv_usec());
+    getrusage(who).map_or_else(
+        |_| ("?".to_owned(), "?".to_owned()),
+        |usage| (seconds(usage.user_time()), seconds(usage.system_time())),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use vrrp::config::{InstanceConfig, SyncGroupConfig, VirtualAddress};
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_done_is_refused_by_name() {
+        let six: IpAddr = "2001:db8::1".parse().expect("an address");
+        let four = VirtualAddress::host(IpAddr::from([192, 0, 2, 1]));
+        let six = VirtualAddress::host(six);
+        let instance = |addresses: Vec<VirtualAddress>, excluded, accept| InstanceConfig {
+            name: "V".into(),
+            addresses,
+            excluded,
+            accept,
+            ..InstanceConfig::default()
+        };
+        let config = |instance| Config { instances: vec![instance], ..Config::default() };
+        let fine = config(instance(vec![four.clone()], vec![], true));
+        assert_eq!(not_yet(&fine), [""; 0]);
+        let cases = [
+            (config(instance(vec![six.clone()], vec![], true)), "a virtual router over IPv6"),
+            (config(instance(vec![four.clone()], vec![six], true)), "IPv6 address 2001:db8::1"),
+            (config(instance(vec![four], vec![], false)), "no_accept"),
+        ];
+        for (config, what) in cases {
+            assert_eq!(not_yet(&config), [format!("(V) not supported yet: {what}")]);
+        }
+        let group = SyncGroupConfig { name: "G".into(), ..SyncGroupConfig::default() };
+        let grouped = Config { sync_groups: vec![group], ..fine };
+        assert_eq!(not_yet(&grouped), ["not supported yet: vrrp_sync_group G"]);
+    }
+}

@@ -1,0 +1,422 @@
+//! The VRRP process: virtual routers between sockets, netlink and scripts.
+//!
+//! ```text
+//!   raw sockets ──► receive ─┐                         ┌─► raw sockets: adverts, at once
+//!   netlink ──────► facts ───┼─► vrrp::Instance ──► perform
+//!   scripts ──────► verdicts ┤                         └─► worker: addresses, then their ARP
+//!   clock, HUP, TERM ────────┘
+//! ```
+//!
+//! One thread decides and sends adverts. Whatever could keep it waiting is done by others: netlink
+//! requests by the worker, programs are started by the runner's thread, and a configuration is read
+//! by a thread that exists for the purpose.
+
+mod facts;
+mod perform;
+mod reload;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use daemon::clock::Clock;
+use daemon::log::{Log, Severity};
+use daemon::pidfile::PidFile;
+use linux::packet::FrameSocket;
+use linux::raw::Cast;
+use machine::{Instant, Machine as _};
+use netlink::{Address, Kernel, Monitor};
+use tokio::sync::oneshot;
+use vrrp::config::{Config, InstanceConfig};
+use vrrp::{Action, Datagram, Event, Instance};
+
+use crate::asked::{Asked, Signals};
+use crate::cli::Options;
+use crate::configuration::{self, Loaded};
+use crate::exit;
+use crate::links::{Key, Links};
+use crate::report::{Report, Reporter};
+use crate::trackers::{News, Trackers};
+use crate::worker::{Done, Parting, Work, Worker};
+
+use self::facts::Facts;
+
+/// Packets taken off a socket before anything else has its turn.
+const BURST: usize = 64;
+/// The longest packet of interest: an IPv4 header with options, and 255 addresses of IPv6.
+const LONGEST_PACKET: usize = 4608;
+
+/// Runs until told to stop. The supervisor has checked the configuration already.
+pub(crate) fn run(options: Options) -> u8 {
+    let reporter = Reporter::from_stdin();
+    let log = configuration::log(&options, Some("vrrp"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime.context("no event loop").and_then(|runtime| {
+        let mut pid_file = PidFile::create(&options.vrrp_pid_file)?;
+        pid_file.write(std::process::id())?;
+        runtime.block_on(async {
+            match Role::start(options, log.clone(), reporter)? {
+                Ok(role) => role.serve().await,
+                Err(code) => Ok(code),
+            }
+        })
+    });
+    result.unwrap_or_else(|error| {
+        log.write(Severity::Error, format_args!("{error:#}"));
+        exit::FATAL
+    })
+}
+
+/// One virtual router and its place among the sockets.
+#[derive(Debug)]
+struct Member {
+    instance: Instance,
+    /// Its socket, while its interface is there.
+    key: Option<Key>,
+    /// As last told to the instance.
+    source: Option<IpAddr>,
+    /// Sending failed the last time, which has been logged.
+    send_failing: bool,
+}
+
+impl Member {
+    fn config(&self) -> &InstanceConfig {
+        self.instance.config()
+    }
+
+    /// The kind of socket it needs.
+    fn cast(&self) -> Cast {
+        let config = self.config();
+        match config.multicast_group {
+            IpAddr::V4(group) if config.unicast_peers.is_empty() => Cast::Multicast(group),
+            IpAddr::V4(_) | IpAddr::V6(_) => Cast::Unicast,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Role {
+    options: Options,
+    log: Rc<Log>,
+    clock: Clock,
+    reporter: Reporter,
+    config: Config,
+    members: Vec<Member>,
+    trackers: Trackers,
+    monitor: Monitor,
+    worker: Worker,
+    links: Links,
+    facts: Facts,
+    /// Addresses being removed by us, whose end is no loss.
+    removing: Vec<Address>,
+    /// A configuration being read.
+    reading: Option<oneshot::Receiver<Loaded>>,
+    /// Another reload was asked for meanwhile.
+    read_again: bool,
+    /// When the instances start, if that is yet to come (`vrrp_startup_delay`).
+    start_at: Option<Instant>,
+    /// We were told to stop.
+    stopping: bool,
+    actions: Vec<Action>,
+    packet: Vec<u8>,
+}
+
+impl Role {
+    /// Reads the configuration, opens everything, and starts the instances.
+    fn start(
+        options: Options,
+        log: Rc<Log>,
+        reporter: Reporter,
+    ) -> anyhow::Result<Result<Self, u8>> {
+        if options.detail {
+            log.info("Registering Kernel netlink reflector");
+        }
+        let mut monitor = Monitor::open().context("cannot listen to the kernel")?;
+        if options.detail {
+            log.info("Registering Kernel netlink command channel");
+        }
+        let mut kernel = Kernel::open().context("cannot ask the kernel")?;
+        let loaded = configuration::load(&options);
+        loaded.log_to(&log);
+        if let Some(code) = loaded.exit {
+            return Ok(Err(code));
+        }
+        let config = loaded.config;
+        let snapshot = kernel.snapshot().context("cannot read links and addresses")?;
+        monitor.compare(snapshot);
+        let frames = FrameSocket::open().context("cannot open a packet socket")?;
+        if options.dump {
+            configuration::dump(&config, &log);
+        }
+        let mut role = Self {
+            log,
+            clock: Clock::start(),
+            reporter,
+            members: Vec::new(),
+            trackers: Trackers::new(),
+            monitor,
+            worker: Worker::start(kernel, frames).context("no thread")?,
+            links: Links::default(),
+            facts: Facts::default(),
+            removing: Vec::new(),
+            reading: None,
+            read_again: false,
+            start_at: None,
+            stopping: false,
+            actions: Vec::new(),
+            packet: Vec::new(),
+            config,
+            options,
+        };
+        role.begin();
+        linux::process::trim_heap();
+        Ok(Ok(role))
+    }
+
+    /// Starts everything the configuration names.
+    fn begin(&mut self) {
+        for config in self.config.scripts.clone() {
+            self.add_script(config);
+        }
+        for address in self.wanted_statics() {
+            self.add_static(&address);
+        }
+        for address in self.unwanted_statics() {
+            self.remove_static(&address);
+        }
+        self.explain_statics();
+        for config in self.config.instances.clone() {
+            self.members.push(self.member(config));
+        }
+        let opened = self.find_sockets();
+        for index in 0..self.members.len() {
+            self.tell_facts(index);
+        }
+        self.detail("Registering gratuitous ARP shared channel");
+        match self.config.globals.startup_delay {
+            Duration::ZERO => self.start_members(),
+            delay => {
+                self.log.info(format_args!("Delaying startup for {} seconds", delay.as_secs_f64()));
+                self.start_at = Some(self.clock.now() + delay);
+            }
+        }
+        self.say_opened(&opened);
+        self.reporter.tell(Report::Started);
+    }
+
+    /// Logs a line that is only for `--log-detail`.
+    fn detail(&self, line: impl fmt::Display) {
+        if self.options.detail {
+            self.log.info(line);
+        }
+    }
+
+    fn start_members(&mut self) {
+        self.start_at = None;
+        for index in 0..self.members.len() {
+            self.feed(index, Event::Start);
+        }
+    }
+
+    fn member(&self, config: InstanceConfig) -> Member {
+        let instance = Instance::new(config, &self.config.scripts);
+        Member { instance, key: None, source: None, send_failing: false }
+    }
+
+    /// The event loop.
+    async fn serve(mut self) -> anyhow::Result<u8> {
+        let mut signals = Signals::catch().context("cannot catch signals")?;
+        loop {
+            let deadline = self.deadline();
+            if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
+                // An advert that has arrived is heard before its silence is judged.
+                for key in self.links.keys() {
+                    self.receive(key, Links::receive_now);
+                }
+                self.tick();
+                continue;
+            }
+            tokio::select! {
+                () = self.clock.until(deadline) => {}
+                key = self.links.readable() => self.receive(key, Links::receive),
+                event = self.monitor.next() => self.network_changed(event?),
+                done = self.worker.done() => self.done(done),
+                end = self.trackers.ended() => {
+                    let (now, mut news) = (self.clock.now(), Vec::new());
+                    self.trackers.end(now, end, &mut news);
+                    self.spread(news);
+                }
+                loaded = reload::read(&mut self.reading) => self.reload(loaded),
+                asked = signals.next() => match asked {
+                    Asked::Stop => return Ok(self.stop()),
+                    Asked::Reload => self.begin_reload(),
+                    Asked::NotYet(what) => self.log.info(format_args!("not supported yet: {what}")),
+                },
+            }
+            anyhow::ensure!(!self.worker.is_dead(), "the thread for the kernel's requests died");
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let instances = self.members.iter().filter_map(|member| member.instance.deadline());
+        instances.chain(self.trackers.deadline()).chain(self.start_at).min()
+    }
+
+    fn tick(&mut self) {
+        if self.start_at.is_some_and(|start| start <= self.clock.now()) {
+            self.start_members();
+        }
+        for index in 0..self.members.len() {
+            let due = self.members[index].instance.deadline();
+            if due.is_some_and(|due| due <= self.clock.now()) {
+                self.feed(index, Event::Tick);
+            }
+        }
+        let mut news = Vec::new();
+        self.trackers.tick(self.clock.now(), &mut news);
+        self.spread(news);
+    }
+
+    /// Tells an instance what happened, and does what it asks for.
+    fn feed(&mut self, index: usize, event: Event<'_>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.members[index].instance.handle(self.clock.now(), event, &mut actions);
+        self.perform(index, &mut actions);
+        self.actions = actions;
+    }
+
+    fn spread(&mut self, news: Vec<News>) {
+        for item in news {
+            match item {
+                News::Log(line) => self.say(&line),
+                News::Verdict { name, good } => {
+                    for index in 0..self.members.len() {
+                        self.feed(index, Event::Script { name: &name, good });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what is waiting on a socket.
+    fn receive(&mut self, key: Key, take: fn(&Links, Key, &mut [u8]) -> Option<usize>) {
+        let mut buffer = [0; LONGEST_PACKET];
+        for _ in 0..BURST {
+            let Some(length) = take(&self.links, key, &mut buffer) else { return };
+            let Ok(datagram) = Datagram::from_ipv4(&buffer[..length]) else {
+                self.facts.malformed(key, &self.log);
+                continue;
+            };
+            let of = |member: &Member| {
+                member.key == Some(key) && Some(member.config().vrid) == datagram.vrid()
+            };
+            match self.members.iter().position(of) {
+                Some(index) => self.feed(index, Event::Received(datagram)),
+                None => {
+                    let log = self.config.globals.log_unknown_vrids.then_some(&*self.log);
+                    let link = self.monitor.known().links.get(&key.link);
+                    let link = link.map_or("?", |link| link.name.as_str());
+                    self.facts.unknown(key, datagram.vrid(), link, log);
+                }
+            }
+        }
+    }
+
+    /// Takes in what the worker has to say.
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::NotAdded { address, error } => self.log.write(
+                Severity::Error,
+                format_args!(
+                    "Netlink: cannot add {}/{} to {}: {error}",
+                    address.address,
+                    address.prefix_len,
+                    self.link_name(address.link)
+                ),
+            ),
+            Done::Removed { address, result } => match result {
+                // The monitor will tell of it; see `network_changed`.
+                Ok(true) => {}
+                Ok(false) => self.forget_removal(address),
+                Err(error) => {
+                    self.forget_removal(address);
+                    let link = self.link_name(address.link);
+                    let ip = address.address;
+                    let line = format_args!("Netlink: cannot remove {ip} from {link}: {error}");
+                    self.log.write(Severity::Error, line);
+                }
+            },
+            Done::NotAnnounced { link, error } => {
+                let line = format_args!("cannot send ARP on {}: {error}", self.link_name(link));
+                self.log.write(Severity::Warning, line);
+            }
+            Done::Advert(parting) => part(&self.links, &parting),
+            Done::Snapshot(Ok(snapshot)) => {
+                self.removing.clear();
+                self.monitor.compare(snapshot);
+            }
+            Done::Snapshot(Err(error)) => {
+                let line = format_args!("Netlink: cannot read links and addresses: {error}");
+                self.log.write(Severity::Error, line);
+                self.worker.queue(Work::Snapshot);
+            }
+        }
+    }
+
+    fn forget_removal(&mut self, address: Address) {
+        if let Some(at) = self.removing.iter().position(|known| *known == address) {
+            self.removing.swap_remove(at);
+        }
+    }
+
+    fn link_name(&self, index: u32) -> &str {
+        self.monitor.known().links.get(&index).map_or("a link that is gone", |link| &link.name)
+    }
+
+    /// Resigns: the addresses go, then priority 0 is sent.
+    fn stop(mut self) -> u8 {
+        self.stopping = true;
+        for index in 0..self.members.len() {
+            self.feed(index, Event::Shutdown);
+        }
+        for address in self.wanted_statics() {
+            self.remove_static(&address);
+        }
+        let Self { worker, links, log, options, .. } = self;
+        for parting in worker.finish() {
+            part(&links, &parting);
+        }
+        log.info(configuration::stopped(options.detail));
+        exit::OK
+    }
+
+    /// Reads the configuration in another thread.
+    fn begin_reload(&mut self) {
+        if self.reading.is_some() {
+            self.log.info("Reload already in progress, request queued");
+            self.read_again = true;
+            return;
+        }
+        self.log.info("Reloading");
+        let (sender, receiver) = oneshot::channel();
+        let options = self.options.clone();
+        let thread = thread::Builder::new().name("configuration".into()).spawn(move || {
+            // If it panics, the receiver notices that the sender is gone.
+            let _ = sender.send(configuration::load(&options));
+        });
+        match thread {
+            Ok(_) => self.reading = Some(receiver),
+            Err(error) => self.keep(format_args!("no thread to read the configuration: {error}")),
+        }
+    }
+}
+
+/// Sends an advert of priority 0.
+fn part(links: &Links, parting: &Parting) {
+    let Parting { key, packet, to } = parting;
+    // It often cannot leave, as when the interface is down; others then wait a little longer.
+    let _ = links.send(*key, packet, *to);
+}

@@ -1,0 +1,254 @@
+//! What the network is like, as instances want to know it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use daemon::log::{Log, Severity};
+use linux::raw::Cast;
+use netlink::{Address, NetEvent, Snapshot};
+use vrrp::Event;
+use vrrp::config::{Config, InstanceConfig, Vrid};
+
+use super::{Member, Role};
+use crate::links::Key;
+use crate::worker::Work;
+
+/// What was said about packets nobody is meant by, so that it is said once.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    malformed: u64,
+    malformed_on: BTreeSet<Key>,
+    unknown_on: BTreeSet<(Key, Option<Vrid>)>,
+    /// The links an instance follows, as last logged.
+    links: BTreeMap<String, bool>,
+}
+
+impl Facts {
+    /// A packet whose IP header is wrong.
+    pub(super) fn malformed(&mut self, key: Key, log: &Log) {
+        self.malformed += 1;
+        if self.malformed_on.insert(key) {
+            let line = format_args!("malformed packets arrive, {} dropped so far", self.malformed);
+            log.write(Severity::Warning, line);
+        }
+    }
+
+    /// A packet of a virtual router nobody configured, for `log` if that was asked for.
+    pub(super) fn unknown(&mut self, key: Key, vrid: Option<Vrid>, link: &str, log: Option<&Log>) {
+        let Some(log) = log else { return };
+        if self.unknown_on.insert((key, vrid)) {
+            match vrid {
+                Some(vrid) => log.info(format_args!(
+                    "Unknown VRID({vrid}) received on interface({link}). ignoring..."
+                )),
+                None => log.info(format_args!(
+                    "a packet without VRID received on interface({link}). ignoring..."
+                )),
+            }
+        }
+    }
+}
+
+impl Role {
+    /// Tells an instance everything it has to know before its start.
+    pub(super) fn tell_facts(&mut self, index: usize) {
+        let names: Vec<String> =
+            self.members[index].instance.interfaces().map(str::to_owned).collect();
+        for name in names {
+            let up = self.monitor.known().link(&name).is_some_and(|link| link.up);
+            self.facts.links.insert(name.clone(), up);
+            self.feed(index, Event::Link { interface: &name, up });
+        }
+        let verdicts: Vec<(String, bool)> =
+            self.trackers.verdicts().map(|(name, good)| (name.to_owned(), good)).collect();
+        for (name, good) in verdicts {
+            self.feed(index, Event::Script { name: &name, good });
+        }
+        self.tell_source(index);
+    }
+
+    fn tell_source(&mut self, index: usize) {
+        let source = source(self.members[index].config(), &self.config, self.monitor.known());
+        if source == self.members[index].source {
+            return;
+        }
+        self.members[index].source = source;
+        if let Some(source) = source {
+            let interface = &self.members[index].config().interface;
+            self.detail(format_args!("Assigned address {source} for interface {interface}"));
+        }
+        self.feed(index, Event::Source(source));
+    }
+
+    /// Takes in what the monitor has to say.
+    pub(super) fn network_changed(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Link(link) => self.link_changed(&link.name, link.up),
+            NetEvent::LinkGone(link) => self.link_changed(&link.name, false),
+            NetEvent::Address(address) => self.address_came(address),
+            NetEvent::AddressGone(address) => self.address_gone(address),
+            NetEvent::Overrun => {
+                let line = "Netlink: Receive buffer overrun on monitor socket - reading all links and \
+                            addresses again";
+                self.log.write(Severity::Warning, line);
+                self.worker.queue(Work::Snapshot);
+            }
+        }
+    }
+
+    fn link_changed(&mut self, name: &str, up: bool) {
+        let opened = self.find_sockets();
+        self.say_opened(&opened);
+        let follows = |member: &Member| member.instance.interfaces().any(|known| known == name);
+        let followers: Vec<usize> =
+            (0..self.members.len()).filter(|&i| follows(&self.members[i])).collect();
+        if followers.is_empty() {
+            return;
+        }
+        if self.facts.links.insert(name.to_owned(), up) != Some(up) {
+            self.log
+                .info(format_args!("Netlink reports {name} {}", if up { "up" } else { "down" }));
+        }
+        for index in followers {
+            self.tell_source(index);
+            self.feed(index, Event::Link { interface: name, up });
+        }
+    }
+
+    fn address_came(&mut self, address: Address) {
+        let name = self.link_name(address.link).to_owned();
+        for index in 0..self.members.len() {
+            if self.members[index].config().interface == name {
+                self.tell_source(index);
+            }
+        }
+    }
+
+    fn address_gone(&mut self, address: Address) {
+        if let Some(at) = self.removing.iter().position(|known| *known == address) {
+            self.removing.swap_remove(at);
+            return;
+        }
+        let name = self.link_name(address.link).to_owned();
+        for index in 0..self.members.len() {
+            let config = self.members[index].config();
+            let interface = config.interface == name;
+            let lost = config.held().any(|held| {
+                held.address == address.address
+                    && held.interface.as_deref().unwrap_or(&config.interface) == name
+            });
+            if interface {
+                self.tell_source(index);
+            }
+            if lost {
+                self.feed(index, Event::AddressLost(address.address));
+            }
+        }
+    }
+
+    /// Opens the sockets the instances need, and closes those nobody needs any more. Returns those
+    /// that were opened.
+    pub(super) fn find_sockets(&mut self) -> Vec<Key> {
+        let (mut keys, mut new) = (Vec::new(), Vec::new());
+        for member in &mut self.members {
+            let name = member.config().interface.clone();
+            let link = self.monitor.known().link(&name);
+            let key = link.map(|link| Key { link: link.index, cast: member.cast() });
+            let Some(key) = key else {
+                member.key = None;
+                continue;
+            };
+            match self.links.open(key, &name) {
+                Ok(opened) => {
+                    member.key = Some(key);
+                    keys.push(key);
+                    new.extend(opened.then_some(key));
+                }
+                Err(error) => {
+                    member.key = None;
+                    let name = &member.config().name;
+                    let line = format_args!("({name}) cannot open a raw socket: {error}");
+                    self.log.write(Severity::Error, line);
+                }
+            }
+        }
+        self.links.keep(&keys);
+        new
+    }
+
+    /// Says so of each.
+    pub(super) fn say_opened(&self, keys: &[Key]) {
+        for &key in keys {
+            self.detail(sockpool(key, self.links.number(key)));
+        }
+    }
+}
+
+/// keepalived's line about a pair of sockets; ours are one.
+fn sockpool(key: Key, fd: i32) -> String {
+    let link = key.link;
+    let (kind, address) = match key.cast {
+        Cast::Multicast(group) => ("multicast", format!(", address({group})")),
+        Cast::Unicast => ("unicast", String::new()),
+    };
+    format!(
+        "VRRP sockpool: [ifindex({link:3}), family(IPv4), proto(112), fd({fd},{fd}) {kind}{address}]"
+    )
+}
+
+/// What to tell an instance as [`Event::Source`]: the configured address if it is there, else the
+/// first of its interface that is no virtual or static one.
+fn source(of: &InstanceConfig, config: &Config, known: &Snapshot) -> Option<IpAddr> {
+    let link = known.link(&of.interface)?.index;
+    let mut there = known.addresses.iter().filter(|a| a.link == link).map(|a| a.address);
+    if let Some(configured) = of.source {
+        return there.find(|&address| address == configured);
+    }
+    let held = |address: IpAddr| {
+        let mut held = config.instances.iter().flat_map(InstanceConfig::held);
+        held.any(|held| held.address == address)
+    };
+    there.find(|&address| address.is_ipv4() == of.is_ipv4() && !held(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink::Link;
+    use vrrp::config::VirtualAddress;
+
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn known(addresses: &[(u32, u8)]) -> Snapshot {
+        let link = |index| Link { index, name: format!("eth{index}"), hardware: None, up: true };
+        Snapshot {
+            links: [1, 2].into_iter().map(|index| (index, link(index))).collect(),
+            addresses: addresses
+                .iter()
+                .map(|&(link, last)| Address { link, address: ip(last), prefix_len: 24 })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn adverts_come_from_the_first_address_that_is_not_virtual() {
+        let instance = InstanceConfig {
+            interface: "eth2".into(),
+            addresses: vec![VirtualAddress::host(ip(100))],
+            ..InstanceConfig::default()
+        };
+        let config = Config { instances: vec![instance.clone()], ..Config::default() };
+        let there = known(&[(1, 1), (2, 100), (2, 7), (2, 8)]);
+        assert_eq!(source(&instance, &config, &there), Some(ip(7)));
+        assert_eq!(source(&instance, &config, &known(&[(1, 1), (2, 100)])), None);
+        let elsewhere = InstanceConfig { interface: "eth9".into(), ..instance.clone() };
+        assert_eq!(source(&elsewhere, &config, &there), None);
+        let configured = InstanceConfig { source: Some(ip(8)), ..instance.clone() };
+        assert_eq!(source(&configured, &config, &there), Some(ip(8)));
+        let missing = InstanceConfig { source: Some(ip(9)), ..instance };
+        assert_eq!(source(&missing, &config, &there), None);
+    }
+}

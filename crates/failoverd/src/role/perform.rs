@@ -1,0 +1,209 @@
+//! Carrying out what an instance asks for.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use daemon::log::Severity;
+use netlink::{Address, NewAddress};
+use vrrp::config::{Broadcast, RESIGN, VirtualAddress};
+use vrrp::{Action, LogLine};
+use wire::arp::Frame;
+
+use super::Role;
+use crate::worker::{Parting, Work};
+
+impl Role {
+    /// Carries out `actions` of one instance, in order.
+    pub(super) fn perform(&mut self, index: usize, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::SendAdvert { priority } => self.send_advert(index, priority),
+                Action::AddAddresses { addresses, lifetime } => {
+                    self.add_addresses(index, &addresses, lifetime);
+                }
+                Action::RemoveAddresses { addresses } => self.remove_addresses(index, &addresses),
+                Action::RenewLease { lifetime } => {
+                    let held: Vec<_> = self.members[index].config().held().cloned().collect();
+                    self.add_addresses(index, &held, Some(lifetime));
+                }
+                Action::Announce { address, interface } => self.announce(address, &interface),
+                // Notify scripts and mails are not built yet.
+                Action::Entered(_) => {}
+                Action::Log(line) => self.say(&line),
+            }
+        }
+    }
+
+    pub(super) fn say(&self, line: &LogLine) {
+        if self.options.detail || !line.is_detail() {
+            self.log.info(line);
+        }
+    }
+
+    fn send_advert(&mut self, index: usize, priority: u8) {
+        let member = &mut self.members[index];
+        let Some(key) = member.key else { return };
+        let mut result = Ok(());
+        for at in 0..member.instance.config().destinations().len() {
+            let IpAddr::V4(to) = member.instance.config().destinations()[at] else { continue };
+            self.packet.clear();
+            if !member.instance.packet(priority, to.into(), &mut self.packet) {
+                continue;
+            }
+            if priority == RESIGN {
+                // After the addresses are gone, which the worker knows.
+                let packet = self.packet.clone();
+                self.worker.queue(Work::Advert(Parting { key, packet, to }));
+            } else if let Err(error) = self.links.send(key, &self.packet, to) {
+                result = Err((to, error));
+            }
+        }
+        if priority != RESIGN {
+            self.note_sending(index, result);
+        }
+    }
+
+    /// Logs when sending begins to fail, once until it succeeds again.
+    fn note_sending(&mut self, index: usize, result: Result<(), (Ipv4Addr, io::Error)>) {
+        let member = &mut self.members[index];
+        match result {
+            Ok(()) => member.send_failing = false,
+            Err(_) if member.send_failing => {}
+            Err((to, error)) => {
+                member.send_failing = true;
+                let name = &member.instance.config().name;
+                let line = format_args!("({name}) cannot send an advert to {to}: {error}");
+                self.log.write(Severity::Error, line);
+            }
+        }
+    }
+
+    fn add_addresses(
+        &self,
+        index: usize,
+        addresses: &[VirtualAddress],
+        lifetime: Option<Duration>,
+    ) {
+        let interface = &self.members[index].config().interface;
+        for address in addresses {
+            // An interface that is gone takes its addresses with it, and the instance knows.
+            if let Some(new) = self.new_address(address, interface, lifetime) {
+                self.worker.queue(Work::Add(new));
+            }
+        }
+    }
+
+    fn remove_addresses(&mut self, index: usize, addresses: &[VirtualAddress]) {
+        if self.stopping_with_addresses() {
+            // Without lifetime, they outlive us.
+            return self.add_addresses(index, addresses, None);
+        }
+        let interface = self.members[index].config().interface.clone();
+        for address in addresses {
+            if let Some(new) = self.new_address(address, &interface, None) {
+                self.removing.push(new.address);
+                self.worker.queue(Work::Remove(new.address));
+            }
+        }
+    }
+
+    /// `--dont-release-vrrp`, and an instance that was told to stop.
+    fn stopping_with_addresses(&self) -> bool {
+        self.options.keep_addresses && self.stopping
+    }
+
+    fn announce(&self, address: IpAddr, interface: &str) {
+        let link = self.monitor.known().link(interface);
+        if let (IpAddr::V4(address), Some(link)) = (address, link)
+            && let Some(mac) = link.hardware
+        {
+            let frame = Frame::gratuitous(mac, address).to_bytes().to_vec();
+            self.worker.queue(Work::Announce { link: link.index, frame });
+        }
+    }
+
+    /// Puts up an address that is nobody's virtual one.
+    pub(super) fn add_static(&self, address: &VirtualAddress) {
+        let default = self.config.globals.default_interface.as_deref().unwrap_or("eth0");
+        match self.new_address(address, default, None) {
+            Some(new) => self.worker.queue(Work::Add(new)),
+            None => self.complain(format_args!(
+                "interface {} for ip address {} doesn't exist",
+                address.interface.as_deref().unwrap_or(default),
+                address.address
+            )),
+        }
+    }
+
+    /// Takes it away.
+    pub(super) fn remove_static(&mut self, address: &VirtualAddress) {
+        let default = self.config.globals.default_interface.as_deref().unwrap_or("eth0");
+        if let Some(new) = self.new_address(address, default, None) {
+            self.removing.push(new.address);
+            self.worker.queue(Work::Remove(new.address));
+        }
+    }
+
+    pub(super) fn complain(&self, line: impl fmt::Display) {
+        self.log.write(Severity::Warning, format_args!("WARNING - {line}"));
+    }
+
+    /// What to ask netlink for; nothing while the interface does not exist.
+    fn new_address(
+        &self,
+        address: &VirtualAddress,
+        default: &str,
+        lifetime: Option<Duration>,
+    ) -> Option<NewAddress> {
+        let interface = address.interface.as_deref().unwrap_or(default);
+        let link = self.monitor.known().link(interface)?;
+        let broadcast = match (address.address, address.broadcast) {
+            (IpAddr::V4(_), Some(Broadcast::Address(broadcast))) => Some(broadcast),
+            (IpAddr::V4(ip), Some(kind)) => Some(broadcast_of(ip, address.prefix_len, kind)),
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+        };
+        Some(NewAddress {
+            address: Address {
+                link: link.index,
+                address: address.address,
+                prefix_len: address.prefix_len,
+            },
+            label: address.label.clone(),
+            scope: address.scope.unwrap_or(0),
+            broadcast,
+            lifetime: lifetime.and_then(|lifetime| u32::try_from(lifetime.as_secs()).ok()),
+        })
+    }
+}
+
+/// The broadcast address `+` and `-` stand for (ip-address(8)).
+fn broadcast_of(address: Ipv4Addr, prefix_len: u8, kind: Broadcast) -> Ipv4Addr {
+    let host_bits = u32::MAX.checked_shr(prefix_len.into()).unwrap_or(0);
+    match kind {
+        Broadcast::Address(address) => address,
+        Broadcast::HostBitsSet => Ipv4Addr::from_bits(address.to_bits() | host_bits),
+        Broadcast::HostBitsClear => Ipv4Addr::from_bits(address.to_bits() & !host_bits),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plus_and_minus_set_and_clear_the_host_bits() {
+        let address = Ipv4Addr::new(192, 0, 2, 77);
+        let cases = [
+            (24, Broadcast::HostBitsSet, [192, 0, 2, 255]),
+            (24, Broadcast::HostBitsClear, [192, 0, 2, 0]),
+            (32, Broadcast::HostBitsSet, [192, 0, 2, 77]),
+            (0, Broadcast::HostBitsSet, [255, 255, 255, 255]),
+            (0, Broadcast::HostBitsClear, [0, 0, 0, 0]),
+        ];
+        for (prefix_len, kind, expected) in cases {
+            assert_eq!(broadcast_of(address, prefix_len, kind), Ipv4Addr::from(expected));
+        }
+    }
+}

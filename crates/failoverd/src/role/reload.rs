@@ -1,0 +1,164 @@
+//! From one configuration to the next, without letting go of anything that stays.
+
+use std::fmt;
+
+use daemon::log::Severity;
+use tokio::sync::oneshot;
+use vrrp::config::{Config, InstanceConfig, ScriptConfig, VirtualAddress};
+use vrrp::{Event, Plan, State, Step};
+
+use super::Role;
+use crate::configuration::{self, Loaded};
+use crate::report::Report;
+
+/// Waits for the configuration being read, or for ever if none is. `None` if reading it failed
+/// beyond words.
+pub(super) async fn read(reading: &mut Option<oneshot::Receiver<Loaded>>) -> Option<Loaded> {
+    let Some(receiver) = reading else { return std::future::pending().await };
+    let loaded = receiver.await.ok();
+    *reading = None;
+    loaded
+}
+
+impl Role {
+    /// Runs by the configuration that was read, if it is of any use.
+    pub(super) fn reload(&mut self, loaded: Option<Loaded>) {
+        let Some(loaded) = loaded else {
+            return self.keep("the configuration could not be read");
+        };
+        loaded.log_to(&self.log);
+        if loaded.exit.is_some() {
+            return self.keep("the configuration changed while it was read");
+        }
+        let statics = self.wanted_statics();
+        let before = std::mem::replace(&mut self.config, loaded.config);
+        for step in Plan::between(&before, &self.config) {
+            self.step(step);
+        }
+        let opened = self.find_sockets();
+        self.say_opened(&opened);
+        self.change_statics(&statics);
+        for index in 0..self.members.len() {
+            self.tell_facts(index);
+        }
+        self.reporter.tell(Report::Reloaded);
+        self.next_reload();
+    }
+
+    /// Goes on as before.
+    pub(super) fn keep(&mut self, why: impl fmt::Display) {
+        self.log.write(Severity::Error, format_args!("{why}"));
+        self.log.write(Severity::Error, configuration::KEPT);
+        self.reporter.tell(Report::Kept);
+        self.next_reload();
+    }
+
+    fn next_reload(&mut self) {
+        if std::mem::take(&mut self.read_again) {
+            self.begin_reload();
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            // Read from the configuration where they are used.
+            Step::SetGlobals(_) | Step::SetSyncGroups(_) => {}
+            // See `change_statics`: what is an instance's address is not static.
+            Step::AddStatic(_) | Step::RemoveStatic(_) => {}
+            Step::RemoveInstance(key) => {
+                if let Some(index) = self.members.iter().position(|m| m.config().key() == key) {
+                    self.feed(index, Event::Shutdown);
+                    self.members.remove(index);
+                }
+            }
+            Step::AddInstance(config) => {
+                self.members.push(self.member(config));
+                let opened = self.find_sockets();
+                self.say_opened(&opened);
+                let index = self.members.len() - 1;
+                self.tell_facts(index);
+                if self.start_at.is_none() {
+                    self.feed(index, Event::Start);
+                }
+            }
+            Step::ChangeInstance(config) => self.change_instance(config),
+            Step::RemoveScript(name) => self.trackers.remove(&name),
+            Step::AddScript(config) => self.add_script(config),
+            Step::ChangeScript(config) => {
+                let name = config.name.clone();
+                if let Err(error) = self.trackers.change(config, &self.config.globals) {
+                    self.complain(format_args!("vrrp_script {name} goes on as before: {error}"));
+                }
+            }
+        }
+    }
+
+    fn change_instance(&mut self, config: InstanceConfig) {
+        let key = config.key();
+        let Some(index) = self.members.iter().position(|m| m.config().key() == key) else { return };
+        let mut actions = std::mem::take(&mut self.actions);
+        let now = self.clock.now();
+        self.members[index].instance.reconfigure(config, &self.config.scripts, now, &mut actions);
+        let opened = self.find_sockets();
+        self.say_opened(&opened);
+        self.perform(index, &mut actions);
+        self.actions = actions;
+        self.tell_facts(index);
+    }
+
+    pub(super) fn add_script(&mut self, config: ScriptConfig) {
+        let name = config.name.clone();
+        if let Err(error) = self.trackers.add(config, &self.config.globals) {
+            self.complain(format_args!("vrrp_script {name} is not run: {error}"));
+        }
+    }
+
+    /// The static addresses that are put up: all but those an instance holds while it is master.
+    pub(super) fn wanted_statics(&self) -> Vec<VirtualAddress> {
+        let is_virtual = |address: &&VirtualAddress| !is_virtual(address, &self.config);
+        self.config.static_addresses.iter().filter(is_virtual).cloned().collect()
+    }
+
+    /// Whether an instance is master of `address`.
+    fn is_held(&self, address: &VirtualAddress) -> bool {
+        let masters = self.members.iter().filter(|m| m.instance.state() == State::Master);
+        let mut held = masters.flat_map(|member| member.config().held());
+        held.any(|held| held.address == address.address)
+    }
+
+    /// The static addresses that are not put up, being virtual ones.
+    pub(super) fn unwanted_statics(&self) -> Vec<VirtualAddress> {
+        let is_virtual = |address: &&VirtualAddress| is_virtual(address, &self.config);
+        self.config.static_addresses.iter().filter(is_virtual).cloned().collect()
+    }
+
+    /// Says which static addresses are not put up.
+    pub(super) fn explain_statics(&self) {
+        for address in self.unwanted_statics() {
+            self.complain(format_args!(
+                "static_ipaddress {} is a virtual address too - only the master holds it",
+                address.address
+            ));
+        }
+    }
+
+    fn change_statics(&mut self, before: &[VirtualAddress]) {
+        let after = self.wanted_statics();
+        for address in before.iter().filter(|address| !after.contains(address)) {
+            // It may be a virtual address now, and one of a master.
+            if !self.is_held(address) {
+                self.remove_static(address);
+            }
+        }
+        for address in after.iter().filter(|address| !before.contains(address)) {
+            self.add_static(address);
+        }
+        self.explain_statics();
+    }
+}
+
+/// Whether an instance holds `address` while it is master, on whichever interface.
+fn is_virtual(address: &VirtualAddress, config: &Config) -> bool {
+    let mut held = config.instances.iter().flat_map(InstanceConfig::held);
+    held.any(|held| held.address == address.address)
+}

@@ -1,0 +1,451 @@
+//! The parent: it checks, starts, restarts and stops the role, and is whom signals, systemd and the
+//! pid file mean.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use daemon::Signal;
+use daemon::log::{Log, Severity};
+use daemon::pidfile::{PidFile, PidFileError};
+use daemon::systemd::Notifier;
+use linux::pidfd::ChildFd;
+use linux::process::{Capability, dies_with_parent, has_capability};
+use tokio::io::unix::AsyncFd;
+
+use crate::asked::{Asked, Signals};
+use crate::cli::{self, Options};
+use crate::configuration;
+use crate::exit;
+use crate::report::{self, Report};
+
+/// How long a role may take to stop (keepalived's `child_wait_time`).
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A role that ran this long before it died is restarted at once.
+const LONG_RUN: Duration = Duration::from_secs(60);
+/// The longest wait before a restart.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// Runs the daemon to its end.
+pub(crate) fn run(mut options: Options, argv0: &OsStr, arguments: &[OsString]) -> u8 {
+    let arguments = absolute(&mut options, arguments);
+    let log = configuration::log(&options, None);
+    let version = options.persona.version();
+    log.info(format_args!("Starting {version}"));
+    log.info(cli::running_on());
+    log_command_line(argv0, &arguments.given, &log);
+    let code = match start(&options, argv0, arguments.for_role, &log) {
+        Ok(code) => code,
+        Err(error) => {
+            fail(&options, &log, &format!("{error:#}"));
+            exit::FATAL
+        }
+    };
+    log.info(format_args!("Stopped {version}"));
+    code
+}
+
+/// Logs why nothing is started, and says it to whoever typed the command too.
+fn fail(options: &Options, log: &Log, line: &str) {
+    log.write(Severity::Error, line);
+    if !(options.console && options.foreground) {
+        eprintln!("{line}");
+    }
+}
+
+fn start(
+    options: &Options,
+    argv0: &OsStr,
+    arguments: Vec<OsString>,
+    log: &Log,
+) -> anyhow::Result<u8> {
+    for (capability, name) in
+        [(Capability::NetAdmin, "CAP_NET_ADMIN"), (Capability::NetRaw, "CAP_NET_RAW")]
+    {
+        if !has_capability(capability).unwrap_or(true) {
+            let line = format!("{name} is missing: run as root, or grant it to this user");
+            fail(options, log, &line);
+            return Ok(exit::NO_PERMISSION);
+        }
+    }
+    let loaded = configuration::load(options);
+    loaded.log_files_to(log, options.detail);
+    if let Some(code) = loaded.exit {
+        loaded.log_to(log);
+        if !(options.console && options.foreground) {
+            loaded.print();
+        }
+        return Ok(code);
+    }
+    let nothing_to_do = options.only_checkers || loaded.is_empty();
+    drop(loaded);
+    let mut pid_file = match PidFile::create(&options.pid_file) {
+        Ok(file) => file,
+        Err(error) => {
+            log.info(&error);
+            log.info("daemon is already running");
+            if matches!(error, PidFileError::Io { .. }) {
+                fail(options, log, &error.to_string());
+            }
+            return Ok(exit::OK);
+        }
+    };
+    if !options.foreground {
+        // Before any thread, and before the event loop, which would not survive it.
+        nix::unistd::daemon(false, false).context("cannot become a daemon")?;
+    }
+    pid_file.write(std::process::id())?;
+    if nothing_to_do {
+        log.info("Warning - keepalived has no configuration to run");
+    }
+    linux::process::trim_heap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut supervisor = Supervisor {
+            options,
+            log,
+            argv0,
+            arguments,
+            notifier: Notifier::from_env(),
+            role: None,
+            delay: None,
+            ready: false,
+        };
+        if nothing_to_do {
+            supervisor.become_ready();
+        } else {
+            supervisor.start_role()?;
+        }
+        supervisor.serve().await
+    })
+}
+
+struct Supervisor<'a> {
+    options: &'a Options,
+    log: &'a Log,
+    argv0: &'a OsStr,
+    arguments: Vec<OsString>,
+    notifier: Notifier,
+    role: Option<RunningRole>,
+    /// Before the last restart, if there was one.
+    delay: Option<Duration>,
+    ready: bool,
+}
+
+/// A child process and what it reports.
+struct RunningRole {
+    child: AsyncFd<ChildFd>,
+    reports: tokio::net::UnixStream,
+    started: Instant,
+}
+
+/// Something about a role.
+enum News {
+    Report(Report),
+    Ended(ExitStatus),
+}
+
+impl RunningRole {
+    async fn news(&mut self) -> io::Result<News> {
+        loop {
+            tokio::select! {
+                ready = self.child.readable() => {
+                    ready?.clear_ready();
+                }
+                ready = self.reports.readable() => {
+                    ready?;
+                    let mut byte = [0];
+                    match self.reports.try_read(&mut byte) {
+                        Ok(1) => if let Some(report) = Report::from_byte(byte[0]) {
+                            return Ok(News::Report(report));
+                        },
+                        // Closed: it has ended, or is about to.
+                        Ok(_) => return Ok(News::Ended(self.end().await?)),
+                        Err(_would_block) => {}
+                    }
+                }
+            }
+            if let Some(status) = self.child.get_mut().try_wait()? {
+                return Ok(News::Ended(status));
+            }
+        }
+    }
+
+    async fn end(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.get_mut().try_wait()? {
+                return Ok(status);
+            }
+            self.child.readable().await?.clear_ready();
+        }
+    }
+}
+
+impl Supervisor<'_> {
+    fn start_role(&mut self) -> anyhow::Result<()> {
+        let (ours, theirs) = UnixStream::pair().context("no socket for the VRRP process")?;
+        ours.set_nonblocking(true)?;
+        // The binary that runs, even if another was installed meanwhile.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0(self.argv0)
+            .args(&self.arguments)
+            .arg(format!("--{}=vrrp", cli::ROLE))
+            .stdin(Stdio::from(OwnedFd::from(theirs)));
+        dies_with_parent(&mut command, Signal::SIGTERM);
+        let child = ChildFd::new(command.spawn().context("cannot start the VRRP process")?)?;
+        self.log.info(format_args!("Starting VRRP child process, pid={}", child.id()));
+        // It waits for this, so that its lines come after that one.
+        (&ours).write_all(&[report::GO])?;
+        self.role = Some(RunningRole {
+            child: linux::ready::watch(child)?,
+            reports: tokio::net::UnixStream::from_std(ours)?,
+            started: Instant::now(),
+        });
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> anyhow::Result<u8> {
+        let mut signals = Signals::catch().context("cannot catch signals")?;
+        let mut restart_at: Option<tokio::time::Instant> = None;
+        loop {
+            tokio::select! {
+                news = news(&mut self.role) => match news? {
+                    News::Report(report) => self.reported(report),
+                    News::Ended(status) => {
+                        let Some(code) = self.role_ended(status) else {
+                            restart_at = Some(tokio::time::Instant::now() + self.delay.unwrap_or_default());
+                            continue;
+                        };
+                        return Ok(code);
+                    }
+                },
+                () = until(restart_at) => {
+                    restart_at = None;
+                    self.start_role()?;
+                }
+                asked = signals.next() => match asked {
+                    Asked::Stop => return self.stop().await,
+                    Asked::Reload => self.reload()?,
+                    // The role was not told: it would say the same.
+                    Asked::NotYet(what) => self.log.info(format_args!("not supported yet: {what}")),
+                },
+            }
+        }
+    }
+
+    fn become_ready(&mut self) {
+        self.ready = true;
+        self.log.info("Startup complete");
+        self.notifier.ready(std::process::id());
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Started if self.ready => {}
+            Report::Started => self.become_ready(),
+            Report::Reloaded => {
+                self.log.info("Reload complete");
+                self.notifier.ready(std::process::id());
+            }
+            Report::Kept => self.notifier.ready(std::process::id()),
+        }
+    }
+
+    /// Checks the configuration, and has the role read it if it is of any use.
+    fn reload(&mut self) -> anyhow::Result<()> {
+        self.log.info("Reloading ...");
+        self.notifier.reloading();
+        let loaded = configuration::load(self.options);
+        loaded.log_files_to(self.log, self.options.detail);
+        if loaded.exit.is_some() {
+            loaded.log_to(self.log);
+            self.log.write(Severity::Error, configuration::KEPT);
+            self.notifier.ready(std::process::id());
+            return Ok(());
+        }
+        match &self.role {
+            Some(role) => role.child.get_ref().signal(Signal::SIGHUP),
+            None if loaded.is_empty() || self.options.only_checkers => {
+                self.reported(Report::Reloaded)
+            }
+            // There was nothing to run until now.
+            None => self.start_role()?,
+        }
+        Ok(())
+    }
+
+    /// Says how a role ended, and with which code we end too; none if it is to be restarted.
+    fn role_ended(&mut self, status: ExitStatus) -> Option<u8> {
+        let role = self.role.take()?;
+        let pid = role.child.get_ref().id();
+        let why = match status.code().and_then(|code| u8::try_from(code).ok()) {
+            Some(exit::CONFIG) => Some((exit::CONFIG, "CONFIG")),
+            Some(exit::FATAL) => Some((exit::FATAL, "FATAL")),
+            Some(exit::NO_PERMISSION) => Some((exit::NO_PERMISSION, "MISSING PERMISSION")),
+            _ => None,
+        };
+        if let Some((code, name)) = why {
+            let line = format_args!("pid {pid} exited with permanent error {name}. Terminating");
+            self.log.info(line);
+            return Some(code);
+        }
+        match (status.signal(), status.code()) {
+            (Some(number), _) => {
+                let name = Signal::try_from(number).map_or("unknown", describe);
+                self.log.info(format_args!("pid {pid} exited due to signal {number} ({name})"));
+            }
+            (None, code) => {
+                let code = code.unwrap_or_default();
+                self.log.info(format_args!("pid {pid} exited with status {code}"));
+            }
+        }
+        if !self.options.respawn {
+            self.log
+                .write(Severity::Alert, format_args!("VRRP child process({pid}) died: Exiting"));
+            return Some(exit::FATAL);
+        }
+        self.log.write(Severity::Alert, format_args!("VRRP child process({pid}) died: Respawning"));
+        let delay = next_delay(self.delay, role.started.elapsed());
+        self.delay = Some(delay);
+        self.log.info(format_args!(
+            "Restart of VRRP process delayed {} seconds to limit respawn rate",
+            delay.as_secs()
+        ));
+        None
+    }
+
+    async fn stop(&mut self) -> anyhow::Result<u8> {
+        self.log.info("Stopping");
+        self.notifier.stopping();
+        let Some(mut role) = self.role.take() else {
+            // One that was killed has left its pid file, which nobody holds.
+            let _ = std::fs::remove_file(&self.options.vrrp_pid_file);
+            return Ok(exit::OK);
+        };
+        role.child.get_ref().signal(Signal::SIGTERM);
+        if tokio::time::timeout(PATIENCE, role.end()).await.is_err() {
+            let pid = role.child.get_ref().id();
+            self.log.info(format_args!("VRRP child process({pid}) does not stop, killing it"));
+            role.child.get_ref().signal(Signal::SIGKILL);
+            role.end().await?;
+        }
+        if self.options.detail {
+            self.log.info(configuration::cpu_usage());
+        }
+        Ok(exit::OK)
+    }
+}
+
+async fn news(role: &mut Option<RunningRole>) -> io::Result<News> {
+    match role {
+        Some(role) => role.news().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// As keepalived: at once after a long run, else after 0, 1, 2, 4 … 32, 60 seconds.
+fn next_delay(last: Option<Duration>, ran: Duration) -> Duration {
+    match last {
+        _ if ran >= LONG_RUN => Duration::ZERO,
+        None => Duration::ZERO,
+        Some(Duration::ZERO) => Duration::from_secs(1),
+        Some(last) => (last * 2).min(LONGEST_DELAY),
+    }
+}
+
+/// What `strsignal(3)` says of the signals that end a process.
+fn describe(signal: Signal) -> &'static str {
+    match signal {
+        Signal::SIGKILL => "Killed",
+        Signal::SIGSEGV => "Segmentation fault",
+        Signal::SIGABRT => "Aborted",
+        Signal::SIGBUS => "Bus error",
+        Signal::SIGTERM => "Terminated",
+        other => other.as_str(),
+    }
+}
+
+/// The command line as it was given, and as a role in another directory needs it.
+struct Arguments {
+    given: Vec<OsString>,
+    for_role: Vec<OsString>,
+}
+
+/// Makes the paths of `options` independent of the working directory, which a daemon leaves.
+fn absolute(options: &mut Options, given: &[OsString]) -> Arguments {
+    let mut for_role = given.to_vec();
+    let mut fix = |path: &mut PathBuf, option: &str| {
+        if path.is_relative()
+            && let Ok(full) = std::path::absolute(Path::new(path))
+        {
+            let mut argument = OsString::from(format!("--{option}="));
+            argument.push(&full);
+            for_role.push(argument);
+            *path = full;
+        }
+    };
+    fix(&mut options.file, "use-file");
+    fix(&mut options.pid_file, "pid");
+    fix(&mut options.vrrp_pid_file, "vrrp_pid");
+    Arguments { given: given.to_vec(), for_role }
+}
+
+/// `Command line: 'keepalived' '-n'`, in lines of at most about 90 characters.
+fn log_command_line(argv0: &OsStr, arguments: &[OsString], log: &Log) {
+    let mut line = String::from("Command line:");
+    for word in std::iter::once(argv0).chain(arguments.iter().map(OsString::as_os_str)) {
+        let word = format!(" '{}'", word.to_string_lossy());
+        if line.len() + word.len() > 96 && line.len() > 13 {
+            log.info(&line);
+            line = " ".repeat(13);
+        }
+        line.push_str(&word);
+    }
+    log.info(&line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restarts_come_at_growing_intervals_until_a_long_run() {
+        let short = Duration::from_secs(5);
+        let mut delay = None;
+        let mut seconds = Vec::new();
+        for _ in 0..10 {
+            let next = next_delay(delay, short);
+            seconds.push(next.as_secs());
+            delay = Some(next);
+        }
+        assert_eq!(seconds, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(next_delay(delay, LONG_RUN), Duration::ZERO);
+    }
+
+    #[test]
+    fn relative_paths_reach_the_role_as_absolute_ones() {
+        let given: Vec<OsString> = ["-f", "x.conf", "-r", "/run/y.pid"].map(Into::into).to_vec();
+        let (_, mut options) =
+            cli::read(cli::Persona::Keepalived, given.iter().cloned()).expect("understood");
+        let arguments = absolute(&mut options, &given);
+        assert!(options.file.is_absolute());
+        assert_eq!(arguments.given, given);
+        assert_eq!(arguments.for_role.len(), given.len() + 1);
+        let last = arguments.for_role.last().expect("added").to_string_lossy().into_owned();
+        assert!(last.starts_with("--use-file=/") && last.ends_with("/x.conf"), "{last}");
+    }
+}
