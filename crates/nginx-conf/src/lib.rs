@@ -35,6 +35,7 @@ mod variable;
 mod walk;
 mod wording;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use conf::{Diagnostic, Problem, Row, Severity, Sources};
@@ -55,6 +56,8 @@ pub struct Options {
     pub error_log: Option<String>,
     /// Whether other files may be read.
     pub includes: bool,
+    /// The only files there are, where a process is to see those another one has read.
+    pub files: Option<Files>,
     /// Names of hosts, users and groups.
     pub lookups: Lookups,
 }
@@ -67,6 +70,7 @@ impl Options {
             globals: None,
             error_log: None,
             includes: false,
+            files: None,
             lookups: Lookups::offline(),
         }
     }
@@ -80,10 +84,14 @@ impl Default for Options {
             globals: None,
             error_log: None,
             includes: true,
+            files: None,
             lookups: Lookups::default(),
         }
     }
 }
+
+/// Files by name.
+pub type Files = BTreeMap<PathBuf, String>;
 
 /// A configuration that was read.
 #[derive(Clone, Debug)]
@@ -99,6 +107,13 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Every file that was read, in the order in which they were opened.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        let ids = 0..u16::try_from(self.sources.len()).unwrap_or(u16::MAX);
+        ids.map(|id| (self.sources.name(id), self.sources.text(id)))
+            .filter(|(name, _)| *name != wording::COMMAND_LINE)
+    }
+
     /// Whether a process may start with it.
     pub fn is_ok(&self) -> bool {
         self.diagnostics.iter().all(|d| d.severity < Severity::Error)

@@ -21,6 +21,9 @@ use crate::{Options, lex, variable};
 const PID: &str = "/run/nginx.pid";
 const USER: &str = "nobody";
 
+/// The group of that user: Debian's name of it, and that of others.
+const GROUPS: [&str; 2] = ["nogroup", "nobody"];
+
 /// What every level starts from.
 pub(crate) fn process(
     main: &Main,
@@ -33,7 +36,9 @@ pub(crate) fn process(
     process.master_worker = main.master_process.unwrap_or(true);
     process.pidfile = Some(options.prefix.join(main.pid.as_deref().unwrap_or(PID)));
     if options.lookups.superuser {
-        let (user, group) = main.user.clone().unwrap_or((USER.into(), None));
+        let group = || GROUPS.iter().find(|group| (options.lookups.group)(group));
+        let default = || (USER.to_owned(), group().map(|group| (*group).to_owned()));
+        let (user, group) = main.user.clone().unwrap_or_else(default);
         process.user = Some(user);
         process.group = group;
     }

@@ -323,6 +323,12 @@ impl<'o> Walk<'o> {
             require_literal_leading_dot: true,
             ..glob::MatchOptions::default()
         };
+        if let Some(files) = &self.options.files {
+            let Ok(pattern) = glob::Pattern::new(&path.to_string_lossy()) else { return vec![] };
+            let options = glob::MatchOptions { require_literal_separator: true, ..options };
+            let hit = |file: &&PathBuf| pattern.matches_path_with(file, options);
+            return files.keys().filter(hit).cloned().collect();
+        }
         // glob(3) takes a broken pattern literally and finds nothing.
         glob::glob_with(&path.to_string_lossy(), options)
             .map(|found| found.flatten().take(MAX_FILES).collect())
@@ -357,6 +363,12 @@ impl<'o> Walk<'o> {
     }
 
     fn read(&mut self, path: &Path, span: Span) -> Option<Vec<Node>> {
+        if let Some(files) = &self.options.files {
+            // What is not among them was not there, either, when they were read.
+            let text = files.get(path)?;
+            let file = self.sources.add(path.display().to_string(), text.as_str());
+            return Some(lex::lex(&self.sources, file, Kind::File));
+        }
         match self.sources.read(path) {
             Ok(file) => Some(lex::lex(&self.sources, file, Kind::File)),
             Err(error) => {

@@ -69,13 +69,9 @@ impl conf::Wording for Wording {
             Problem::Deprecated { keyword, instead } => format!(
                 "the \"{keyword}\" directive is deprecated, use the \"{instead}\" directive instead"
             ),
-            Problem::NoEffect { keyword, why } => {
-                format!("the \"{keyword}\" directive has no effect: {why}")
-            }
-            Problem::UnmatchedQuote { .. } => {
-                "unexpected end of file, expecting \";\" or \"}\"".into()
-            }
             Problem::Other(said) => said.clone(),
+            // What only other dialects complain about.
+            _ => format!("\"{directive}\" directive invalid value"),
         }
     }
 

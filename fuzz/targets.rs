@@ -1,0 +1,142 @@
+//! Everything that reads what others wrote: the entry points of every fuzzer.
+//!
+//! `cargo xtask fuzz` mutates its own seeds on stable Rust; the programs in `fuzz_targets/` hand the
+//! same functions to libFuzzer. None of them may panic, or take long, whatever the bytes.
+
+/// One entry point.
+pub(crate) struct Target {
+    /// Its name: also that of the program in `fuzz_targets/`.
+    pub(crate) name: &'static str,
+    /// What is called.
+    pub(crate) run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub(crate) seeds: &'static [&'static [u8]],
+    /// Parts of names of files in the repository that are inputs, too.
+    pub(crate) files: &'static [&'static str],
+    /// Words an input may need, which chance would not find.
+    pub(crate) words: &'static [&'static str],
+}
+
+/// Hands bytes to the target of that name.
+pub(crate) fn run(name: &str, bytes: &[u8]) {
+    for target in TARGETS.iter().filter(|target| target.name == name) {
+        (target.run)(bytes);
+    }
+}
+
+/// All of them.
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        name: "keepalived_conf",
+        run: keepalived_conf,
+        seeds: &[
+            b"vrrp_instance VI_1 {\n state MASTER\n interface eth0\n virtual_router_id 51\n \
+              virtual_ipaddress {\n 192.0.2.10/24 dev eth0 label eth0:1\n }\n}\n",
+            b"$A=1\n~SEQ(x, 1, 3) $x\n@id include /x\nglobal_defs {\n}\n! note\n",
+        ],
+        files: &["keepalived"],
+        words: &[
+            "{", "}", "\n", "$A", "~SEQ(", "~LST(", "@", "!", "#", "\"", "include", "vrrp_script",
+            "track_script", "virtual_ipaddress", "authentication", "auth_pass", "notify", "BLOB",
+        ],
+    },
+    Target {
+        name: "nginx_conf",
+        run: nginx_conf::fuzz,
+        seeds: &[
+            b"events {}\nstream {\n upstream k { least_conn; server 192.0.2.1:6443 weight=5; }\n \
+              server { listen [::1]:1-3 so_keepalive=1::2; proxy_pass k; proxy_timeout \"1m 30s\"; }\n}\n",
+            b"http { server { listen 80; location / { return 200 '${x}'; } } } # c\nuser a\\ b;",
+        ],
+        files: &["nginx"],
+        words: &[
+            "{", "}", ";", "#", "\"", "'", "\\", "$", "${", "include", "stream", "events", "http",
+            "server", "upstream", "listen", "proxy_pass", "error_log", "unix:", "log_format", "4294967296",
+        ],
+    },
+    Target { name: "vrrp_message", run: vrrp_message, seeds: VRRP, files: &[], words: &[] },
+    Target { name: "ipv4_packet", run: ipv4_packet, seeds: IPV4, files: &[], words: &[] },
+    Target { name: "arp_frame", run: arp_frame, seeds: &[&[0; 42]], files: &[], words: &[] },
+    Target {
+        name: "check_answer",
+        run: check_answer,
+        seeds: &[
+            b"\x00HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            b"\x01HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            b"\x02+PONG\r\n",
+        ],
+        files: &[],
+        words: &["HTTP/1.1 ", "\r\n", "\r\n\r\n", "Content-Length: ", "chunked", "ffffffffffffffff"],
+    },
+];
+
+/// A version 2 advert with a password, and a version 3 one.
+const VRRP: &[&[u8]] = &[
+    &[0x21, 51, 100, 1, 1, 1, 0, 0, 192, 0, 2, 10, b'1', b'2', b'3', b'4', 0, 0, 0, 0],
+    &[0x31, 51, 100, 1, 0, 100, 0, 0, 192, 0, 2, 10],
+];
+
+const IPV4: &[&[u8]] = &[&[
+    0x45, 0xc0, 0, 32, 0, 0, 0, 0, 255, 112, 0, 0, 192, 0, 2, 1, 224, 0, 0, 18, 0x31, 51, 100, 1,
+    0, 100, 0, 0, 192, 0, 2, 10,
+]];
+
+fn keepalived_conf(bytes: &[u8]) {
+    keepalived_conf::fuzz(bytes);
+}
+
+fn vrrp_message(bytes: &[u8]) {
+    // What was understood can be shown, and what was not can be said.
+    match wire::vrrp::Message::parse(bytes) {
+        Ok(message) => drop(format!("{message:?}")),
+        Err(error) => drop(error.to_string()),
+    }
+    match wire::vrrp::Message::parse_v6(bytes) {
+        Ok(message) => drop(format!("{message:?}")),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+fn ipv4_packet(bytes: &[u8]) {
+    match wire::ipv4::Packet::parse(bytes) {
+        Ok(packet) => drop(format!("{packet:?}")),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+fn arp_frame(bytes: &[u8]) {
+    if let Ok(frame) = wire::arp::Frame::parse(bytes) {
+        let again = wire::arp::Frame::parse(&frame.to_bytes());
+        assert_eq!(again.ok(), Some(frame), "what was read is written as it was");
+    }
+}
+
+/// A server's answer, in pieces, to the check the first byte chooses.
+fn check_answer(bytes: &[u8]) {
+    use check::{Action, Config, Conversation, Expect, Match, Probe, Step, Turn};
+
+    let Some((choice, answer)) = bytes.split_first() else { return };
+    let expect = |matching: Match| vec![Step::from(Action::Expect(Expect::from(matching)))];
+    let probe = match choice % 4 {
+        0 => Probe::Http { steps: vec![] },
+        1 => Probe::Http { steps: expect(Match::String(b"ok".to_vec())) },
+        2 => Probe::Tcp { steps: expect(Match::String(b"+PONG".to_vec())) },
+        _ => Probe::Tcp { steps: vec![] },
+    };
+    let config = Config { probe, ..Config::default() };
+    let mut conversation = Conversation::new(&config);
+    let mut turn = conversation.start();
+    let mut pieces = answer.chunks(1 + usize::from(choice / 4));
+    // Every turn takes a piece or ends the conversation.
+    for _ in 0..answer.len() + 8 {
+        turn = match turn {
+            Turn::Connect(_) => conversation.connected(),
+            Turn::Send(_) => conversation.sent(),
+            Turn::Expect => match pieces.next() {
+                Some(piece) => conversation.on_bytes(piece),
+                None => conversation.on_end(),
+            },
+            Turn::Verdict(_) => return,
+        };
+    }
+}
