@@ -1,6 +1,5 @@
 //! From the user that may bind ports to the one that serves connections.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -130,9 +129,4 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
 pub(crate) fn open_files_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit};
     getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard)
-}
-
-/// Whether a path exists inside the coming root: used to say early that a log socket is missing.
-pub(crate) fn exists(path: &std::path::Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }

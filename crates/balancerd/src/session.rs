@@ -238,11 +238,15 @@ fn add(counter: &std::sync::atomic::AtomicU64, time: i32) {
 /// A connection being served: the future of its task. It is as small as it can be, because most of
 /// the time it does nothing but exist.
 pub(crate) struct Serve {
-    phase: Phase_,
+    doing: Doing,
     thread: u16,
 }
 
-enum Phase_ {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them relay nearly all of the time: a box would only add to it"
+)]
+enum Doing {
     /// Looking for a server. Boxed: it is large, and soon over.
     Connecting(Pin<Box<dyn Future<Output = Found> + Send>>),
     Relaying(Relaying),
@@ -285,7 +289,7 @@ impl Serve {
             connect_line(&session, &client);
         }
         let connecting = Connecting { session, client };
-        Self { phase: Phase_::Connecting(Box::pin(connecting.run())), thread }
+        Self { doing: Doing::Connecting(Box::pin(connecting.run())), thread }
     }
 
     fn connected(&mut self, cx: &Context<'_>, found: Found) -> bool {
@@ -316,8 +320,8 @@ impl Serve {
                 }
                 let relay = Relay::new(client, server);
                 let (kills, reported) = (shared.kills(), timer::now());
-                self.phase =
-                    Phase_::Relaying(Relaying { session, relay, slot, key, kills, reported });
+                self.doing =
+                    Doing::Relaying(Relaying { session, relay, slot, key, kills, reported });
                 true
             }
         }
@@ -328,16 +332,16 @@ impl Future for Serve {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Phase_::Connecting(connecting) = &mut self.phase {
+        if let Doing::Connecting(connecting) = &mut self.doing {
             let Poll::Ready(found) = connecting.as_mut().poll(cx) else { return Poll::Pending };
             if !self.connected(cx, found) {
-                self.phase = Phase_::Over;
+                self.doing = Doing::Over;
             }
         }
         let thread = usize::from(self.thread);
-        let Phase_::Relaying(relaying) = &mut self.phase else { return Poll::Ready(()) };
+        let Doing::Relaying(relaying) = &mut self.doing else { return Poll::Ready(()) };
         let Poll::Ready(ended) = relaying.poll(cx, thread) else { return Poll::Pending };
-        if let Phase_::Relaying(relaying) = std::mem::replace(&mut self.phase, Phase_::Over) {
+        if let Doing::Relaying(relaying) = std::mem::replace(&mut self.doing, Doing::Over) {
             relaying.finish(ended, thread);
         }
         Poll::Ready(())
@@ -347,7 +351,7 @@ impl Future for Serve {
 impl Drop for Serve {
     /// A process that ends drops its sessions: they are counted and logged as well.
     fn drop(&mut self) {
-        if let Phase_::Relaying(relaying) = std::mem::replace(&mut self.phase, Phase_::Over) {
+        if let Doing::Relaying(relaying) = std::mem::replace(&mut self.doing, Doing::Over) {
             let killed = Termination::new(Cause::Killed, Phase::None);
             let thread = usize::from(self.thread);
             relaying.finish(How::Termination(killed), thread);

@@ -138,5 +138,39 @@ pub fn inherited_listener(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(copy)
 }
 
+/// Wakes the listener only when the client has sent something (TCP_DEFER_ACCEPT), for up to a
+/// minute.
+///
+/// # Errors
+///
+/// What setsockopt(2) gives.
+pub fn defer_accept(listener: impl AsFd) -> io::Result<()> {
+    set_tcp_option(listener, libc::TCP_DEFER_ACCEPT, 60)
+}
+
+/// Takes data with the first packet of known clients (TCP_FASTOPEN, RFC 7413), for at most `queue`
+/// connections that are not established yet.
+///
+/// # Errors
+///
+/// What setsockopt(2) gives.
+pub fn fast_open(listener: impl AsFd, queue: u32) -> io::Result<()> {
+    set_tcp_option(listener, libc::TCP_FASTOPEN, queue.try_into().unwrap_or(libc::c_int::MAX))
+}
+
+fn set_tcp_option(socket: impl AsFd, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: setsockopt(2) reads as many bytes as it is told, the size of the integer it gets.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            name,
+            (&raw const value).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(test)]
 mod tests;

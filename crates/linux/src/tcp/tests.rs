@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::{Listener, accept, inherited_listener};
+use super::{Listener, accept, defer_accept, fast_open, inherited_listener};
 
 #[test]
 fn an_accepted_connection_does_not_block_and_names_its_client() {
@@ -78,4 +78,19 @@ fn a_watched_listener_waits_for_the_next_connection() {
         let client = connected.expect("no panic").expect("room");
         assert_eq!(accepted.expect("a client").1, Some(client.local_addr().expect("connected")));
     });
+}
+
+#[test]
+fn a_deferred_listener_waits_for_the_first_byte() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    defer_accept(&listener).expect("a TCP socket");
+    fast_open(&listener, 16).expect("a TCP socket");
+    listener.set_nonblocking(true).expect("a mode");
+    let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("room");
+    assert_eq!(accept(&listener).expect_err("silent").kind(), ErrorKind::WouldBlock);
+    client.write_all(b"x").expect("room");
+    listener.set_nonblocking(false).expect("a mode");
+    accept(&listener).expect("a client that spoke");
+    let (unix, _) = UnixStream::pair().expect("a pair");
+    defer_accept(&unix).expect_err("not TCP");
 }
