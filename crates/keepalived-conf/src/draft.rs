@@ -111,8 +111,8 @@ pub(crate) struct InstanceDraft {
     pub(crate) track_scripts: Vec<(TrackedScript, Span)>,
     pub(crate) track_interfaces: Vec<(TrackedInterface, Span)>,
     pub(crate) dont_track_primary: bool,
-    /// Where a notify script is set.
-    pub(crate) notify: Option<Span>,
+    /// The commands of notify scripts.
+    pub(crate) notify: Vec<Word>,
 }
 
 /// `vrrp_sync_group`.

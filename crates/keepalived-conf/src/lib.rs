@@ -200,6 +200,12 @@ fn understand(read: Read, options: &Options<'_>) -> Loaded {
     let mut diagnostics = binder.problems;
     for diagnostic in &mut diagnostics {
         belongs_elsewhere(diagnostic);
+        // The process that runs VRRP looks into the blocks.
+        if matches!(diagnostic.problem, Problem::Usage { keyword, .. } if keyword != "global_defs")
+            && diagnostic.context == wording::PARENT
+        {
+            wording::CHILD.clone_into(&mut diagnostic.context);
+        }
     }
     let key = |d: &Diagnostic| {
         let about_no_line = wording::rank(d) % 2 == 1;

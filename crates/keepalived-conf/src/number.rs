@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nom::Parser;
 use nom::character::complete::{char, digit0, digit1};
-use nom::combinator::{all_consuming, opt, recognize};
+use nom::combinator::{all_consuming, opt};
 use nom::sequence::{pair, preceded};
 
 type Error<'a> = nom::error::Error<&'a str>;
@@ -46,7 +46,7 @@ pub(crate) fn decimal(
     if word.starts_with('-') {
         return (None, Some(format!("negative number '{word}'")));
     }
-    let fraction = opt(preceded(char::<_, Error<'_>>('.'), recognize(digit0)));
+    let fraction = opt(preceded(char::<_, Error<'_>>('.'), digit0));
     let parsed =
         all_consuming(pair(digit0, fraction)).parse(word.strip_prefix('+').unwrap_or(word));
     let Some((whole, fraction)) = parsed.ok().map(|(_, parts)| parts) else {

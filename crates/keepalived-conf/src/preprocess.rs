@@ -296,14 +296,19 @@ impl<'a> Reader<'a> {
             || self.expanded > MAX_EXPANDED
             || self.sources.len() >= MAX_SOURCES
         {
-            self.too_much(span);
-            return;
+            return self.too_much(span);
         }
         let name = self.sources.name(span.file).to_owned();
         let line = self.sources.line(span);
-        let file = self.sources.add_from(name, expanded, line);
         let inner = Context { directory: context.directory.clone(), depth: context.depth + 1 };
-        self.file(file, &inner);
+        // Each line counts as the one it is used on.
+        for text in expanded.lines() {
+            if self.sources.len() >= MAX_SOURCES {
+                return self.too_much(span);
+            }
+            let file = self.sources.add_from(name.clone(), text, line);
+            self.file(file, &inner);
+        }
     }
 
     fn too_much(&mut self, span: Span) {

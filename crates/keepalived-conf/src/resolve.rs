@@ -30,15 +30,18 @@ struct Resolver<'a> {
     draft: &'a Draft,
     system: &'a dyn System,
     b: &'a mut Binder,
+    /// Who runs scripts that name nobody, if there is such a user.
+    script_user: Option<String>,
     fatal: bool,
     insecure: bool,
 }
 
 /// Looks at everything together.
 pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Resolved {
-    let mut r = Resolver { draft, system, b, fatal: false, insecure: false };
+    let mut r = Resolver { draft, system, b, script_user: None, fatal: false, insecure: false };
     let mut config = Config { globals: draft.globals.globals.clone(), ..Config::default() };
     r.script_user(&mut config);
+    r.script_user = config.globals.script_user.clone();
     config.scripts = draft.scripts.iter().filter_map(|s| r.script(s)).collect();
     r.undefined_scripts(&config);
     let missing = r.missing_interfaces();
@@ -137,10 +140,13 @@ impl Resolver<'_> {
                 self.say(CHILD, user.span, format!("Unable to set uid/gid for script '{text}'"));
                 return None;
             }
-        } else if self.draft.globals.globals.script_security
-            && self.draft.globals.script_user.is_none()
-            && self.system.user(SCRIPT_USER).is_none()
-        {
+        } else if self.draft.globals.script_user.is_some() {
+            if self.script_user.is_none() {
+                let said = format!("Unable to set default user for vrrp script {name} - removing");
+                self.say(CHILD, draft.end, said);
+                return None;
+            }
+        } else if self.draft.globals.globals.script_security && self.script_user.is_none() {
             let said = format!(
                 "Unable to set default user {SCRIPT_USER} for script\nUnable to set default user for vrrp script {name} - removing"
             );
@@ -242,15 +248,8 @@ impl Resolver<'_> {
         };
         let default_uid = uid_of(config.globals.script_user.as_ref());
         for script in &config.scripts {
-            let tracked = |i: &InstanceDraft| {
-                let same = |(t, span): &(_, Span)| {
-                    let t: &vrrp::config::TrackedScript = t;
-                    t.script == script.name && defined_before(self.draft, config, &t.script, *span)
-                };
-                i.track_scripts.iter().any(same)
-            };
             let for_a_shell = script.command.get(2).is_some_and(|c| c.starts_with('<'));
-            if for_a_shell || !self.draft.instances.iter().any(tracked) {
+            if for_a_shell || self.draft.instances.is_empty() {
                 continue;
             }
             let uid = script.user.as_ref().map_or(default_uid, |user| uid_of(Some(user)));
@@ -263,6 +262,14 @@ impl Resolver<'_> {
                     runs = true;
                     unsafe_one |= insecure && uid == 0;
                 }
+            }
+        }
+        for command in self.draft.instances.iter().flat_map(|i| &i.notify) {
+            let program = shell_words(&command.text).unwrap_or_default().into_iter().next();
+            if let Some(Program::Found { insecure, .. }) = program.map(|p| self.system.program(&p))
+            {
+                runs = true;
+                unsafe_one |= insecure && default_uid == 0;
             }
         }
         for (name, why) in &disabled {
@@ -404,12 +411,12 @@ impl Resolver<'_> {
                 self.about(draft, "No VIP specified; at least one is sensible");
             }
         }
-        if let Some(span) = draft.notify
+        if let Some(command) = draft.notify.first()
             && config.addresses.is_empty()
             && config.excluded.is_empty()
         {
             // Then the script is what moves the address.
-            self.planned(span, "notify scripts of an instance without addresses");
+            self.planned(command.span, "notify scripts of an instance without addresses");
         }
     }
 
@@ -510,7 +517,7 @@ impl Resolver<'_> {
     /// The own interface is followed anyhow.
     fn own_interface(&mut self, draft: &InstanceDraft, config: &mut InstanceConfig) {
         let own = config.interface.clone();
-        let tracked = |t: &vrrp::config::TrackedInterface| t.interface == own && t.weight == 0;
+        let tracked = |t: &vrrp::config::TrackedInterface| t.interface == own;
         if !config.dont_track_primary && config.track_interfaces.iter().any(tracked) {
             self.about(draft, format!("Ignoring track_interface {own} since own interface"));
             config.track_interfaces.retain(|t| !tracked(t));

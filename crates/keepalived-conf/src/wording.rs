@@ -56,6 +56,7 @@ impl Wording for Keepalived {
             Problem::Deprecated { keyword, instead } => {
                 format!("{keyword} is deprecated - please use {instead}")
             }
+            Problem::Surplus { word, .. } if word == "{" => "Unexpected '{' - ignoring".to_owned(),
             Problem::Surplus { keyword, word } => format!("{keyword}: surplus word '{word}'"),
             Problem::UnmatchedQuote { text } => {
                 format!("Unterminated quote '{text}'\nUnmatched quote: '{text}'")

@@ -199,7 +199,9 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::accepted("json_dump_file", "<path>", "there is no JSON dump yet")
         .doc("Where JSON is dumped."),
     // The packet filter.
-    Global::accepted("vrrp_iptables", "[<in> [<out>]]", NO_FILTER).doc("Chains for `no_accept`."),
+    Global::new("vrrp_iptables", Form::Whole("[<in> [<out>]]", vrrp_iptables))
+        .status(conf::Status::Accepted(NO_FILTER))
+        .doc("Chains for `no_accept`."),
     Global::accepted("vrrp_ipsets", "[<name>…]", NO_FILTER).doc("Sets for `no_accept`."),
     Global::accepted("nftables", "[<table>]", NO_FILTER).doc("The table for `no_accept`."),
     Global::accepted("nftables_priority", "<number>", NO_FILTER).doc("The priority of its chains."),
@@ -269,6 +271,15 @@ fn router_id(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
         Some(word) => global.globals.router_id = Some(word.owned()),
         None => complain(b, stmt.at(), "routerid name missing - ignoring"),
     }
+}
+
+/// Debian's build has nftables only, and says so.
+fn vrrp_iptables(_: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
+    complain(
+        b,
+        stmt.at(),
+        "iptables not supported, using nftables instead. Please replace 'vrrp_iptables and 'vrrp_ipsets' with 'nftables' config option",
+    );
 }
 
 fn script_user(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {

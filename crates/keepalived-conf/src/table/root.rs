@@ -1,6 +1,6 @@
 //! The keywords outside of any block.
 
-use conf::{ANYWHERE, Binder, Form, Keyword, Place, Problem, Stmt, Table};
+use conf::{ANYWHERE, Binder, Form, Keyword, Place, Problem, Status, Stmt, Table};
 
 use super::address;
 use crate::draft::{Draft, GroupDraft};
@@ -64,14 +64,14 @@ pub(crate) const ROOT: &[Root] = &[
     Root::planned("track_group", "{ … }")
         .doc("Instances that leave the race when a static object vanishes."),
     Root::new("garp_group", Form::Block(&super::garp_group::GARP_GROUP, |_, _, _| {}))
-        .status(conf::Status::Accepted("announcements are spaced per interface, not per group"))
+        .status(Status::Accepted("announcements are spaced per interface, not per group"))
         .doc("Interfaces that share the pace of announcements."),
     Root::planned("interface_up_down_delays", "{ … }").doc("How long a link change is waited out."),
     Root::planned("linkbeat_interfaces", "{ … }")
         .doc("Interfaces whose link is polled instead of followed."),
     Root::planned("linkbeat_use_polling", "").doc("Polls the link of every interface."),
     Root::new("SSL", Form::Block(&super::checkers::SSL, |_, _, _| {}))
-        .status(conf::Status::Accepted(super::NO_IPVS))
+        .status(Status::Accepted(super::NO_IPVS))
         .doc("What SSL_GET checkers use."),
     Root::planned("net_namespace", "<name>").doc("Runs in a network namespace."),
     Root::accepted("net_namespace_ipvs", "<name>", super::NO_IPVS).doc("Where IPVS is configured."),
@@ -88,7 +88,7 @@ pub(crate) const ROOT: &[Root] = &[
 
 /// A block that is refused as a whole: its inner keywords are documented, not looked at.
 const fn planned(name: &'static str, table: &'static dyn Table) -> Root {
-    Root::new(name, Form::Block(table, |_, _, _| {})).status(conf::Status::Planned)
+    Root::new(name, Form::Block(table, |_, _, _| {})).status(Status::Planned)
 }
 
 fn place(section: &'static str) -> Place<'static> {
@@ -147,7 +147,14 @@ fn sync_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
     }
     let mut group = GroupDraft { name: name.owned(), ..GroupDraft::default() };
     let table = super::sync_group::VRRP_SYNC_GROUP;
+    let first_new = b.problems.len();
     b.bind(table, place("vrrp_sync_group"), stmt.body(), &mut group);
+    if super::sync_group::STATUS == Status::Planned {
+        // The block has been refused as a whole.
+        let inner = b.problems.split_off(first_new);
+        let planned = |d: &conf::Diagnostic| matches!(d.problem, Problem::Planned { .. });
+        b.problems.extend(inner.into_iter().filter(|d| !planned(d)));
+    }
     draft.groups.push(group);
 }
 

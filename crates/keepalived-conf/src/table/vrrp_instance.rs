@@ -140,7 +140,8 @@ pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
     Vrrp::accepted("native_ipv6", "", "the addresses tell the family").doc("An old hint."),
     Vrrp::accepted("debug", "<0..4>", "it has none in keepalived either").doc("Parsed, and nothing else."),
     Vrrp::accepted("kernel_rx_buf_size", "<bytes>", NO_BUFFERS).doc("The receive buffer."),
-    Vrrp::accepted("lvs_sync_daemon_interface", "<ifname>", NO_IPVS)
+    Vrrp::new("lvs_sync_daemon_interface", Form::Whole("<ifname>", lvs_sync_daemon_interface))
+        .status(Status::Accepted(NO_IPVS))
         .doc("The old place of `lvs_sync_daemon`."),
     Vrrp::planned("track_file", "{ <name> [weight <-254..254> [reverse]] … }").doc("Files it follows."),
     Vrrp::planned("track_process", "{ <name> [weight <-254..254> [reverse]] … }")
@@ -319,9 +320,14 @@ fn excluded(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     instance.excluded.extend(stmt.body().iter().filter_map(|line| address::read(line, b)));
 }
 
+/// An address; a prefix behind it is not looked at.
+fn bare(text: &str) -> Result<IpAddr, std::net::AddrParseError> {
+    text.split('/').next().unwrap_or_default().parse()
+}
+
 fn source(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     let (name, word) = (&instance.name, &words[0]);
-    match word.text.parse() {
+    match bare(&word.text) {
         Ok(address) => instance.source = Some(address),
         Err(_) => {
             let said = format!(
@@ -336,7 +342,7 @@ fn source(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
 fn unicast_peer(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     for line in stmt.body() {
         let (name, text) = (&instance.name, line.word(0));
-        let Ok(peer) = text.parse::<IpAddr>() else {
+        let Ok(peer) = bare(text) else {
             let said = format!(
                 "Configuration error: VRRP instance[{name}] malformed unicast peer address[{text}]. Skipping..."
             );
@@ -440,59 +446,89 @@ fn preempt_delay(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     }
 }
 
-/// What stands behind a tracked name: `[weight N [reverse|noreverse]]`.
+/// keepalived's sentences about what stands behind a tracked name.
+struct TrackWords {
+    no_value: fn(&str, &str) -> String,
+    range: fn(&str, &str, &str) -> String,
+    unknown: fn(&str, &str, &str) -> String,
+    unknown_behind: fn(&str, &str, &str) -> String,
+}
+
+const SCRIPT_WORDS: TrackWords = TrackWords {
+    no_value: |i, name| {
+        format!("({i}) weight without value specified for track script {name} - ignoring")
+    },
+    range: |i, name, _| {
+        format!(
+            "({i}) track script {name}: weight must be between [-253..253] inclusive, ignoring..."
+        )
+    },
+    unknown: |i, _, word| format!("({i}) unknown track script option {word} - ignoring"),
+    unknown_behind: |i, name, word| {
+        format!("({i}) unknown track_script {name} weight option {word} - ignoring")
+    },
+};
+
+const INTERFACE_WORDS: TrackWords = TrackWords {
+    no_value: |i, name| {
+        format!("({i}) weight without value specified for track_interface {name} - ignoring")
+    },
+    range: |i, name, word| {
+        format!("({i}) weight {word} for {name} must be between [-253..253] inclusive. Ignoring...")
+    },
+    unknown: |i, name, word| {
+        format!("({i}) unknown track_interface {name} option {word} - ignoring")
+    },
+    unknown_behind: |i, name, word| {
+        format!("({i}) unknown track_interface {name} weight option {word} - ignoring")
+    },
+};
+
+/// Reads `NAME [weight N [reverse|noreverse]]`; nothing where keepalived drops the line.
 fn tracked(
     instance: &str,
-    what: &str,
     line: &Stmt,
+    words: &TrackWords,
     b: &mut Binder,
 ) -> Option<(Option<i16>, Option<bool>)> {
-    let (name, mut words) = (line.word(0), &line.words[1..]);
-    let (mut weight, mut reverse) = (None, None);
-    while let Some((word, after)) = words.split_first() {
-        words = after;
-        match word.text.as_str() {
-            "weight" => {
-                let Some((value, after)) = words.split_first() else {
-                    let said = format!(
-                        "({instance}) weight without value specified for {what} {name} - ignoring"
-                    );
-                    complain(b, word.span, said);
-                    return None;
-                };
-                words = after;
-                match signed(&value.text, -253..=253) {
-                    Ok(number) => weight = Some(number),
-                    Err(said) => {
-                        let said = format!(
-                            "{said}\n({instance}) weight for {what} {name} must be in [-253..253] inclusive. Ignoring..."
-                        );
-                        complain(b, value.span, said);
-                        return None;
-                    }
-                }
-            }
-            "reverse" => reverse = Some(true),
-            "noreverse" => reverse = Some(false),
-            other => {
-                let said = format!("({instance}) unknown {what} {name} option {other} - ignoring");
-                complain(b, word.span, said);
-                return None;
-            }
-        }
+    let name = line.word(0);
+    let Some(option) = line.words.get(1) else { return Some((None, None)) };
+    if option.text != "weight" {
+        complain(b, option.span, (words.unknown)(instance, name, &option.text));
+        return None;
     }
+    let Some(value) = line.words.get(2) else {
+        complain(b, option.span, (words.no_value)(instance, name));
+        return None;
+    };
+    let in_range = |n: i16| (-253..=253).contains(&n).then_some(n);
+    let weight = match signed(&value.text, -254..=254).map(in_range) {
+        Ok(Some(number)) => Some(number),
+        wrong => {
+            let first = wrong.err().map(|said| said + "\n").unwrap_or_default();
+            let said = (words.range)(instance, name, &value.text);
+            complain(b, value.span, first + &said);
+            None
+        }
+    };
+    let reverse = match line.words.get(3) {
+        Some(word) if word.text == "reverse" => Some(true),
+        Some(word) if word.text == "noreverse" => Some(false),
+        Some(word) => {
+            complain(b, word.span, (words.unknown_behind)(instance, name, &word.text));
+            None
+        }
+        None => None,
+    };
     Some((weight, reverse))
 }
 
 fn track_script(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     for line in stmt.body() {
-        let script = line.word(0).to_owned();
+        let (name, script) = (&instance.name, line.word(0).to_owned());
         if instance.track_scripts.iter().any(|(t, _)| t.script == script) {
-            let said = format!("({}) duplicate track_script {script} - ignoring", instance.name);
-            complain(b, line.at(), said);
-            continue;
-        }
-        if let Some((weight, reverse)) = tracked(&instance.name, "track_script", line, b) {
+            complain(b, line.at(), format!("({name}) duplicate track_script {script} - ignoring"));
+        } else if let Some((weight, reverse)) = tracked(name, line, &SCRIPT_WORDS, b) {
             instance.track_scripts.push((TrackedScript { script, weight, reverse }, line.at()));
         }
     }
@@ -500,14 +536,11 @@ fn track_script(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
 
 fn track_interface(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     for line in stmt.body() {
-        let interface = line.word(0).to_owned();
+        let (name, interface) = (&instance.name, line.word(0).to_owned());
         if instance.track_interfaces.iter().any(|(t, _)| t.interface == interface) {
-            let said =
-                format!("({}) duplicate track_interface {interface} - ignoring", instance.name);
+            let said = format!("({name}) duplicate track_interface {interface} - ignoring");
             complain(b, line.at(), said);
-            continue;
-        }
-        if let Some((weight, reverse)) = tracked(&instance.name, "track_interface", line, b) {
+        } else if let Some((weight, reverse)) = tracked(name, line, &INTERFACE_WORDS, b) {
             let (weight, reverse) = (weight.unwrap_or(0), reverse.unwrap_or(false));
             let tracked = TrackedInterface { interface, weight, reverse };
             instance.track_interfaces.push((tracked, line.at()));
@@ -645,6 +678,14 @@ fn address_lease(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     }
 }
 
+fn lvs_sync_daemon_interface(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    let said = format!(
+        "({}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated.\n        Please use global lvs_sync_daemon",
+        instance.name
+    );
+    complain(b, stmt.at(), said);
+}
+
 fn notify(instance: &mut InstanceDraft, stmt: &Stmt, _: &mut Binder) {
-    instance.notify = Some(stmt.at());
+    instance.notify.extend(stmt.words.get(1).cloned());
 }
