@@ -29,9 +29,12 @@
 mod backend;
 pub mod bind;
 mod control;
+mod health;
 pub mod log;
 pub mod privilege;
 mod report;
+mod runtime_api;
 mod session;
 pub mod state;
+mod stats;
 pub mod worker;

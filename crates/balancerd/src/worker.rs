@@ -40,6 +40,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::bind::{Bound, Listeners};
+use crate::health::Board;
 use crate::privilege::{self, ConfineError};
 use crate::session::Serve;
 use crate::state::{Shared, Unresolved};
@@ -143,6 +144,9 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
     if let Some(directory) = &process.working_directory {
         std::env::set_current_dir(directory).map_err(StartError::System)?;
     }
+    let board: &'static Board = Box::leak(Box::new(
+        Board::new(&shared.config).map_err(|error| StartError::System(io::Error::other(error)))?,
+    ));
     privilege::confine(process).map_err(StartError::Confine)?;
 
     let Options { ready, foreground, signals } = options;
@@ -152,7 +156,7 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
         let control = tokio::task::LocalSet::new();
         control
             .run_until(async {
-                control::start(shared, listeners.stats, foreground);
+                control::start(shared, board, listeners.stats, foreground);
                 ready();
                 Ok(worker.until_told(foreground, signals).await)
             })

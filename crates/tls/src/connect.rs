@@ -68,6 +68,8 @@ impl Connector {
     /// Connections whose server is judged by `verify` and offered the protocols `alpn`, the best
     /// one first.
     ///
+    /// Everything there is to read is read here, so that a process may give up its rights after.
+    ///
     /// # Errors
     ///
     /// [`Error::Roots`] when there are no certificates to verify with.
@@ -85,6 +87,14 @@ impl Connector {
         config.resumption = Resumption::disabled();
         config.alpn_protocols = alpn.iter().map(|name| name.clone().into_bytes()).collect();
         Ok(Self { inner: Arc::new(config).into() })
+    }
+
+    /// The same with other protocols on offer; reads nothing.
+    #[must_use]
+    pub fn offering(&self, alpn: &[String]) -> Self {
+        let mut config = ClientConfig::clone(self.inner.config());
+        config.alpn_protocols = alpn.iter().map(|name| name.clone().into_bytes()).collect();
+        Self { inner: Arc::new(config).into() }
     }
 
     /// Makes `stream` a TLS connection, naming the server `sni` if that is a host name.

@@ -1,0 +1,196 @@
+//! One check on real sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use check::{Config, Conversation, Deadline, Endpoint, Reason, Status, Turn, Verdict};
+use daemon::clock::Clock;
+use machine::Instant;
+use relay::Target;
+use socket2::SockRef;
+use tls::Connector;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
+
+use super::Board;
+use crate::bind::reason;
+
+/// Checks one server again and again; keeps what TLS needs between checks.
+pub(super) struct Probe<'a> {
+    config: &'a Config,
+    target: &'a Target,
+    board: &'a Board,
+    /// By what they offer; made when first needed.
+    connectors: Vec<(Vec<String>, Connector)>,
+}
+
+/// An open connection to the server.
+enum Link {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<tls::Stream<TcpStream>>),
+}
+
+/// Why there is no [`Link`].
+enum Broken {
+    Connect(io::Error),
+    Handshake,
+    Setup(String),
+}
+
+impl<'a> Probe<'a> {
+    pub(super) const fn new(config: &'a Config, target: &'a Target, board: &'a Board) -> Self {
+        Self { config, target, board, connectors: Vec::new() }
+    }
+
+    /// One check, never longer than configured.
+    pub(super) async fn run(&mut self, clock: &Clock) -> Reason {
+        let start = clock.now();
+        let verdict = self.converse(clock, start).await;
+        Reason { verdict, duration: clock.now() - start }
+    }
+
+    async fn converse(&mut self, clock: &Clock, start: Instant) -> Verdict {
+        let deadline = Deadline::new(self.config, start);
+        let mut until = deadline.connect();
+        let mut talk = Conversation::new(self.config);
+        let mut turn = talk.start();
+        let mut link: Option<Link> = None;
+        loop {
+            let left = until - clock.now();
+            turn = match turn {
+                Turn::Verdict(verdict) => return verdict,
+                Turn::Connect(endpoint) => {
+                    drop(link.take());
+                    let connect = self.connect(&endpoint, &mut talk);
+                    match tokio::time::timeout(left, connect).await {
+                        Err(_) => return talk.timed_out(),
+                        Ok(Err(Broken::Connect(error))) => return talk.refused(&reason(&error)),
+                        Ok(Err(Broken::Handshake)) => return talk.handshake_failed(),
+                        Ok(Err(Broken::Setup(why))) => {
+                            return Verdict::new(Status::SocketError).because(why);
+                        }
+                        Ok(Ok(connected)) => link = Some(connected),
+                    }
+                    until = deadline.answer(clock.now());
+                    talk.connected()
+                }
+                Turn::Send(bytes) => match within(left, link.as_mut(), |l| l.send(&bytes)).await {
+                    Some(Ok(())) => talk.sent(),
+                    // Whatever it said before it hung up is still to be judged.
+                    Some(Err(_)) => talk.sent(),
+                    None => return talk.timed_out(),
+                },
+                Turn::Expect => {
+                    let mut bytes = [0; 4096];
+                    match within(left, link.as_mut(), |l| l.receive(&mut bytes)).await {
+                        Some(Ok(0) | Err(_)) => match talk.on_end() {
+                            // Nothing more will come.
+                            Turn::Expect => return talk.timed_out(),
+                            next => next,
+                        },
+                        Some(Ok(received)) => talk.on_bytes(&bytes[..received]),
+                        None => return talk.timed_out(),
+                    }
+                }
+            };
+        }
+    }
+
+    async fn connect(
+        &mut self,
+        endpoint: &Endpoint,
+        talk: &mut Conversation<'_>,
+    ) -> Result<Link, Broken> {
+        let address = match (self.target, endpoint.addr) {
+            (Target::Unix(path), None) => {
+                let stream = UnixStream::connect(path).await.map_err(Broken::Connect)?;
+                return Ok(Link::Unix(stream));
+            }
+            (Target::Unix(_), Some(ip)) => SocketAddr::new(ip, endpoint.port.unwrap_or(0)),
+            (Target::Inet(server), addr) => {
+                let ip = addr.unwrap_or(server.ip());
+                SocketAddr::new(ip, endpoint.port.unwrap_or(server.port()))
+            }
+        };
+        let stream = connect_tcp(address, endpoint).await?;
+        if !endpoint.tls {
+            return Ok(Link::Tcp(stream));
+        }
+        talk.handshaking();
+        let connector = self.connector(&endpoint.alpn)?;
+        let connected = connector.connect(endpoint.sni.as_deref(), stream).await;
+        let stream = connected.map_err(|error| {
+            tracing::debug!(%address, %error, "the TLS handshake of a check failed");
+            Broken::Handshake
+        })?;
+        Ok(Link::Tls(Box::new(stream)))
+    }
+
+    fn connector(&mut self, alpn: &[String]) -> Result<Connector, Broken> {
+        if let Some((_, known)) = self.connectors.iter().find(|(offered, _)| offered == alpn) {
+            return Ok(known.clone());
+        }
+        let made = self.board.connector(&self.config.verify);
+        let made = made.map_err(|error| Broken::Setup(error.to_string()))?.offering(alpn);
+        self.connectors.push((alpn.to_vec(), made.clone()));
+        Ok(made)
+    }
+}
+
+/// Connects as HAProxy's checks do.
+///
+/// Without TCP_QUICKACK the kernel holds back the last ACK of the handshake; closing right after
+/// with SO_LINGER 0 sends a reset in its place. The server's kernel never completes the connection,
+/// so its application never sees one. Other checks just end with a reset.
+async fn connect_tcp(address: SocketAddr, endpoint: &Endpoint) -> Result<TcpStream, Broken> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let setup = |error: io::Error| Broken::Setup(reason(&error));
+    let socket = socket.map_err(setup)?;
+    socket.set_nodelay(true).map_err(setup)?;
+    if endpoint.unnoticed {
+        SockRef::from(&socket).set_tcp_quickack(false).map_err(setup)?;
+    }
+    let stream = socket.connect(address).await.map_err(Broken::Connect)?;
+    if !endpoint.linger {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(setup)?;
+    }
+    Ok(stream)
+}
+
+impl Link {
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(bytes).await,
+            Self::Unix(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    async fn receive(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(bytes).await,
+            Self::Unix(stream) => stream.read(bytes).await,
+            Self::Tls(stream) => stream.read(bytes).await,
+        }
+    }
+}
+
+/// `None` when the time is over, or there is no connection (which a conversation rules out).
+async fn within<'l, T, F>(
+    left: Duration,
+    link: Option<&'l mut Link>,
+    act: impl FnOnce(&'l mut Link) -> F,
+) -> Option<io::Result<T>>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    tokio::time::timeout(left, act(link?)).await.ok()
+}

@@ -1,0 +1,90 @@
+//! The runtime API: commands over a `stats socket`, answered in HAProxy's manner.
+//!
+//! ```text
+//!   stats socket ─ accept ─► Client: lines, `;`, prompt ─► commands::find ─► stats::show_…
+//!                              │ idle for `stats timeout`: closed
+//!                              └ at most MAX_CLIENTS at a time, MAX_LINE bytes a line
+//! ```
+//!
+//! A connection is answered once and closed, unless it asks for the `prompt`. Every answer ends
+//! with an empty line.
+
+mod client;
+mod commands;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use linux::tcp::Listener;
+use proxy::Level;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+
+use client::Client;
+
+use crate::health::Board;
+use crate::state::Shared;
+
+/// `stats maxconn` of HAProxy: clients of one socket at a time.
+const MAX_CLIENTS: usize = 10;
+
+/// `stats timeout` when not given.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait when the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers the clients of one listening socket for as long as the process runs. Runs in a
+/// [`LocalSet`](tokio::task::LocalSet).
+pub(crate) async fn serve(
+    shared: &'static Shared,
+    board: &'static Board,
+    socket: OwnedFd,
+    level: Level,
+) {
+    let listener = match Listener::new(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the stats socket cannot be watched");
+            return;
+        }
+    };
+    let room = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let accepted = std::future::poll_fn(|cx| listener.poll_accept(cx)).await;
+        let (fd, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "no client of the stats socket");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let client = Client::new(shared, board, level);
+        tokio::task::spawn_local(async move {
+            let timeout = shared.config.process.stats_timeout.unwrap_or(TIMEOUT);
+            let talked = match address {
+                Some(_) => tcp(fd, client, timeout).await,
+                None => unix(fd, client, timeout).await,
+            };
+            if let Err(error) = talked {
+                tracing::debug!(%error, "a client of the stats socket is gone");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn tcp(fd: OwnedFd, client: Client, timeout: Duration) -> io::Result<()> {
+    client.talk(TcpStream::from_std(fd.into())?, timeout).await
+}
+
+async fn unix(fd: OwnedFd, client: Client, timeout: Duration) -> io::Result<()> {
+    client.talk(UnixStream::from_std(fd.into())?, timeout).await
+}

@@ -1,0 +1,105 @@
+//! `show servers state`.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use balance::{ServerId, State};
+use check::Status;
+use proxy::ServerAddress;
+use relay::Target;
+
+use crate::health::Board;
+use crate::state::Shared;
+
+/// Version 1 of the format, its only one.
+const HEAD: &str = "1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state \
+srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl \
+srv_check_port srv_check_addr srv_agent_addr srv_agent_port
+";
+
+/// `srv_admin_state`: disabled by the configuration.
+const BY_CONFIGURATION: u8 = 0x04;
+
+/// The bits of `srv_check_state`: configured, enabled, running.
+const CHECK: (u8, u8, u8) = (0x02, 0x04, 0x01);
+
+/// The answer to `show servers state [<backend>]`; `None` if there is no such backend.
+pub(crate) fn show_servers_state(
+    shared: &Shared,
+    board: &Board,
+    only: Option<&str>,
+) -> Option<String> {
+    let mut out = String::from(HEAD);
+    let mut found = only.is_none();
+    let mut order: Vec<usize> = (0..shared.config.backends.len()).collect();
+    order.sort_by_key(|&index| shared.config.backends[index].id);
+    for index in order {
+        let backend = &shared.config.backends[index];
+        if only.is_some_and(|name| name != backend.name) {
+            continue;
+        }
+        found = true;
+        let now = shared.clock.now();
+        for (at, server) in backend.servers.iter().enumerate() {
+            let view = shared.backends[index].balancer.look(|pool| pool.server(ServerId(at)));
+            let record = &board.backends[index].servers[at];
+            let check = record.check();
+            let operational = match view.state {
+                State::Down => 0,
+                State::Starting { .. } => 1,
+                State::Up => 2,
+                State::Draining => 3,
+            };
+            let admin = if server.disabled { BY_CONFIGURATION } else { 0 };
+            let status = check.as_ref().map_or(Status::Initializing, |check| check.last.status);
+            // 0 neutral, 2 failed, 3 passed.
+            let result = match status {
+                Status::Initializing => 0,
+                status if status.passed() => 3,
+                _ => 2,
+            };
+            let health = check
+                .as_ref()
+                .map_or(if server.disabled { 0 } else { 2 }, |check| check.health.value());
+            let (configured, enabled, running) = CHECK;
+            let checking = match &check {
+                None => 0,
+                Some(check) if check.running => configured | enabled | running,
+                Some(_) => configured | enabled,
+            };
+            let address = match &shared.backends[index].servers[at].target {
+                Target::Inet(address) => address.ip().to_string(),
+                Target::Unix(_) => "-".into(),
+            };
+            let port = match &shared.backends[index].servers[at].target {
+                Target::Inet(address) => address.port(),
+                Target::Unix(_) => 0,
+            };
+            let fqdn = match &server.address {
+                ServerAddress::Host { name, .. } => name.as_str(),
+                ServerAddress::Socket(_) | ServerAddress::Unix(_) => "-",
+            };
+            let probed = server.check.as_ref();
+            let check_port = probed.and_then(|check| check.port).unwrap_or(0);
+            let check_addr = probed.and_then(|check| check.addr);
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                out,
+                "{} {} {} {} {address} {operational} {admin} {} {} {} {} {result} {health} \
+                 {checking} 0 0 0 {fqdn} {port} - 0 {check_port} {} - 0",
+                backend.id,
+                backend.name,
+                server.id,
+                server.name,
+                view.weight,
+                server.weight,
+                record.history.unchanged_for(now).as_secs(),
+                status.number(),
+                check_addr.map_or_else(|| "-".into(), |addr: IpAddr| addr.to_string()),
+            );
+        }
+    }
+    found.then_some(out)
+}
