@@ -216,13 +216,15 @@ fn a_lower_master_is_let_be_for_the_preempt_delay() {
         bench.said(),
         ["(VI_1) master set to 192.0.2.1", "(VI_1) start preempt delay (3.000000)"]
     );
-    while bench.instance.state() == Backup {
+    let mut taken = None;
+    for _ in 0..10 {
         bench.pass(secs(1));
         bench.hear(LOW, 50);
+        if bench.instance.state() == Master && taken.is_none() {
+            taken = Some(bench.now - first);
+        }
     }
-    assert_eq!(bench.instance.state(), Master);
-    let taken = bench.now - first;
-    assert!(taken >= secs(5) && taken <= secs(7), "{taken:?}; keepalived takes 6");
+    assert_eq!(taken, Some(secs(5)), "keepalived takes 6");
     let mut bench = Bench::started(InstanceConfig { preempt_delay: secs(3), ..config() });
     bench.hear(LOW, 50);
     bench.hear(HIGH, 200);
