@@ -21,7 +21,8 @@ pub enum Turn {
     Connect(Endpoint),
     /// Send all of this, then [`sent`](Conversation::sent).
     Send(Vec<u8>),
-    /// Receive, then [`on_bytes`](Conversation::on_bytes) or [`on_end`](Conversation::on_end).
+    /// Receive, then [`on_bytes`](Conversation::on_bytes), [`on_end`](Conversation::on_end)
+    /// or [`on_error`](Conversation::on_error).
     Expect,
     /// Close; this is the result.
     Verdict(Verdict),
@@ -175,8 +176,18 @@ impl<'a> Conversation<'a> {
         self.judge(full)
     }
 
-    /// The server closed, or the connection broke: there will be no more of the answer.
+    /// The server closed: there will be no more of the answer.
     pub fn on_end(&mut self) -> Turn {
+        self.judge(true)
+    }
+
+    /// The connection broke; `error` is the system's text for it: `Connection reset by peer`. What
+    /// arrived before is judged.
+    pub fn on_error(&mut self, error: &str) -> Turn {
+        if self.answer.is_empty() {
+            let info = format!("{error}{}", self.place());
+            return Turn::Verdict(Verdict::new(Status::SocketError).because(info));
+        }
         self.judge(true)
     }
 

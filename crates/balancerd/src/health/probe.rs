@@ -85,7 +85,8 @@ impl<'a> Probe<'a> {
                 Turn::Expect => {
                     let mut bytes = [0; 4096];
                     match within(left, link.as_mut(), |l| l.receive(&mut bytes)).await {
-                        Some(Ok(0) | Err(_)) => match talk.on_end() {
+                        Some(Err(error)) => talk.on_error(&reason(&error)),
+                        Some(Ok(0)) => match talk.on_end() {
                             // Nothing more will come.
                             Turn::Expect => return talk.timed_out(),
                             next => next,
