@@ -28,6 +28,7 @@
 
 mod backend;
 pub mod bind;
+pub mod cli_nginx;
 mod control;
 mod health;
 pub mod log;

@@ -1,0 +1,82 @@
+//! Messages before there is an error log of the configuration's own.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::ops::Range;
+
+use linux::clock::LocalTime;
+use nginx_conf::{Loaded, Options, Wording};
+use proxy::Severity;
+
+/// The terminal and, with `-e FILE`, a file beside it.
+#[derive(Debug)]
+pub(super) struct Console {
+    file: Option<File>,
+    /// `-e stderr`: what would go to the file is what the terminal shows.
+    as_log: bool,
+    explain: bool,
+}
+
+impl Console {
+    pub(super) fn new(options: &Options, explain: bool) -> Self {
+        let mut console = Self { file: None, as_log: false, explain };
+        match options.error_log.as_deref() {
+            None => {}
+            Some("stderr") => console.as_log = true,
+            Some(path) => {
+                let path = options.prefix.join(path);
+                match File::options().append(true).create(true).open(&path) {
+                    Ok(file) => console.file = Some(file),
+                    Err(error) => {
+                        let why = nginx_conf::errno(&error);
+                        let path = path.display();
+                        console.say(
+                            Severity::Alert,
+                            &format!(
+                                "could not open error log file: open() \"{path}\" failed ({why})"
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+        console
+    }
+
+    /// Prints `nginx: [emerg] …`, and writes it to the file.
+    pub(super) fn say(&self, severity: Severity, text: &str) {
+        let level = Severity::NGINX_NAMES[severity as usize];
+        self.put(severity, text, &format!("nginx: [{level}] {text}"));
+    }
+
+    /// Prints complaints.
+    pub(super) fn complain(&self, loaded: &Loaded, which: Range<usize>) {
+        for diagnostic in loaded.diagnostics.get(which).unwrap_or_default() {
+            let message = Wording.message(&loaded.sources, diagnostic);
+            let console = super::shown(loaded, diagnostic, self.explain);
+            self.put(Wording.level(diagnostic), &message, &console);
+        }
+    }
+
+    fn put(&self, severity: Severity, text: &str, console: &str) {
+        let line = log_line(severity, text);
+        if self.as_log && !self.explain {
+            eprintln!("{line}");
+        } else {
+            eprintln!("{console}");
+        }
+        if let Some(mut file) = self.file.as_ref() {
+            // One call, so that lines of two processes do not mix. A full disk loses lines.
+            let _ = file.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+}
+
+/// `2026/11/21 03:12:01 [emerg] 7#7: …`
+fn log_line(severity: Severity, text: &str) -> String {
+    let LocalTime { year, month, day, hour, minute, second, .. } = LocalTime::now();
+    let (level, pid) = (Severity::NGINX_NAMES[severity as usize], std::process::id());
+    format!(
+        "{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02} [{level}] {pid}#{pid}: {text}"
+    )
+}
