@@ -16,7 +16,7 @@ mod perform;
 mod reload;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -40,7 +40,7 @@ use crate::exit;
 use crate::links::{Key, Links};
 use crate::report::{Report, Reporter};
 use crate::trackers::{News, Trackers};
-use crate::worker::{Done, Parting, Work, Worker};
+use crate::worker::{Done, Work, Worker};
 
 use self::facts::Facts;
 
@@ -68,6 +68,17 @@ pub(crate) fn run(options: Options) -> u8 {
         log.write(Severity::Error, format_args!("{error:#}"));
         exit::FATAL
     })
+}
+
+/// An advert of priority 0 on its way: it leaves when the addresses are gone, for whoever hears it
+/// puts them up.
+#[derive(Debug)]
+struct Parting {
+    key: Key,
+    packet: Vec<u8>,
+    to: Ipv4Addr,
+    /// Being removed when it was written.
+    addresses: Vec<Address>,
 }
 
 /// One virtual router and its place among the sockets.
@@ -112,6 +123,7 @@ struct Role {
     facts: Facts,
     /// Addresses being removed by us, whose end is no loss.
     removing: Vec<Address>,
+    partings: Vec<Parting>,
     /// A configuration being read.
     reading: Option<oneshot::Receiver<Loaded>>,
     /// Another reload was asked for meanwhile.
@@ -162,6 +174,7 @@ impl Role {
             links: Links::default(),
             facts: Facts::default(),
             removing: Vec::new(),
+            partings: Vec::new(),
             reading: None,
             read_again: false,
             start_at: None,
@@ -187,7 +200,6 @@ impl Role {
         for address in self.unwanted_statics() {
             self.remove_static(&address);
         }
-        self.explain_statics();
         for config in self.config.instances.clone() {
             self.members.push(self.member(config));
         }
@@ -251,7 +263,7 @@ impl Role {
                 }
                 loaded = reload::read(&mut self.reading) => self.reload(loaded),
                 asked = signals.next() => match asked {
-                    Asked::Stop => return Ok(self.stop()),
+                    Asked::Stop => return self.stop().await,
                     Asked::Reload => self.begin_reload(),
                     Asked::NotYet(what) => self.log.info(format_args!("not supported yet: {what}")),
                 },
@@ -338,9 +350,9 @@ impl Role {
                 ),
             ),
             Done::Removed { address, result } => match result {
-                // The monitor will tell of it; see `network_changed`.
+                // The monitor tells of it, and earlier: see `network_changed`.
                 Ok(true) => {}
-                Ok(false) => self.forget_removal(address),
+                Ok(false) => drop(self.forget_removal(address)),
                 Err(error) => {
                     self.forget_removal(address);
                     let link = self.link_name(address.link);
@@ -353,9 +365,9 @@ impl Role {
                 let line = format_args!("cannot send ARP on {}: {error}", self.link_name(link));
                 self.log.write(Severity::Warning, line);
             }
-            Done::Advert(parting) => part(&self.links, &parting),
             Done::Snapshot(Ok(snapshot)) => {
                 self.removing.clear();
+                self.part();
                 self.monitor.compare(snapshot);
             }
             Done::Snapshot(Err(error)) => {
@@ -366,10 +378,27 @@ impl Role {
         }
     }
 
-    fn forget_removal(&mut self, address: Address) {
-        if let Some(at) = self.removing.iter().position(|known| *known == address) {
+    /// Takes note that an address we are removing is gone. Returns whether it is one.
+    fn forget_removal(&mut self, address: Address) -> bool {
+        let at = self.removing.iter().position(|known| *known == address);
+        if let Some(at) = at {
             self.removing.swap_remove(at);
+            self.part();
         }
+        at.is_some()
+    }
+
+    /// Sends the adverts of priority 0 whose addresses are gone.
+    fn part(&mut self) {
+        let Self { partings, removing, links, .. } = self;
+        partings.retain(|Parting { key, packet, to, addresses }| {
+            if addresses.iter().any(|address| removing.contains(address)) {
+                return true;
+            }
+            // It often cannot leave, as when the interface is down; others then wait for longer.
+            let _ = links.send(*key, packet, *to);
+            false
+        });
     }
 
     fn link_name(&self, index: u32) -> &str {
@@ -377,20 +406,23 @@ impl Role {
     }
 
     /// Resigns: the addresses go, then priority 0 is sent.
-    fn stop(mut self) -> u8 {
+    async fn stop(mut self) -> anyhow::Result<u8> {
         self.stopping = true;
         for index in 0..self.members.len() {
             self.feed(index, Event::Shutdown);
         }
+        while !self.partings.is_empty() {
+            tokio::select! {
+                event = self.monitor.next() => self.network_changed(event?),
+                done = self.worker.done() => self.done(done),
+            }
+        }
         for address in self.wanted_statics() {
             self.remove_static(&address);
         }
-        let Self { worker, links, log, options, .. } = self;
-        for parting in worker.finish() {
-            part(&links, &parting);
-        }
-        log.info(configuration::stopped(options.detail));
-        exit::OK
+        self.worker.finish();
+        self.log.info(configuration::stopped(self.options.detail));
+        Ok(exit::OK)
     }
 
     /// Reads the configuration in another thread.
@@ -412,11 +444,4 @@ impl Role {
             Err(error) => self.keep(format_args!("no thread to read the configuration: {error}")),
         }
     }
-}
-
-/// Sends an advert of priority 0.
-fn part(links: &Links, parting: &Parting) {
-    let Parting { key, packet, to } = parting;
-    // It often cannot leave, as when the interface is down; others then wait a little longer.
-    let _ = links.send(*key, packet, *to);
 }

@@ -5,15 +5,12 @@
 //! own. Announcements go through the same queue: an address is there before it is announced.
 
 use std::io;
-use std::net::Ipv4Addr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use linux::packet::FrameSocket;
 use netlink::{Address, Kernel, NewAddress, Snapshot};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-use crate::links::Key;
 
 /// Something to do, in order.
 #[derive(Debug)]
@@ -24,19 +21,8 @@ pub(crate) enum Work {
     Remove(Address),
     /// Send a frame from the link with this index.
     Announce { link: u32, frame: Vec<u8> },
-    /// Give this back once all before it is done: an advert of priority 0, which tells others that
-    /// the addresses are gone.
-    Advert(Parting),
     /// Read all links and addresses.
     Snapshot,
-}
-
-/// An advert that waits for its addresses to be gone.
-#[derive(Debug)]
-pub(crate) struct Parting {
-    pub(crate) key: Key,
-    pub(crate) packet: Vec<u8>,
-    pub(crate) to: Ipv4Addr,
 }
 
 /// What came of it, where that matters.
@@ -48,8 +34,6 @@ pub(crate) enum Done {
     Removed { address: Address, result: io::Result<bool> },
     /// A frame could not be sent from the link with this index.
     NotAnnounced { link: u32, error: io::Error },
-    /// All that was queued before this is done.
-    Advert(Parting),
     /// What there is.
     Snapshot(io::Result<Snapshot>),
 }
@@ -92,15 +76,11 @@ impl Worker {
         self.thread.is_finished()
     }
 
-    /// Waits until everything queued has been done, and returns the adverts that are now to be sent.
-    pub(crate) fn finish(self) -> Vec<Parting> {
-        let Self { queue, mut done, thread } = self;
-        drop(queue);
+    /// Waits until everything queued has been done.
+    pub(crate) fn finish(self) {
+        drop(self.queue);
         // A panic in it has been printed.
-        let _ = thread.join();
-        let rest = std::iter::from_fn(|| done.try_recv().ok());
-        let parting = |done| if let Done::Advert(parting) = done { Some(parting) } else { None };
-        rest.filter_map(parting).collect()
+        let _ = self.thread.join();
     }
 }
 
@@ -122,7 +102,6 @@ fn carry_out(
             Work::Announce { link, frame } => {
                 frames.send(link, &frame).err().map(|error| Done::NotAnnounced { link, error })
             }
-            Work::Advert(parting) => Some(Done::Advert(parting)),
             Work::Snapshot => Some(Done::Snapshot(kernel.snapshot())),
         };
         if let Some(done) = done {

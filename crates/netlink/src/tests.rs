@@ -156,7 +156,7 @@ fn a_snapshot_differs_from_another_by_what_went_changed_and_came() {
     let link = |index, up| Link { index, name: format!("eth{index}"), hardware: None, up };
     let snapshot = |links: &[Link], addresses: &[Address]| Snapshot {
         links: links.iter().map(|link| (link.index, link.clone())).collect(),
-        addresses: addresses.iter().copied().collect(),
+        addresses: addresses.to_vec(),
     };
     let before = snapshot(&[link(1, true), link(2, true), link(3, true)], &[on_loopback(1)]);
     let after = snapshot(&[link(1, true), link(2, false), link(4, true)], &[on_loopback(2)]);

@@ -125,8 +125,7 @@ impl Role {
     }
 
     fn address_gone(&mut self, address: Address) {
-        if let Some(at) = self.removing.iter().position(|known| *known == address) {
-            self.removing.swap_remove(at);
+        if self.forget_removal(address) {
             return;
         }
         let name = self.link_name(address.link).to_owned();

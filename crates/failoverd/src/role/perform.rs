@@ -11,8 +11,8 @@ use vrrp::config::{Broadcast, RESIGN, VirtualAddress};
 use vrrp::{Action, LogLine};
 use wire::arp::Frame;
 
-use super::Role;
-use crate::worker::{Parting, Work};
+use super::{Parting, Role};
+use crate::worker::Work;
 
 impl Role {
     /// Carries out `actions` of one instance, in order.
@@ -43,6 +43,9 @@ impl Role {
     }
 
     fn send_advert(&mut self, index: usize, priority: u8) {
+        if priority == RESIGN {
+            return self.send_parting(index);
+        }
         let member = &mut self.members[index];
         let Some(key) = member.key else { return };
         let mut result = Ok(());
@@ -52,17 +55,28 @@ impl Role {
             if !member.instance.packet(priority, to.into(), &mut self.packet) {
                 continue;
             }
-            if priority == RESIGN {
-                // After the addresses are gone, which the worker knows.
-                let packet = self.packet.clone();
-                self.worker.queue(Work::Advert(Parting { key, packet, to }));
-            } else if let Err(error) = self.links.send(key, &self.packet, to) {
+            if let Err(error) = self.links.send(key, &self.packet, to) {
                 result = Err((to, error));
             }
         }
-        if priority != RESIGN {
-            self.note_sending(index, result);
+        self.note_sending(index, result);
+    }
+
+    /// Sends priority 0 as soon as the instance's addresses are gone, at once if they are.
+    fn send_parting(&mut self, index: usize) {
+        let config = self.members[index].config();
+        let held = config.held().filter_map(|a| self.new_address(a, &config.interface, None));
+        let addresses: Vec<_> = held.map(|new| new.address).collect();
+        let member = &mut self.members[index];
+        let Some(key) = member.key else { return };
+        for at in 0..member.instance.config().destinations().len() {
+            let IpAddr::V4(to) = member.instance.config().destinations()[at] else { continue };
+            let mut packet = Vec::new();
+            if member.instance.packet(RESIGN, to.into(), &mut packet) {
+                self.partings.push(Parting { key, packet, to, addresses: addresses.clone() });
+            }
         }
+        self.part();
     }
 
     /// Logs when sending begins to fail, once until it succeeds again.

@@ -132,16 +132,6 @@ impl Role {
         self.config.static_addresses.iter().filter(is_virtual).cloned().collect()
     }
 
-    /// Says which static addresses are not put up.
-    pub(super) fn explain_statics(&self) {
-        for address in self.unwanted_statics() {
-            self.complain(format_args!(
-                "static_ipaddress {} is a virtual address too - only the master holds it",
-                address.address
-            ));
-        }
-    }
-
     fn change_statics(&mut self, before: &[VirtualAddress]) {
         let after = self.wanted_statics();
         for address in before.iter().filter(|address| !after.contains(address)) {
@@ -153,7 +143,6 @@ impl Role {
         for address in after.iter().filter(|address| !before.contains(address)) {
             self.add_static(address);
         }
-        self.explain_statics();
     }
 }
 
