@@ -108,7 +108,8 @@ fn a_lower_advert_is_answered_by_announcements_now_and_five_seconds_later() {
     }
     assert_eq!(again, [(secs(5), 5)]);
 
-    let garp = GarpConfig { lower_prio_repeat: 0, ..GarpConfig::default() };
+    let master_delay = Duration::ZERO;
+    let garp = GarpConfig { lower_prio_repeat: 0, master_delay, ..GarpConfig::default() };
     let quiet = InstanceConfig { lower_prio_no_advert: true, garp, ..config() };
     let mut bench = Bench::master(quiet);
     bench.hear(LOW, 50);
@@ -117,6 +118,10 @@ fn a_lower_advert_is_answered_by_announcements_now_and_five_seconds_later() {
         bench.said(),
         ["(VI_1) Received advert from 192.0.2.1 with lower priority 50, ours 100"]
     );
+    for _ in 0..12 {
+        bench.expire();
+        assert_eq!(bench.done(), [send(100), renew()], "nothing else is ever due");
+    }
 }
 
 #[test]
@@ -651,6 +656,8 @@ fn a_reload_keeps_a_master_and_touches_only_what_differs() {
             Action::AddAddresses { addresses: vec![new], lifetime: Some(secs(2)) },
         ]
     );
+    let announced = Action::Announce { address: HIGH, interface: "eth0".into() };
+    assert_eq!(bench.done()[4..], vec![announced; 5]);
     assert_eq!(bench.said()[0], "(VI_1) ip address 192.0.2.100/32 dev eth0, no longer exist");
     assert_eq!(bench.said()[1], "(VI_1) setting VIPs.");
     assert_eq!(bench.instance.state(), Master);
