@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use linux::pidfd::ChildFd;
-use linux::process::dies_with_parent;
+use linux::process::{dies_with_parent, with_usual_niceness};
 use linux::ready::watch;
 use linux::user::Identity;
 use nix::sys::signal::Signal;
@@ -120,6 +120,7 @@ impl Runner {
             command.uid(user.uid).gid(user.gid);
         }
         dies_with_parent(&mut command, Signal::SIGTERM);
+        with_usual_niceness(&mut command);
         let (started, child) = oneshot::channel();
         let gone = |_| io::Error::other("the thread that starts scripts has ended");
         self.jobs.send(Job { command, started }).map_err(|_| io::ErrorKind::BrokenPipe)?;

@@ -1,5 +1,6 @@
 //! The configuration as both processes read it, and what is said about it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -121,6 +122,18 @@ impl Loaded {
         self.config.instances.is_empty() && self.config.static_addresses.is_empty()
     }
 
+    /// What is wrong with it, without the places, which every edit moves.
+    pub(crate) fn mistakes(&self) -> BTreeSet<String> {
+        let without_place = |line: &String| match line.strip_prefix('(') {
+            Some(rest) => match rest.split_once(") ") {
+                Some((place, text)) if place.contains("Line ") => text.to_owned(),
+                _ => line.clone(),
+            },
+            None => line.clone(),
+        };
+        self.lines.iter().map(without_place).collect()
+    }
+
     /// Logs which files were read.
     pub(crate) fn log_files_to(&self, log: &Log, detail: bool) {
         if detail {
@@ -209,6 +222,20 @@ mod tests {
     use vrrp::config::{InstanceConfig, SyncGroupConfig, VirtualAddress};
 
     use super::*;
+
+    #[test]
+    fn a_mistake_that_moves_is_the_same_mistake() {
+        let lines = ["(/etc/a.conf: Line 3) Unknown keyword 'x'", "(VI_1) Unknown interface!"];
+        let loaded = Loaded {
+            config: Config::default(),
+            exit: None,
+            lines: lines.map(str::to_owned).to_vec(),
+            notices: Vec::new(),
+            files: Vec::new(),
+        };
+        let mistakes: Vec<_> = loaded.mistakes().into_iter().collect();
+        assert_eq!(mistakes, ["(VI_1) Unknown interface!", "Unknown keyword 'x'"]);
+    }
 
     #[test]
     fn what_cannot_be_done_is_refused_by_name() {

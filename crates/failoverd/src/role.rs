@@ -15,6 +15,7 @@ mod facts;
 mod perform;
 mod reload;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -53,6 +54,9 @@ const LONGEST_PACKET: usize = 4608;
 pub(crate) fn run(options: Options) -> u8 {
     let reporter = Reporter::from_stdin();
     let log = configuration::log(&options, Some("vrrp"));
+    // An election is lost by milliseconds, and takes next to none of a processor. Where it is not
+    // allowed we are like everybody else.
+    let _ = linux::process::set_niceness(-20);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("no event loop").and_then(|runtime| {
         let mut pid_file = PidFile::create(&options.vrrp_pid_file)?;
@@ -124,6 +128,8 @@ struct Role {
     /// Addresses being removed by us, whose end is no loss.
     removing: Vec<Address>,
     partings: Vec<Parting>,
+    /// What was wrong with the configuration, its places left out.
+    mistakes: BTreeSet<String>,
     /// A configuration being read.
     reading: Option<oneshot::Receiver<Loaded>>,
     /// Another reload was asked for meanwhile.
@@ -156,6 +162,7 @@ impl Role {
         if let Some(code) = loaded.exit {
             return Ok(Err(code));
         }
+        let mistakes = loaded.mistakes();
         let config = loaded.config;
         let snapshot = kernel.snapshot().context("cannot read links and addresses")?;
         monitor.compare(snapshot);
@@ -175,6 +182,7 @@ impl Role {
             facts: Facts::default(),
             removing: Vec::new(),
             partings: Vec::new(),
+            mistakes,
             reading: None,
             read_again: false,
             start_at: None,
@@ -436,6 +444,8 @@ impl Role {
         let (sender, receiver) = oneshot::channel();
         let options = self.options.clone();
         let thread = thread::Builder::new().name("configuration".into()).spawn(move || {
+            // It has no election to win.
+            let _ = linux::process::set_niceness(0);
             // If it panics, the receiver notices that the sender is gone.
             let _ = sender.send(configuration::load(&options));
         });

@@ -43,6 +43,30 @@ pub fn dies_with_parent(command: &mut Command, signal: Signal) {
     }
 }
 
+/// Sets how the scheduler prefers this thread and what it starts from now on, from -20 (most) to
+/// 19; the usual is 0.
+///
+/// # Errors
+///
+/// `EACCES` for less than now without `CAP_SYS_NICE`.
+pub fn set_niceness(nice: i32) -> io::Result<()> {
+    // SAFETY: setpriority(2) takes three integers and touches no memory.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Makes `command`'s process as preferred as any other, whatever ours is.
+pub fn with_usual_niceness(command: &mut Command) {
+    // SAFETY: as in `dies_with_parent`: the hook calls setpriority(2) and allocates nothing.
+    unsafe {
+        // To a larger number is always allowed; it must not keep a script from running anyway.
+        command.pre_exec(|| {
+            let _ = set_niceness(0);
+            Ok(())
+        });
+    }
+}
+
 /// The capabilities a VRRP daemon cannot do without.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Capability {

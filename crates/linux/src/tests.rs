@@ -234,3 +234,19 @@ fn a_child_is_waited_for_by_its_descriptor_and_signalled_with_its_group() {
         child.get_ref().signal(Signal::SIGTERM);
     });
 }
+
+#[test]
+fn a_child_is_as_preferred_as_usual_whatever_its_parent_is() {
+    std::thread::spawn(|| {
+        // Downwards needs a privilege, upwards does not: 5 stands for any other value.
+        crate::process::set_niceness(5).expect("upwards is allowed");
+        let mut command = Command::new("nice");
+        crate::process::with_usual_niceness(&mut command);
+        let output = command.output().expect("coreutils");
+        let nice = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let may_lower = nix::unistd::geteuid().is_root();
+        assert!(nice == "0" || (!may_lower && nice == "5"), "{nice}");
+    })
+    .join()
+    .expect("the thread's assertions hold");
+}

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use vrrp::config::{Config, InstanceConfig, ScriptConfig, VirtualAddress};
 use vrrp::{Event, Plan, State, Step};
 
-use super::Role;
+use super::{Member, Role};
 use crate::configuration::{self, Loaded};
 use crate::report::Report;
 
@@ -30,6 +30,10 @@ impl Role {
         if loaded.exit.is_some() {
             return self.keep("the configuration changed while it was read");
         }
+        if let Some(why) = self.looks_broken(&loaded) {
+            return self.keep(why);
+        }
+        self.mistakes = loaded.mistakes();
         let statics = self.wanted_statics();
         let before = std::mem::replace(&mut self.config, loaded.config);
         for step in Plan::between(&before, &self.config) {
@@ -43,6 +47,22 @@ impl Role {
         }
         self.reporter.tell(Report::Reloaded);
         self.next_reload();
+    }
+
+    /// Why a configuration keepalived would run is nevertheless not what was meant: half a file, or
+    /// one with a mistake that makes an instance vanish.
+    fn looks_broken(&self, loaded: &Loaded) -> Option<String> {
+        if loaded.is_empty() && !self.members.is_empty() {
+            return Some("there is nothing to run in it".to_owned());
+        }
+        let stays = |config: &InstanceConfig| {
+            let key = config.key();
+            loaded.config.instances.iter().any(|new| new.key() == key)
+        };
+        let gone = self.members.iter().map(Member::config).find(|config| !stays(config))?;
+        let mistakes = loaded.mistakes();
+        let mistake = mistakes.difference(&self.mistakes).next()?;
+        Some(format!("({}) is no longer in it, and there is a new mistake: {mistake}", gone.name))
     }
 
     /// Goes on as before.
