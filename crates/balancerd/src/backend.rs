@@ -90,17 +90,23 @@ impl Connecting {
     /// Finds a server and connects to it.
     ///
     /// Comes back with the session in any case: what was tried is noted in it.
-    pub(crate) async fn run(mut self) -> (Self, Result<(TcpStream, Slot), Termination>) {
-        let result = self.find().await;
-        (self, result)
+    pub(crate) fn run(
+        mut self,
+    ) -> impl Future<Output = (Self, Result<(TcpStream, Slot), Termination>)> {
+        // A block, because an `async fn` keeps its arguments twice.
+        async move {
+            let result = self.find().await;
+            (self, result)
+        }
     }
 
     async fn find(&mut self) -> Result<(TcpStream, Slot), Termination> {
         const NO_SERVER: Termination = Termination::new(Cause::Server, Phase::Connect);
         let shared = self.session.shared;
-        let Some(index) = self.session.backend else { return Err(NO_SERVER) };
-        let backend: &'static Backend = &shared.config.backends[index as usize];
-        let state = &shared.backends[index as usize];
+        let Some(index) = self.session.backend() else { return Err(NO_SERVER) };
+        let backend: &'static Backend = &shared.config.backends[index];
+        let state = &shared.backends[index];
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
         let mut candidates = Candidates::new(self.session.peer.map(|peer| peer.ip()));
         let mut retries =
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
@@ -117,7 +123,7 @@ impl Connecting {
                 return Err(NO_SERVER);
             };
             let server = ServerId(slot.server as usize);
-            self.session.server = Some(slot.server);
+            self.session.set_server(Some(slot.server));
             loop {
                 tries += 1;
                 let timed_out = match self.attempt(backend, state, server).await {
@@ -175,12 +181,12 @@ impl Connecting {
                 break;
             }
             drop(slot);
-            self.session.server = None;
+            self.session.set_server(None);
         }
     }
 
     fn count_retry(&mut self, state: &BackendState, server: ServerId) {
-        self.session.retries += 1;
+        self.session.retries = self.session.retries.saturating_add(1);
         state.traffic.retries.fetch_add(1, Relaxed);
         state.servers[server.0].traffic.retries.fetch_add(1, Relaxed);
     }
@@ -267,29 +273,8 @@ impl Connecting {
         state: &'static BackendState,
         server: ServerId,
     ) -> Result<TcpStream, Attempt> {
-        let config = &backend.servers[server.0];
-        let dial = Dial {
-            to: self.destination(&state.servers[server.0].target),
-            source: config.source.or(backend.source),
-            nodelay: backend.nodelay,
-            keepalive: backend.keepalive.map(keepalive),
-        };
         let started = timer::now();
-        let stream = match dial.start() {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.refused(&dial.to, &error);
-                return match error.raw_os_error() {
-                    Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => {
-                        Err(Attempt::Over(Termination::new(Cause::Resource, Phase::Connect)))
-                    }
-                    Some(EADDRNOTAVAIL | EADDRINUSE) => {
-                        Err(Attempt::Over(Termination::new(Cause::Proxy, Phase::Connect)))
-                    }
-                    _ => Err(Attempt::Failed { timed_out: false }),
-                };
-            }
-        };
+        let stream = self.dial(backend, state, server)?;
         let until = backend.connect_timeout.map(|limit| started + millis(limit));
         match self.wait(relay::established(&stream), until, false).await {
             Waited::Done(Ok(())) => {
@@ -298,11 +283,12 @@ impl Connecting {
                 Ok(stream)
             }
             Waited::Done(Err(error)) => {
-                self.refused(&dial.to, &error);
+                self.refused(&self.destination(&state.servers[server.0].target), &error);
                 Err(Attempt::Failed { timed_out: false })
             }
             Waited::TimedOut => {
-                self.session.error_line(Severity::Error, Some(&upstream(&dial.to)), |f| {
+                let to = self.destination(&state.servers[server.0].target);
+                self.session.error_line(Severity::Error, Some(&upstream(&to)), |f| {
                     f.write_str(
                         "upstream timed out (110: Connection timed out) while connecting to upstream",
                     )
@@ -316,6 +302,30 @@ impl Connecting {
                 Err(Attempt::Over(Termination::new(Cause::ClientTimeout, Phase::Connect)))
             }
         }
+    }
+
+    /// Starts a connect.
+    fn dial(
+        &self,
+        backend: &Backend,
+        state: &BackendState,
+        server: ServerId,
+    ) -> Result<TcpStream, Attempt> {
+        let dial = Dial {
+            to: self.destination(&state.servers[server.0].target),
+            source: backend.servers[server.0].source.or(backend.source),
+            nodelay: backend.nodelay,
+            keepalive: backend.keepalive.map(keepalive),
+        };
+        dial.start().map_err(|error| {
+            self.refused(&dial.to, &error);
+            let over = |cause| Attempt::Over(Termination::new(cause, Phase::Connect));
+            match error.raw_os_error() {
+                Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => over(Cause::Resource),
+                Some(EADDRNOTAVAIL | EADDRINUSE) => over(Cause::Proxy),
+                _ => Attempt::Failed { timed_out: false },
+            }
+        })
     }
 
     /// nginx's line for a connect that failed.

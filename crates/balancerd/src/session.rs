@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use proxy::{Cause, Frontend, LogFormat, Phase, Severity, Termination};
+use proxy::{BackendIndex, Cause, Frontend, LogFormat, Phase, Severity, Termination};
 use relay::timer::{self, Millis};
 use relay::{Ended, Relay};
 use tokio::net::TcpStream;
@@ -19,26 +19,35 @@ use crate::state::Shared;
 /// How often a session adds its bytes to the counters while they flow.
 const REPORT: Millis = 1_000;
 
-/// What is known of one connection.
+fn report_time(at: Millis) -> u32 {
+    (at / REPORT) as u32
+}
+
+/// Milliseconds since 1970.
+type UnixMillis = u64;
+
+const NO_SERVER: u32 = u32::MAX;
+
+/// What is known of one connection. There may be very many: no field is larger than it has to be.
 pub(crate) struct Session {
     pub(crate) shared: &'static Shared,
     pub(crate) frontend: u32,
-    pub(crate) backend: Option<u32>,
-    pub(crate) server: Option<u32>,
+    /// [`NO_SERVER`] until one is picked.
+    server: u32,
     /// The client's address; a UNIX socket's has none.
     pub(crate) peer: Option<SocketAddr>,
     /// When it was accepted, by the clock of timers and by the calendar.
     accepted: Millis,
-    date: Duration,
+    date: UnixMillis,
     /// Milliseconds until a server was picked and until it answered; -1 if that did not happen.
     pub(crate) queue_time: i32,
     pub(crate) connect_time: i32,
-    pub(crate) retries: u32,
+    pub(crate) retries: u16,
     pub(crate) redispatched: bool,
     /// Its places in the queues of the server and of the backend when it came.
     pub(crate) queues: (u32, u32),
     /// nginx's number of the connection; 0 otherwise.
-    number: u64,
+    number: u32,
     /// Bytes from the client and from the server already added to the counters.
     reported: (u64, u64),
 }
@@ -55,18 +64,16 @@ impl Session {
         shared.rate.count(second);
         state.gate.enter();
         state.traffic.begin(second);
-        let backend = config.default_backend.and_then(|index| u32::try_from(index.0).ok());
-        if let Some(backend) = backend {
-            shared.backends[backend as usize].traffic.begin(second);
+        if let Some(BackendIndex(backend)) = config.default_backend {
+            shared.backends[backend].traffic.begin(second);
         }
         Self {
             shared,
             frontend,
-            backend,
-            server: None,
+            server: NO_SERVER,
             peer,
             accepted: timer::now(),
-            date,
+            date: UnixMillis::try_from(date.as_millis()).unwrap_or(0),
             queue_time: -1,
             connect_time: -1,
             retries: 0,
@@ -88,6 +95,20 @@ impl Session {
         Some(self.accepted + Millis::try_from(limit.as_millis()).unwrap_or(Millis::MAX / 2))
     }
 
+    /// The position of its backend.
+    pub(crate) fn backend(&self) -> Option<usize> {
+        Some(self.config().default_backend?.0)
+    }
+
+    /// The position of its server in the backend, once one is picked.
+    fn server(&self) -> Option<usize> {
+        (self.server != NO_SERVER).then_some(self.server as usize)
+    }
+
+    pub(crate) fn set_server(&mut self, server: Option<u32>) {
+        self.server = server.unwrap_or(NO_SERVER);
+    }
+
     fn config(&self) -> &'static Frontend {
         &self.shared.config.frontends[self.frontend as usize]
     }
@@ -100,11 +121,11 @@ impl Session {
         }
         self.reported = (from_client, from_server);
         self.shared.frontends[self.frontend as usize].traffic.bytes(new.0, new.1);
-        if let Some(backend) = self.backend {
-            let backend = &self.shared.backends[backend as usize];
+        if let Some(backend) = self.backend() {
+            let backend = &self.shared.backends[backend];
             backend.traffic.bytes(new.0, new.1);
-            if let Some(server) = self.server {
-                backend.servers[server as usize].traffic.bytes(new.0, new.1);
+            if let Some(server) = self.server() {
+                backend.servers[server].traffic.bytes(new.0, new.1);
             }
         }
     }
@@ -115,10 +136,10 @@ impl Session {
         self.report(from_client, from_server);
         let total = self.age();
         let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
-        if let Some(backend) = self.backend {
-            let backend = &shared.backends[backend as usize];
+        if let Some(backend) = self.backend() {
+            let backend = &shared.backends[backend];
             backend.traffic.end();
-            let server = self.server.map(|server| &backend.servers[server as usize].traffic);
+            let server = self.server().map(|server| &backend.servers[server].traffic);
             for traffic in [Some(&backend.traffic), server].into_iter().flatten() {
                 add(&traffic.queue_time, self.queue_time);
                 add(&traffic.connect_time, self.connect_time);
@@ -158,13 +179,13 @@ impl Session {
                 None => write!(f, "unix:1")?,
             }
             f.write_str(" [")?;
-            accept_date(self.date, f)?;
+            accept_date(Duration::from_millis(self.date), f)?;
             let name = &self.config().name;
-            let backend = self.backend.map(|index| {
-                (&shared.config.backends[index as usize], &shared.backends[index as usize])
-            });
+            let backend = self
+                .backend()
+                .map(|index| (&shared.config.backends[index], &shared.backends[index]));
             write!(f, "] {name} {}/", backend.map_or(name, |(config, _)| &config.name))?;
-            let server = self.server.map(|server| server as usize).zip(backend);
+            let server = self.server().zip(backend);
             match server {
                 Some((server, (config, _))) => f.write_str(&config.servers[server].name)?,
                 None => f.write_str("<NOSRV>")?,
@@ -262,7 +283,8 @@ struct Relaying {
     /// Its entry in the list of live sessions, and the count of kills it has seen.
     key: u32,
     kills: u32,
-    reported: Millis,
+    /// When its bytes were last added to the counters, in units of [`REPORT`].
+    reported: u32,
 }
 
 impl Serve {
@@ -276,7 +298,7 @@ impl Serve {
     ) -> Self {
         let mut session = Session::begin(shared, frontend, peer);
         if shared.is_nginx() {
-            session.number = shared.connection_number.fetch_add(1, Relaxed);
+            session.number = shared.connection_number.fetch_add(1, Relaxed) as u32;
             let line = fmt::from_fn(|f| {
                 match peer {
                     Some(peer) => write!(f, "client {peer}")?,
@@ -319,7 +341,7 @@ impl Serve {
                     }
                 }
                 let relay = Relay::new(client, server);
-                let (kills, reported) = (shared.kills(), timer::now());
+                let (kills, reported) = (shared.kills(), report_time(timer::now()));
                 self.doing =
                     Doing::Relaying(Relaying { session, relay, slot, key, kills, reported });
                 true
@@ -381,8 +403,8 @@ impl Relaying {
         if let Poll::Ready(ended) = self.relay.poll(cx, limits) {
             return Poll::Ready(How::Ended(ended));
         }
-        let active = self.relay.last_active();
-        if active >= self.reported + REPORT {
+        let active = report_time(self.relay.last_active());
+        if active != self.reported {
             self.reported = active;
             self.session.report(self.relay.from_client(), self.relay.from_server());
         }

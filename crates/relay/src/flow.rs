@@ -65,7 +65,7 @@ pub(crate) struct Moved {
 pub(crate) struct Flow {
     /// Bytes read so far.
     pub(crate) bytes: u64,
-    held: Held,
+    held: Option<Box<Held>>,
     stage: Stage,
     /// The last read filled the buffer: the next ones are spliced.
     bulk: bool,
@@ -74,20 +74,13 @@ pub(crate) struct Flow {
 /// Bytes the receiver did not take yet.
 #[derive(Debug)]
 enum Held {
-    Nothing,
-    Bytes(Box<Rest>),
-    Pipe(Box<Pipe>),
-}
-
-#[derive(Debug)]
-struct Rest {
-    bytes: Box<[u8]>,
-    written: usize,
+    Bytes { bytes: Box<[u8]>, written: usize },
+    Pipe(Pipe),
 }
 
 impl Flow {
     pub(crate) const fn new() -> Self {
-        Self { bytes: 0, held: Held::Nothing, stage: Stage::Open, bulk: false }
+        Self { bytes: 0, held: None, stage: Stage::Open, bulk: false }
     }
 
     pub(crate) const fn stage(&self) -> Stage {
@@ -96,7 +89,7 @@ impl Flow {
 
     /// Whether the receiver has to take something before more is read.
     pub(crate) const fn is_blocked(&self) -> bool {
-        !matches!(self.held, Held::Nothing)
+        self.held.is_some()
     }
 
     /// Moves what can be moved. `pass_end` says whether the receiver is told of the end.
@@ -151,11 +144,11 @@ impl Flow {
         to: &mut TcpStream,
         moved: &mut Moved,
     ) -> Poll<io::Result<()>> {
-        match &mut self.held {
-            Held::Nothing => return Poll::Ready(Ok(())),
-            Held::Bytes(rest) => {
-                while let left @ [_, ..] = &rest.bytes[rest.written..] {
-                    rest.written += ready!(Pin::new(&mut *to).poll_write(cx, left))?;
+        let Some(held) = &mut self.held else { return Poll::Ready(Ok(())) };
+        match &mut **held {
+            Held::Bytes { bytes, written } => {
+                while let left @ [_, ..] = &bytes[*written..] {
+                    *written += ready!(Pin::new(&mut *to).poll_write(cx, left))?;
                     moved.written = true;
                 }
             }
@@ -170,8 +163,8 @@ impl Flow {
                 }
             }
         }
-        if let Held::Pipe(pipe) = std::mem::replace(&mut self.held, Held::Nothing) {
-            give_back(*pipe);
+        if let Some(Held::Pipe(pipe)) = self.held.take().map(|held| *held) {
+            give_back(pipe);
         }
         Poll::Ready(Ok(()))
     }
@@ -201,7 +194,7 @@ impl Flow {
             moved.written |= written > 0;
             if written < filled.len() {
                 let bytes = filled[written..].into();
-                self.held = Held::Bytes(Box::new(Rest { bytes, written: 0 }));
+                self.held = Some(Box::new(Held::Bytes { bytes, written: 0 }));
             }
             self.bulk = filled.len() == BUFFER;
             Poll::Ready(Ok(filled.len()))
@@ -225,7 +218,7 @@ impl Flow {
                 }
                 Ok(bytes) => {
                     self.bulk = bytes >= BUFFER / 4;
-                    self.held = Held::Pipe(Box::new(pipe));
+                    self.held = Some(Box::new(Held::Pipe(pipe)));
                     return Poll::Ready(Ok(bytes));
                 }
                 Err(error) => {
