@@ -137,13 +137,7 @@ impl<'a> Conversation<'a> {
     /// The connect failed; `error` is the system's text for it: `Connection refused`.
     #[must_use]
     pub fn refused(&self, error: &str) -> Verdict {
-        let place = match (&self.config.probe, self.at) {
-            (Probe::Tcp { steps }, None) if !steps.is_empty() => {
-                " at initial connection step of tcp-check".into()
-            }
-            _ => self.place(),
-        };
-        Verdict::new(Status::L4Connection).because(format!("{error}{place}"))
+        Verdict::new(Status::L4Connection).because(format!("{error}{}", self.place()))
     }
 
     /// The TLS handshake failed.
@@ -375,8 +369,10 @@ impl<'a> Conversation<'a> {
 
     /// ` at step 3 of tcp-check (expect string '+PONG') comment: 'pong'`; nothing for other checks.
     fn place(&self) -> String {
-        let (Probe::Tcp { .. }, Some(at)) = (&self.config.probe, self.at) else {
-            return String::new();
+        let at = match (&self.config.probe, self.at) {
+            (Probe::Tcp { .. }, Some(at)) => at,
+            (Probe::Tcp { .. }, None) => return " at initial connection step of tcp-check".into(),
+            _ => return String::new(),
         };
         let Some(line) = self.lines.get(at) else { return String::new() };
         let what = match &line.action {

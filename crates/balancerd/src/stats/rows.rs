@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use balance::{ServerId, State};
-use check::Health;
+use check::{Health, Status};
 use proxy::{Backend, Frontend, FrontendKind, Mode};
 use relay::Target;
 
@@ -225,7 +225,9 @@ fn server(
     sessions(&mut row, traffic);
     server_side(&mut row, traffic);
     row.set("used_conn_cur", 0);
-    row.set("need_conn_est", traffic.peak.load(Relaxed).min(1));
+    // HAProxy's estimate counts connections of checks as well.
+    let checked = record.check().is_some_and(|check| check.last.status != Status::Initializing);
+    row.set("need_conn_est", traffic.peak.load(Relaxed).max(u32::from(checked)));
     row.set("mode", mode(proxy.mode));
     match &state.target {
         Target::Inet(address) => row.set("addr", address),
@@ -251,7 +253,7 @@ fn checks(row: &mut Row, record: &ServerRecord) {
     if found.status.has_code() {
         row.set("check_code", found.code);
     }
-    if found.status != check::Status::Initializing {
+    if found.status != Status::Initializing {
         row.set("check_duration", check.duration.as_millis());
     }
     row.set("check_desc", found.status.description());

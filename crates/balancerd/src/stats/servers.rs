@@ -19,11 +19,14 @@ srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_u
 srv_check_port srv_check_addr srv_agent_addr srv_agent_port
 ";
 
-/// `srv_admin_state`: disabled by the configuration.
-const BY_CONFIGURATION: u8 = 0x04;
+/// `srv_admin_state` of a server that is `disabled`: in maintenance, by the configuration.
+const DISABLED: u8 = 0x01 | 0x04;
 
-/// The bits of `srv_check_state`: configured, enabled, running.
-const CHECK: (u8, u8, u8) = (0x02, 0x04, 0x01);
+/// The bits of `srv_check_state`.
+const RUNNING: u8 = 0x01;
+const CONFIGURED: u8 = 0x02;
+const ENABLED: u8 = 0x04;
+const PAUSED: u8 = 0x08;
 
 /// The answer to `show servers state [<backend>]`; `None` if there is no such backend.
 pub(crate) fn show_servers_state(
@@ -52,7 +55,7 @@ pub(crate) fn show_servers_state(
                 State::Up => 2,
                 State::Draining => 3,
             };
-            let admin = if server.disabled { BY_CONFIGURATION } else { 0 };
+            let admin = if server.disabled { DISABLED } else { 0 };
             let status = check.as_ref().map_or(Status::Initializing, |check| check.last.status);
             // 0 neutral, 2 failed, 3 passed.
             let result = match status {
@@ -63,12 +66,13 @@ pub(crate) fn show_servers_state(
             let health = check
                 .as_ref()
                 .map_or(if server.disabled { 0 } else { 2 }, |check| check.health.value());
-            let (configured, enabled, running) = CHECK;
-            let checking = match &check {
-                None => 0,
-                Some(check) if check.running => configured | enabled | running,
-                Some(_) => configured | enabled,
-            };
+            let mut checking = if server.disabled { PAUSED } else { 0 };
+            if server.check.is_some() {
+                checking |= CONFIGURED | ENABLED;
+            }
+            if check.as_ref().is_some_and(|check| check.running) {
+                checking |= RUNNING;
+            }
             let address = match &shared.backends[index].servers[at].target {
                 Target::Inet(address) => address.ip().to_string(),
                 Target::Unix(_) => "-".into(),

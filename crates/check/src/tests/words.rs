@@ -200,10 +200,10 @@ fn connects_that_fail_and_answers_that_never_come_are_placed() {
         refused(&tcp(vec![commented(connect(), "c")])),
         "Connection refused at step 1 of tcp-check (connect) comment: 'c'"
     );
-    assert_eq!(
-        refused(&tcp(vec![send("hi")])),
-        "Connection refused at initial connection step of tcp-check"
-    );
+    for steps in [vec![], vec![send("hi")]] {
+        let info = refused(&tcp(steps));
+        assert_eq!(info, "Connection refused at initial connection step of tcp-check");
+    }
     let at_3 = " at step 3 of tcp-check (expect string '+PONG') comment: 'pong'";
     assert_eq!(in_vain(&ping), (Status::L7Timeout, at_3.to_owned()));
     assert_eq!(in_vain(&http(vec![])), (Status::L7Timeout, String::new()));
