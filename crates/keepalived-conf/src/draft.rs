@@ -103,6 +103,8 @@ pub(crate) struct InstanceDraft {
     pub(crate) no_addresses: bool,
     pub(crate) source: Option<IpAddr>,
     pub(crate) track_source: bool,
+    /// Whether a keyword about unicast is used.
+    pub(crate) unicast: bool,
     pub(crate) peers: Vec<IpAddr>,
     pub(crate) unicast_ttl: Option<u8>,
     pub(crate) multicast_group: Option<IpAddr>,

@@ -46,7 +46,9 @@ mod table;
 mod tree;
 mod wording;
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use conf::{ANYWHERE, Binder, Diagnostic, Manners, Place, Problem, Severity, Sources, Wording};
 use vrrp::config::Config;
@@ -130,9 +132,10 @@ impl Loaded {
     /// The lines keepalived's `-t` prints, each with its place; advice is left out.
     pub fn upstream_lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
         for diagnostic in self.diagnostics.iter().filter(|d| d.severity > Severity::Notice) {
             for line in Keepalived.line(&self.sources, diagnostic).split('\n') {
-                if !lines.iter().any(|l| l == line) {
+                if known.insert(line.to_owned()) {
                     lines.push(line.to_owned());
                 }
             }
@@ -164,7 +167,7 @@ pub fn load(path: &Path, options: &Options<'_>) -> Loaded {
 
 /// Reads a configuration from memory; relative includes start at the working directory.
 pub fn load_text(name: &str, text: &str, options: &Options<'_>) -> Loaded {
-    let read = preprocess::read_text(name, text, &options.config_id(), options.system);
+    let read = preprocess::read_text(name, text, false, &options.config_id(), options.system);
     understand(read, options)
 }
 
@@ -172,8 +175,10 @@ pub fn load_text(name: &str, text: &str, options: &Options<'_>) -> Loaded {
 ///
 /// Includes are left out, so that no input makes it read other files.
 pub fn fuzz(data: &[u8]) -> Loaded {
-    let text = String::from_utf8_lossy(data).replace("include", "exclude");
-    let loaded = load_text("fuzz.conf", &text, &Options::new(&Elsewhere));
+    let options = Options::new(&Elsewhere);
+    let text = String::from_utf8_lossy(data);
+    let read = preprocess::read_text("fuzz.conf", &text, true, "", options.system);
+    let loaded = understand(read, &options);
     for diagnostic in loaded.diagnostics.iter().take(50) {
         conf::pretty(&Keepalived, &loaded.sources, diagnostic);
     }
@@ -216,16 +221,20 @@ fn understand(read: Read, options: &Options<'_>) -> Loaded {
     Loaded { sources: read.sources, diagnostics, config, missing: !read.found, insecure }
 }
 
+/// The first block that knows a keyword.
+static HOMES: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let all = tables().into_iter().rev();
+    all.flat_map(|(block, rows)| rows.into_iter().map(move |row| (row.name, block))).collect()
+});
+
 /// A keyword of another block: says which.
 fn belongs_elsewhere(diagnostic: &mut Diagnostic) {
-    let Problem::UnknownKeyword { word, nearest, section } = &diagnostic.problem else { return };
-    if nearest.is_some() || diagnostic.help.is_some() {
-        return;
+    let Problem::UnknownKeyword { word, nearest: None, .. } = &diagnostic.problem else { return };
+    if diagnostic.help.is_none()
+        && let Some(block) = HOMES.get(word.as_str())
+    {
+        diagnostic.help = Some(format!("'{word}' is a keyword of {block}"));
     }
-    let home = tables()
-        .into_iter()
-        .find(|(name, rows)| name != section && rows.iter().any(|row| row.name == word));
-    diagnostic.help = home.map(|(name, _)| format!("'{word}' is a keyword of {name}"));
 }
 
 #[cfg(test)]

@@ -44,9 +44,16 @@ pub(crate) fn read_files(pattern: &str, config_id: &str, system: &dyn System) ->
     reader.finish()
 }
 
-/// Reads a text that stands in no file.
-pub(crate) fn read_text(name: &str, text: &str, config_id: &str, system: &dyn System) -> Read {
+/// Reads a text that stands in no file; `alone`, it includes no other.
+pub(crate) fn read_text(
+    name: &str,
+    text: &str,
+    alone: bool,
+    config_id: &str,
+    system: &dyn System,
+) -> Read {
     let mut reader = Reader::new(config_id, system);
+    reader.alone = alone;
     let file = reader.sources.add(name, text);
     reader.found = true;
     reader.file(file, &Context { directory: PathBuf::new(), depth: 0 });
@@ -66,6 +73,7 @@ struct Reader<'a> {
     stack: Vec<PathBuf>,
     expanded: usize,
     full: bool,
+    alone: bool,
     found: bool,
     placeholders: bool,
 }
@@ -91,6 +99,7 @@ impl<'a> Reader<'a> {
             stack: vec![],
             expanded: 0,
             full: false,
+            alone: false,
             found: false,
             placeholders: false,
         }
@@ -132,7 +141,9 @@ impl<'a> Reader<'a> {
             }
             for path in matches {
                 // Names are shown as they were written.
-                let shown = path.strip_prefix(directory).unwrap_or(&path).to_path_buf();
+                let relative = Path::new(&pattern).is_relative();
+                let shown = path.strip_prefix(directory).ok().filter(|_| relative);
+                let shown = shown.unwrap_or(&path).to_path_buf();
                 self.read(&path, &shown, at, depth);
             }
         }
@@ -199,6 +210,9 @@ impl<'a> Reader<'a> {
         let text = self.sources.text(file).to_owned();
         let mut start = 0;
         for line in text.split_inclusive('\n') {
+            if self.tree.is_full() {
+                return;
+            }
             let end = start + line.trim_end_matches(['\n', '\r']).len();
             self.line(file, &text, start, end, context);
             start += line.len();
@@ -381,11 +395,17 @@ impl<'a> Reader<'a> {
             Some(Token::Word(word)) => Some(word),
             _ => None,
         };
-        if let (Some(first), Some(pattern)) = (word(0), word(1))
-            && INCLUDES.contains(&first.text.as_str())
+        if let Some(first) = word(0).filter(|w| INCLUDES.contains(&w.text.as_str()))
+            && line.tokens.len() > 1
         {
-            let (pattern, at) = (pattern.text.clone(), first.span.to(pattern.span));
-            self.include(&pattern, &context.directory, at, context.depth + 1);
+            // Braces are alternatives here.
+            let rest = &text[first.span.end as usize..end];
+            let pattern = lex::before_comment(rest).trim();
+            let unquoted = pattern.strip_prefix('"').and_then(|p| p.strip_suffix('"'));
+            let (pattern, at) = (unquoted.unwrap_or(pattern).to_owned(), span);
+            if !self.alone {
+                self.include(&pattern, &context.directory, at, context.depth + 1);
+            }
             return;
         }
         let tokens = self.without_placeholders(line.tokens, text);

@@ -32,13 +32,22 @@ struct Resolver<'a> {
     b: &'a mut Binder,
     /// Who runs scripts that name nobody, if there is such a user.
     script_user: Option<String>,
+    user_complained: bool,
     fatal: bool,
     insecure: bool,
 }
 
 /// Looks at everything together.
 pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Resolved {
-    let mut r = Resolver { draft, system, b, script_user: None, fatal: false, insecure: false };
+    let mut r = Resolver {
+        draft,
+        system,
+        b,
+        script_user: None,
+        user_complained: false,
+        fatal: false,
+        insecure: false,
+    };
     let mut config = Config { globals: draft.globals.globals.clone(), ..Config::default() };
     r.script_user(&mut config);
     r.script_user = config.globals.script_user.clone();
@@ -50,7 +59,13 @@ pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Res
         return Resolved { config: None, insecure: r.insecure };
     }
     r.check_scripts(&mut config);
-    config.static_addresses = draft.static_addresses.iter().map(|a| a.config.clone()).collect();
+    // Who holds an address that moves is decided by the election alone.
+    let moves = |a: &&AddressDraft| {
+        let same = |v: &AddressDraft| v.config.address == a.config.address;
+        draft.instances.iter().any(|i| i.addresses.iter().chain(&i.excluded).any(same))
+    };
+    let fixed = draft.static_addresses.iter().filter(|a| !moves(a));
+    config.static_addresses = fixed.map(|a| a.config.clone()).collect();
     let default_interface = draft.globals.globals.default_interface.clone();
     for address in &mut config.static_addresses {
         let interface = address.interface.take().or_else(|| default_interface.clone());
@@ -147,9 +162,10 @@ impl Resolver<'_> {
                 return None;
             }
         } else if self.draft.globals.globals.script_security && self.script_user.is_none() {
-            let said = format!(
-                "Unable to set default user {SCRIPT_USER} for script\nUnable to set default user for vrrp script {name} - removing"
-            );
+            let mut said = format!("Unable to set default user for vrrp script {name} - removing");
+            if !std::mem::replace(&mut self.user_complained, true) {
+                said = format!("Unable to set default user {SCRIPT_USER} for script\n{said}");
+            }
             self.say(CHILD, draft.end, said);
             return None;
         }
@@ -500,6 +516,9 @@ impl Resolver<'_> {
 
     fn unicast(&mut self, draft: &InstanceDraft, config: &mut InstanceConfig) {
         if config.unicast_peers.is_empty() {
+            if draft.unicast {
+                self.about(draft, "A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.");
+            }
             if config.unicast_ttl.take().is_some() {
                 let name = &draft.name;
                 let said =

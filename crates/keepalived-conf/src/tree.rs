@@ -8,6 +8,9 @@ use crate::wording::{END, PARENT};
 /// The deepest nesting that is kept; keepalived's own language needs six.
 const MAX_DEPTH: usize = 32;
 
+/// The most statements that are kept: ten times what a very large configuration has.
+const MAX_STMTS: usize = 100_000;
+
 /// Builds the tree of statements while lines come in.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -16,6 +19,7 @@ pub(crate) struct Tree {
     /// Blocks opened beyond [`MAX_DEPTH`].
     skipped: usize,
     too_deep: bool,
+    stmts: usize,
     /// Blocks of no statement: opened, complained about, skipped.
     orphans: Vec<usize>,
     pub(crate) problems: Vec<Diagnostic>,
@@ -27,6 +31,7 @@ impl Default for Tree {
             levels: vec![vec![]],
             skipped: 0,
             too_deep: false,
+            stmts: 0,
             orphans: vec![],
             problems: vec![],
         }
@@ -56,9 +61,26 @@ impl Tree {
     }
 
     fn end(&mut self, stmt: Stmt) {
-        if !stmt.words.is_empty() {
+        if stmt.words.is_empty() {
+            return;
+        }
+        if !self.full(stmt.span) {
             self.level().push(stmt);
         }
+    }
+
+    /// Whether no more lines are wanted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.stmts >= MAX_STMTS
+    }
+
+    /// Counts a statement; whether it is one too many.
+    fn full(&mut self, span: Span) -> bool {
+        self.stmts += 1;
+        if self.stmts == MAX_STMTS {
+            self.complain(span, "too many lines - ignoring the rest");
+        }
+        self.is_full()
     }
 
     fn level(&mut self) -> &mut Vec<Stmt> {
@@ -71,6 +93,10 @@ impl Tree {
                 self.too_deep = true;
                 self.complain(span, "blocks are nested too deep - ignoring");
             }
+            self.skipped += 1;
+            return;
+        }
+        if self.full(span) {
             self.skipped += 1;
             return;
         }
@@ -116,7 +142,7 @@ impl Tree {
     /// Ends the last line. Blocks left open end with the file.
     pub(crate) fn finish(mut self) -> (Vec<Stmt>, Vec<Diagnostic>) {
         let missing = self.levels.len() - 1 + self.skipped;
-        if missing > 0 {
+        if missing > 0 && !self.is_full() {
             let owner = self.levels.iter().rev().nth(1).and_then(|level| level.last());
             let span = owner.map_or(Span::default(), Stmt::at);
             let said = format!("There are {missing} missing '}}'s or extra '{{'s");

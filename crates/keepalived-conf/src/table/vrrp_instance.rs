@@ -42,7 +42,7 @@ pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
         .doc("Addresses the master holds too, listed in no advert."),
     Vrrp::new("no_virtual_ipaddress", Form::Flag(|v| v.no_addresses = true))
         .doc("It is meant to hold no address. keepalived 2.4."),
-    Vrrp::new("unicast_src_ip", Form::Words("<addr>", ONE, source))
+    Vrrp::new("unicast_src_ip", Form::Words("<addr>", ONE, unicast_src_ip))
         .doc("The source of adverts to unicast peers."),
     Vrrp::new("mcast_src_ip", Form::Words("<addr>", ONE, source))
         .doc("The source of adverts; the interface's first address unless set."),
@@ -221,6 +221,7 @@ fn interface(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
         let said =
             format!("({}) cannot use a loopback interface (lo) for vrrp - ignoring", instance.name);
         complain(b, words[0].span, said);
+        instance.interface = None;
         return;
     }
     instance.interface = words.first().cloned();
@@ -325,6 +326,11 @@ fn bare(text: &str) -> Result<IpAddr, std::net::AddrParseError> {
     text.split('/').next().unwrap_or_default().parse()
 }
 
+fn unicast_src_ip(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    instance.unicast = true;
+    source(instance, words, b);
+}
+
 fn source(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     let (name, word) = (&instance.name, &words[0]);
     match bare(&word.text) {
@@ -340,6 +346,7 @@ fn source(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
 }
 
 fn unicast_peer(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    instance.unicast = true;
     for line in stmt.body() {
         let (name, text) = (&instance.name, line.word(0));
         let Ok(peer) = bare(text) else {
@@ -680,7 +687,7 @@ fn address_lease(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
 
 fn lvs_sync_daemon_interface(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     let said = format!(
-        "({}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated.\n        Please use global lvs_sync_daemon",
+        "({}) Specifying lvs_sync_daemon_interface against a vrrp is deprecated.\n       Please use global lvs_sync_daemon",
         instance.name
     );
     complain(b, stmt.at(), said);
