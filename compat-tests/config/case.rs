@@ -19,6 +19,8 @@ pub(crate) struct Case {
     pub(crate) product: Product,
     /// Whether it is complete: a fragment or a file with unfilled placeholders may be refused.
     pub(crate) must_run: bool,
+    /// What the file speaks of that no node here has: certificates, Lua programs.
+    pub(crate) lacks: bool,
     /// What the originals say: a name with version, and the verdict.
     pub(crate) upstream: Vec<(String, String)>,
     text: Vec<u8>,
@@ -69,8 +71,11 @@ impl Case {
     /// When the node cannot be made or the program hangs.
     pub(crate) fn check(&self, subject: &Subject) -> Result<Verdict> {
         let lab = Lab::new("check")?;
-        let mut plan = subject.install(NodePlan::new("node"));
         let text = String::from_utf8_lossy(&self.text);
+        let mut plan = subject.install(NodePlan::new("node"));
+        for file in accounts(&text) {
+            plan = plan.file(file);
+        }
         let argv: &[&str] = match self.product {
             Product::Keepalived => {
                 for (place, name) in interfaces(&text).into_iter().enumerate() {
@@ -83,10 +88,8 @@ impl Case {
                 &["keepalived", "-t", "-f", "/etc/keepalived/keepalived.conf"]
             }
             Product::Haproxy => {
-                let hosts: String =
-                    host_names(&text).iter().map(|name| format!("192.0.2.1 {name}\n")).collect();
                 plan = plan
-                    .file(NodeFile::new("/etc/hosts", format!("127.0.0.1 localhost\n{hosts}")))
+                    .file(hosts(&text))
                     .file(NodeFile::new("/etc/haproxy/haproxy.cfg", &self.text));
                 &["haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"]
             }
@@ -97,7 +100,10 @@ impl Case {
                     Wrap::Main => format!("{main}{text}"),
                     Wrap::Stream => format!("{main}stream {{\n{text}\n}}\n"),
                 };
-                plan = plan.file(NodeFile::new("/etc/nginx/nginx.conf", whole));
+                for directory in log_directories(&whole) {
+                    plan = plan.file(NodeFile::new(&format!("{directory}/.keep"), ""));
+                }
+                plan = plan.file(hosts(&whole)).file(NodeFile::new("/etc/nginx/nginx.conf", whole));
                 &["nginx", "-t", "-c", "/etc/nginx/nginx.conf"]
             }
         };
@@ -165,6 +171,7 @@ pub(crate) fn guides(folder: &Path) -> Result<Vec<Case>> {
             file: (*file).into(),
             product,
             must_run,
+            lacks: false,
             upstream: vec![((*original).into(), (*verdict).into())],
             text,
         });
@@ -194,8 +201,9 @@ pub(crate) fn corpus(folder: &Path) -> Result<Vec<Case>> {
             _ if env.contains("wrapped-in-stream") => Product::Nginx(Wrap::Stream),
             _ => Product::Nginx(Wrap::Whole),
         };
+        let lacks = ["needs-cert", "needs-lua"].iter().any(|what| env.contains(what));
         let (set, file) = (set.to_owned(), file.to_owned());
-        cases.push(Case { set, file, product, must_run: false, upstream: vec![of], text });
+        cases.push(Case { set, file, product, must_run: false, lacks, upstream: vec![of], text });
     }
     Ok(cases)
 }
@@ -251,18 +259,61 @@ fn scripts(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Host names in the `server` lines of a haproxy.cfg.
-fn host_names(text: &str) -> BTreeSet<String> {
-    let servers = text.lines().filter_map(|line| {
+/// `/etc/hosts` with the names that a file sends connections to.
+fn hosts(text: &str) -> NodeFile {
+    let addresses = text.lines().filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [keyword, _, address, ..] = words[..] else { return None };
-        matches!(keyword, "server" | "server-template" | "peer" | "nameserver").then_some(address)
+        match words[..] {
+            // haproxy.cfg: "server NAME ADDRESS"; nginx.conf: "server ADDRESS;"
+            ["server-template", _, _, address, ..] => Some(address),
+            ["server" | "peer" | "nameserver", _, address, ..] if !line.contains(';') => {
+                Some(address)
+            }
+            ["server" | "proxy_pass", address, ..] => Some(address.trim_end_matches(';')),
+            _ => None,
+        }
     });
-    servers
+    let names: BTreeSet<&str> = addresses
         .filter_map(|address| address.split(':').next())
-        .filter(|host| host.parse::<std::net::IpAddr>().is_err())
+        .filter(|host| !host.is_empty() && host.parse::<std::net::IpAddr>().is_err())
         .filter(|host| host.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)))
-        .map(str::to_owned)
+        .collect();
+    let lines: String = names.iter().map(|name| format!("192.0.2.1 {name}\n")).collect();
+    NodeFile::new("/etc/hosts", format!("127.0.0.1 localhost\n{lines}"))
+}
+
+/// `/etc/passwd` and `/etc/group` with the accounts that a file names.
+fn accounts(text: &str) -> [NodeFile; 2] {
+    let mut names = BTreeSet::from(["www-data", "haproxy", "nobody"]);
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let ["user" | "group" | "script_user", account, ..] = words[..] {
+            names.insert(account.trim_end_matches(';'));
+        }
+    }
+    names.remove("root");
+    names.retain(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
+    let (mut passwd, mut group) =
+        ("root:x:0:0::/root:/bin/sh\n".to_owned(), "root:x:0:\n".to_owned());
+    for (name, id) in names.iter().zip(900..) {
+        passwd += &format!("{name}:x:{id}:{id}::/nonexistent:/usr/sbin/nologin\n");
+        group += &format!("{name}:x:{id}:\n");
+    }
+    group += "nogroup:x:899:\nadm:x:4:\n";
+    [NodeFile::new("/etc/passwd", passwd), NodeFile::new("/etc/group", group)]
+}
+
+/// Directories of the files that an nginx.conf logs to.
+fn log_directories(text: &str) -> BTreeSet<&str> {
+    let lines = text.lines().map(str::trim);
+    let words = lines.filter_map(|line| {
+        let (directive, rest) = line.split_once(char::is_whitespace)?;
+        matches!(directive, "error_log" | "access_log" | "pid")
+            .then(|| rest.trim_start().split([' ', ';']).next())?
+    });
+    words
+        .filter(|path| path.starts_with('/'))
+        .filter_map(|path| Some(path.rsplit_once('/')?.0))
         .collect()
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -164,6 +164,7 @@ pub(crate) fn nginx_conf(upstream: &str, server: &str) -> String {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -173,7 +174,7 @@ impl Server {
         let address = listener.local_addr()?;
         let accepted = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&accepted);
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if count.load(Ordering::SeqCst) == CLOSED {
                     return;
@@ -182,7 +183,7 @@ impl Server {
                 thread::spawn(move || serve(stream, mark));
             }
         });
-        Ok(Self { address, accepted })
+        Ok(Self { address, accepted, thread: Some(thread) })
     }
 
     /// How many connections `accept()` returned.
@@ -196,6 +197,9 @@ impl Drop for Server {
         self.accepted.store(CLOSED, Ordering::SeqCst);
         // One more connection wakes the thread, which then lets the listener go.
         TcpStream::connect_timeout(&self.address, SOON).ok();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
     }
 }
 

@@ -25,7 +25,10 @@ const STEPS: &[Step] = &[
         "lints",
         &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"],
     ),
+    cargo("tidy", &["xtask", "tidy"]),
+    cargo("pages", &["xtask", "gen", "--check"]),
     cargo("tests", &["test", "--workspace", "--exclude", "compat-tests", "--no-fail-fast"]),
+    cargo("fuzz", &["xtask", "fuzz", "--seconds", "2"]),
     cargo("config", &["test", "--package", "compat-tests", "--test", "config"]),
     cargo("netns", &["test", "--package", "compat-tests", "--lib", "--test", "netns"]),
     Step {

@@ -32,11 +32,11 @@ pub(crate) struct Table {
 pub(crate) const WHAT_IS_BOUNDED: &str = "\
   \"without an answer\" is the longest time between the ends of two answered requests. It may be as
   long as the backup must wait by its priority (a resigned master: the skew time, 0.61 s at priority
-  100; a silent one: three adverts and the skew time, 3.61 s), and 30 ms for the client: one interval
-  of its own on each side, and a request's time.";
+  100; a silent one: three adverts and the skew time, 3.61 s), and 40 ms for the client: one interval
+  of its own on each side, and what a request takes on a busy machine.";
 
 /// What the client's own rhythm adds to any measure.
-const CLIENT: Duration = Duration::from_millis(30);
+const CLIENT: Duration = Duration::from_millis(40);
 
 /// How long nodes may take to agree in the beginning.
 const SETTLE: Duration = Duration::from_secs(15);
