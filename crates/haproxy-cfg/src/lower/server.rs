@@ -82,7 +82,6 @@ fn health(loader: &Loader, draft: &Draft, line: &ServerDraft) -> check::Config {
     };
     config.probe = match &draft.check {
         CheckOption::None => Probe::Connect,
-        CheckOption::Tcp if draft.tcp_steps.is_empty() => Probe::Connect,
         CheckOption::Tcp => Probe::Tcp { steps: draft.tcp_steps.clone() },
         CheckOption::Http(request) => Probe::Http { steps: http_steps(draft, request) },
     };
