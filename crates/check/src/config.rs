@@ -94,7 +94,7 @@ pub enum Probe {
         /// `http-check …` in order; [`Action::SendHttp`] may be left out: `OPTIONS / HTTP/1.0`.
         steps: Vec<Step>,
     },
-    /// `option tcp-check`; without steps it is [`Probe::Connect`].
+    /// `option tcp-check`; without steps it is [`Probe::Connect`], in slightly other words.
     Tcp {
         /// `tcp-check …` in order.
         steps: Vec<Step>,
