@@ -135,6 +135,13 @@ impl Advisor<'_> {
                 format!("use another priority than {} on every other node", priority.unwrap_or_default()),
             );
         }
+        if instance.common.strict.or(self.draft.globals.common.strict) == Some(true) {
+            self.note(
+                instance.span,
+                format!("({name}) strict mode sets up no packet filter: packets for its addresses are answered by whoever holds them"),
+                "nothing, unless the addresses must not answer: then filter them yourself",
+            );
+        }
         if instance.track_scripts.is_empty() && instance.track_interfaces.is_empty() {
             self.note(
                 instance.span,

@@ -109,7 +109,6 @@ pub(crate) struct InstanceDraft {
     pub(crate) unicast_ttl: Option<u8>,
     pub(crate) multicast_group: Option<IpAddr>,
     pub(crate) common: Common,
-    pub(crate) accept: Option<bool>,
     pub(crate) track_scripts: Vec<(TrackedScript, Span)>,
     pub(crate) track_interfaces: Vec<(TrackedInterface, Span)>,
     pub(crate) dont_track_primary: bool,

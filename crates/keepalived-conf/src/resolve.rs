@@ -1,18 +1,19 @@
 //! Blocks → model: inheritance, names, keepalived's fix-ups and checks of the whole.
 
+mod scripts;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use conf::{Binder, Problem, Span};
+use conf::{Binder, FileId, Problem, Span};
 use vrrp::config::{
     Auth, Config, GarpConfig, Initial, InstanceConfig, LeasePolicy, OWNER, ScriptConfig,
     SyncGroupConfig, Version, VirtualAddress, Vrid,
 };
 
-use crate::draft::{AddressDraft, AuthType, Draft, InstanceDraft, ScriptDraft};
-use crate::lex::shell_words;
-use crate::system::{Program, System};
-use crate::wording::{AFTER, CHILD, PARENT};
+use crate::draft::{AddressDraft, AuthType, Draft, InstanceDraft};
+use crate::system::System;
+use crate::wording::{AFTER, CHILD};
 
 /// What came of a draft.
 #[derive(Debug, Default)]
@@ -22,9 +23,6 @@ pub(crate) struct Resolved {
     /// Whether scripts run that nobody protects.
     pub(crate) insecure: bool,
 }
-
-/// The user scripts run as if the configuration names nobody.
-const SCRIPT_USER: &str = "keepalived_script";
 
 struct Resolver<'a> {
     draft: &'a Draft,
@@ -84,8 +82,9 @@ impl Resolver<'_> {
         self.b.error(span, Problem::Other(said.into())).context.push_str(context);
     }
 
+    /// Something no line is to blame for.
     fn after(&mut self, said: impl Into<String>) {
-        self.say(AFTER, Span::default(), said);
+        self.say(AFTER, Span { file: FileId::MAX, ..Span::default() }, said);
     }
 
     /// Something about one instance that no line is to blame for.
@@ -97,107 +96,6 @@ impl Resolver<'_> {
     fn fatal(&mut self, instance: &InstanceDraft, said: &str) {
         self.about(instance, said);
         self.fatal = true;
-    }
-
-    fn script_user(&mut self, config: &mut Config) {
-        let globals = &self.draft.globals;
-        let Some(user) = &globals.script_user else {
-            let known = self.system.user(SCRIPT_USER).is_some();
-            config.globals.script_user = known.then(|| SCRIPT_USER.to_owned());
-            return;
-        };
-        let group = globals.script_group.as_ref();
-        let unknown_group = group.is_some_and(|g| self.system.group(&g.text).is_none());
-        if self.system.user(&user.text).is_none() || unknown_group {
-            self.say(PARENT, user.span, "Error setting global script uid/gid");
-            return;
-        }
-        config.globals.script_user = Some(user.owned());
-        config.globals.script_group = group.map(|g| g.owned());
-    }
-
-    /// A script that can be run, or the reason why not.
-    fn script(&mut self, draft: &ScriptDraft) -> Option<ScriptConfig> {
-        let name = &draft.config.name;
-        let Some(word) = draft.command.as_ref() else {
-            self.say(CHILD, draft.end, format!("No script set for vrrp_script {name} - removing"));
-            return None;
-        };
-        let text = &word.text;
-        // `</dev/tcp/…` is for a shell.
-        let command = if text.starts_with('<') {
-            Ok(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()])
-        } else {
-            shell_words(text)
-        };
-        let command = match command {
-            Ok(command) if !command.is_empty() => command,
-            Ok(_) => {
-                self.say(
-                    CHILD,
-                    draft.end,
-                    format!("No script set for vrrp_script {name} - removing"),
-                );
-                return None;
-            }
-            Err(quote) => {
-                let said = format!(
-                    "String '{text}': missing terminating {quote}\nNo script set for vrrp_script {name} - removing"
-                );
-                self.say(CHILD, word.span, said);
-                return None;
-            }
-        };
-        if let Some(user) = &draft.user {
-            let no_group =
-                draft.group.as_ref().is_some_and(|g| self.system.group(&g.text).is_none());
-            if self.system.user(&user.text).is_none() || no_group {
-                self.say(CHILD, user.span, format!("Unable to set uid/gid for script '{text}'"));
-                return None;
-            }
-        } else if self.draft.globals.script_user.is_some() {
-            if self.script_user.is_none() {
-                let said = format!("Unable to set default user for vrrp script {name} - removing");
-                self.say(CHILD, draft.end, said);
-                return None;
-            }
-        } else if self.draft.globals.globals.script_security && self.script_user.is_none() {
-            let mut said = format!("Unable to set default user for vrrp script {name} - removing");
-            if !std::mem::replace(&mut self.user_complained, true) {
-                said = format!("Unable to set default user {SCRIPT_USER} for script\n{said}");
-            }
-            self.say(CHILD, draft.end, said);
-            return None;
-        }
-        let mut config = draft.config.clone();
-        config.timeout = draft.timeout.unwrap_or(config.interval);
-        config.user = draft.user.as_ref().map(|w| w.owned());
-        config.group = draft.group.as_ref().map(|w| w.owned());
-        config.command = command;
-        Some(config)
-    }
-
-    /// keepalived knows a script from its block on.
-    fn undefined_scripts(&mut self, config: &Config) {
-        for instance in &self.draft.instances {
-            for (tracked, span) in &instance.track_scripts {
-                if defined_before(self.draft, config, &tracked.script, *span) {
-                    continue;
-                }
-                let (name, script) = (&instance.name, &tracked.script);
-                self.say(
-                    CHILD,
-                    *span,
-                    format!("({name}) track script {script} not found, ignoring..."),
-                );
-                if config.scripts.iter().any(|s| s.name == *script)
-                    && let Some(last) = self.b.problems.last_mut()
-                {
-                    last.help =
-                        Some(format!("move vrrp_script {script} before vrrp_instance {name}"));
-                }
-            }
-        }
     }
 
     fn missing_interfaces(&mut self) -> bool {
@@ -250,56 +148,6 @@ impl Resolver<'_> {
             }
         }
         any
-    }
-
-    /// Drops scripts that cannot run, and says whether those that can are anybody's.
-    fn check_scripts(&mut self, config: &mut Config) {
-        let security = config.globals.script_security;
-        let mut disabled: Vec<(String, &str)> = Vec::new();
-        let (mut runs, mut unsafe_one) = (false, false);
-        let own = self.system.own_user();
-        let uid_of = |user: Option<&String>| match user {
-            Some(user) => self.system.user(user).map_or(own, |(uid, _)| uid),
-            None => own,
-        };
-        let default_uid = uid_of(config.globals.script_user.as_ref());
-        for script in &config.scripts {
-            let for_a_shell = script.command.get(2).is_some_and(|c| c.starts_with('<'));
-            if for_a_shell || self.draft.instances.is_empty() {
-                continue;
-            }
-            let uid = script.user.as_ref().map_or(default_uid, |user| uid_of(Some(user)));
-            match self.system.program(&script.command[0]) {
-                Program::Missing => disabled.push((script.name.clone(), "not found/accessible")),
-                Program::Found { insecure, .. } if uid == 0 && insecure && security => {
-                    disabled.push((script.name.clone(), "insecure"));
-                }
-                Program::Found { insecure, .. } => {
-                    runs = true;
-                    unsafe_one |= insecure && uid == 0;
-                }
-            }
-        }
-        for command in self.draft.instances.iter().flat_map(|i| &i.notify) {
-            let program = shell_words(&command.text).unwrap_or_default().into_iter().next();
-            if let Some(Program::Found { insecure, .. }) = program.map(|p| self.system.program(&p))
-            {
-                runs = true;
-                unsafe_one |= insecure && default_uid == 0;
-            }
-        }
-        for (name, why) in &disabled {
-            let due = if *why == "insecure" { "due to" } else { "since" };
-            self.after(format!("Disabling track script {name} {due} {why}"));
-        }
-        config.scripts.retain(|s| !disabled.iter().any(|(name, _)| *name == s.name));
-        if runs && !security {
-            let more = if unsafe_one { " There are insecure scripts." } else { "" };
-            self.after(format!(
-                "SECURITY VIOLATION - scripts are being executed but script_security not enabled.{more}"
-            ));
-            self.insecure = true;
-        }
     }
 
     fn instance(&mut self, draft: &InstanceDraft, scripts: &[ScriptConfig]) -> InstanceConfig {
@@ -357,7 +205,8 @@ impl Resolver<'_> {
                 .unwrap_or(false),
             v3_checksum_as_v2: own.v3_checksum_as_v2.or(global.v3_checksum_as_v2).unwrap_or(false),
             strict,
-            accept: draft.accept.unwrap_or(!strict || priority == OWNER),
+            // No packet filter is set up, whatever `no_accept` and strict mode ask for.
+            accept: true,
             auth: None,
             track_scripts: draft.track_scripts.iter().map(|(t, _)| t.clone()).collect(),
             track_interfaces: draft.track_interfaces.iter().map(|(t, _)| t.clone()).collect(),
@@ -653,15 +502,6 @@ impl Resolver<'_> {
             self.after(line);
         }
     }
-}
-
-/// Whether a script's block stands before the line that names it, as keepalived wants it.
-fn defined_before(draft: &Draft, config: &Config, name: &str, at: Span) -> bool {
-    let usable = config.scripts.iter().any(|s| s.name == name);
-    let before = |s: &ScriptDraft| {
-        s.config.name == name && (s.span.file != at.file || s.span.start < at.start)
-    };
-    usable && draft.scripts.iter().any(before)
 }
 
 /// The addresses of a block, each once.

@@ -9,6 +9,7 @@ mod real_server;
 mod root;
 mod static_blocks;
 mod sync_group;
+mod track;
 mod track_file;
 mod track_process;
 mod virtual_server;
