@@ -106,7 +106,9 @@ impl Advisor<'_> {
         let text = self.system.read_script(program).unwrap_or_default();
         let stops = |line: &str| {
             let line = line.split('#').next().unwrap_or_default();
-            (line.contains("keepalived") || line.contains("failoverd"))
+            // `kill -0` only asks.
+            !line.contains("-0")
+                && (line.contains("keepalived") || line.contains("failoverd"))
                 && (line.contains("stop") || line.contains("kill") || line.contains("restart"))
         };
         if stops(&command.text) || text.lines().any(stops) {
