@@ -42,6 +42,6 @@ mod tests;
 pub use config::{Action, Config, Connect, Expect, Match, Probe, Request, Step, Verify};
 pub use health::{Change, Health, Pace};
 pub use log::{Left, Level, LogLine, Named};
-pub use probe::{Conversation, Endpoint, Turn};
+pub use probe::{Conversation, Endpoint, Handshake, Turn};
 pub use schedule::Deadline;
 pub use status::{Reason, Status, Verdict};

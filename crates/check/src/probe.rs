@@ -47,6 +47,17 @@ pub struct Endpoint {
     pub linger: bool,
 }
 
+/// Why TLS was not agreed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Handshake {
+    /// The certificate is not for the name `verifyhost` gives.
+    NotConfiguredName,
+    /// The certificate is not for the name that was sent (`sni`).
+    NotSentName,
+    /// For any other reason.
+    Failed,
+}
+
 /// What is being waited for: decides what a timeout means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
@@ -142,8 +153,17 @@ impl<'a> Conversation<'a> {
 
     /// The TLS handshake failed.
     #[must_use]
-    pub fn handshake_failed(&self) -> Verdict {
-        Verdict::new(Status::L6Response).because(format!("SSL handshake failure{}", self.place()))
+    pub fn handshake_failed(&self, why: Handshake) -> Verdict {
+        let why = match why {
+            Handshake::Failed => "SSL handshake failure",
+            Handshake::NotConfiguredName => {
+                "Server presented an SSL certificate different from the configured one"
+            }
+            Handshake::NotSentName => {
+                "Server presented an SSL certificate different from the expected one"
+            }
+        };
+        Verdict::new(Status::L6Response).because(format!("{why}{}", self.place()))
     }
 
     /// The time is over.

@@ -10,7 +10,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// An established connection.
@@ -58,10 +60,26 @@ pub enum Error {
     Setup(#[from] rustls::Error),
 }
 
+/// Why a handshake came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The certificate is good, but for another name than `verifyhost` says.
+    #[error("the certificate is not for the configured name")]
+    NotConfiguredName,
+    /// The certificate is good, but for another name than was sent.
+    #[error("the certificate is not for the name that was sent")]
+    NotSentName,
+    /// Anything else: no TLS, no version or cipher in common, no trust, a connection that broke.
+    #[error(transparent)]
+    Handshake(#[from] io::Error),
+}
+
 /// Opens TLS connections of one kind. Making one reads files: keep it.
 #[derive(Clone)]
 pub struct Connector {
     inner: tokio_rustls::TlsConnector,
+    /// Whether there is a `verifyhost`.
+    configured_name: bool,
 }
 
 impl Connector {
@@ -86,7 +104,8 @@ impl Connector {
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         config.alpn_protocols = alpn.iter().map(|name| name.clone().into_bytes()).collect();
-        Ok(Self { inner: Arc::new(config).into() })
+        let configured_name = matches!(verify, Verify::Required { host: Some(_), .. });
+        Ok(Self { inner: Arc::new(config).into(), configured_name })
     }
 
     /// The same with other protocols on offer; reads nothing.
@@ -94,15 +113,15 @@ impl Connector {
     pub fn offering(&self, alpn: &[String]) -> Self {
         let mut config = ClientConfig::clone(self.inner.config());
         config.alpn_protocols = alpn.iter().map(|name| name.clone().into_bytes()).collect();
-        Self { inner: Arc::new(config).into() }
+        Self { inner: Arc::new(config).into(), ..*self }
     }
 
     /// Makes `stream` a TLS connection, naming the server `sni` if that is a host name.
     ///
     /// # Errors
     ///
-    /// As the stream, and [`io::ErrorKind::InvalidData`] when the handshake fails.
-    pub async fn connect<S>(&self, sni: Option<&str>, stream: S) -> io::Result<Stream<S>>
+    /// When the handshake fails, or the stream.
+    pub async fn connect<S>(&self, sni: Option<&str>, stream: S) -> Result<Stream<S>, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -111,7 +130,20 @@ impl Connector {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?,
             None => nameless(),
         };
-        self.inner.connect(name, stream).await
+        self.inner.connect(name, stream).await.map_err(|error| {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            match inner {
+                Some(rustls::Error::InvalidCertificate(
+                    CertificateError::NotValidForName
+                    | CertificateError::NotValidForNameContext { .. },
+                )) if self.configured_name => Failure::NotConfiguredName,
+                Some(rustls::Error::InvalidCertificate(
+                    CertificateError::NotValidForName
+                    | CertificateError::NotValidForNameContext { .. },
+                )) => Failure::NotSentName,
+                _ => Failure::Handshake(error),
+            }
+        })
     }
 }
 

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! So far only the client's side is here, for health checks: no session is ever resumed and no
-//! client certificate sent. Spoken are TLS 1.2 and 1.3.
+//! client certificate sent. Spoken are TLS 1.2 and 1.3. The library has no NIST P-521: a server whose only
+//! certificate has such a key passes `verify none` over TLS 1.3 and nothing else.
 //!
 //! ```
 //! use tls::{Connector, Verify};
@@ -21,4 +22,4 @@
 
 pub mod connect;
 
-pub use connect::{Connector, Error, Stream, Verify};
+pub use connect::{Connector, Error, Failure, Stream, Verify};

@@ -4,12 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use check::{Config, Conversation, Deadline, Endpoint, Reason, Status, Turn, Verdict};
+use check::{Config, Conversation, Deadline, Endpoint, Handshake, Reason, Status, Turn, Verdict};
 use daemon::clock::Clock;
 use machine::Instant;
 use relay::Target;
 use socket2::SockRef;
-use tls::Connector;
+use tls::{Connector, Failure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
@@ -35,7 +35,7 @@ enum Link {
 /// Why there is no [`Link`].
 enum Broken {
     Connect(io::Error),
-    Handshake,
+    Handshake(Handshake),
     Setup(String),
 }
 
@@ -67,7 +67,7 @@ impl<'a> Probe<'a> {
                     match tokio::time::timeout(left, connect).await {
                         Err(_) => return talk.timed_out(),
                         Ok(Err(Broken::Connect(error))) => return talk.refused(&reason(&error)),
-                        Ok(Err(Broken::Handshake)) => return talk.handshake_failed(),
+                        Ok(Err(Broken::Handshake(why))) => return talk.handshake_failed(why),
                         Ok(Err(Broken::Setup(why))) => {
                             return Verdict::new(Status::SocketError).because(why);
                         }
@@ -124,7 +124,11 @@ impl<'a> Probe<'a> {
         let connected = connector.connect(endpoint.sni.as_deref(), stream).await;
         let stream = connected.map_err(|error| {
             tracing::debug!(%address, %error, "the TLS handshake of a check failed");
-            Broken::Handshake
+            Broken::Handshake(match error {
+                Failure::NotConfiguredName => Handshake::NotConfiguredName,
+                Failure::NotSentName => Handshake::NotSentName,
+                Failure::Handshake(_) => Handshake::Failed,
+            })
         })?;
         Ok(Link::Tls(Box::new(stream)))
     }

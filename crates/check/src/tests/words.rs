@@ -213,7 +213,12 @@ fn connects_that_fail_and_answers_that_never_come_are_placed() {
     assert_eq!(talk.timed_out(), Verdict::new(Status::L4Timeout).because(at_1));
     talk.handshaking();
     assert_eq!(talk.timed_out().status, Status::L6Timeout);
-    assert_eq!(Conversation::new(&http(vec![])).handshake_failed().info, "SSL handshake failure");
+    let plain = http(vec![]);
+    let failed = |why| Conversation::new(&plain).handshake_failed(why).info;
+    assert_eq!(failed(Handshake::Failed), "SSL handshake failure");
+    let other = "Server presented an SSL certificate different from the";
+    assert_eq!(failed(Handshake::NotSentName), alloc::format!("{other} expected one"));
+    assert_eq!(failed(Handshake::NotConfiguredName), alloc::format!("{other} configured one"));
 }
 
 #[test]
