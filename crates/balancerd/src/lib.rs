@@ -28,11 +28,13 @@
 
 mod backend;
 pub mod bind;
+pub mod cli_haproxy;
 pub mod cli_nginx;
 mod control;
 mod health;
 pub mod log;
 pub mod privilege;
+mod master;
 mod report;
 mod runtime_api;
 mod session;

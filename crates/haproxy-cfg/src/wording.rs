@@ -61,8 +61,6 @@ impl Wording for HaProxy {
             Problem::Deprecated { keyword, instead } => {
                 format!("the '{keyword}' directive is deprecated. Use '{instead}'.")
             }
-            // Blocks with braces are of other dialects.
-            _ => "unexpected statement".to_owned(),
         }
     }
 

@@ -1,0 +1,213 @@
+//! The command line of `haproxy`.
+//!
+//! ```text
+//!   arguments ─► Arguments ─► -v -vv -cc       answer, exit
+//!                     │
+//!                     ├─► -c                   read, report, exit 0, 1 or 2
+//!                     ├─► -W -Ws               master ─► workers (this program again)
+//!                     ├─► -D                   this program again, without a terminal
+//!                     └─► -db, -d, nothing     serve
+//! ```
+
+mod arguments;
+mod serve;
+mod version;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use conf::Severity;
+use haproxy_cfg::{Loaded, Manner, Options, preamble, prefix};
+
+pub use arguments::{Arguments, Mode, Wrong};
+pub(crate) use serve::{
+    Handover, again, announce_bind_errors, let_go_of_terminal, tell_old, tell_starter, write_pid,
+};
+use serve::{become_daemon, serve};
+
+/// Set in processes this program started itself: `worker` or `daemon`.
+pub(crate) const ROLE: &str = "EVERGATE_ROLE";
+
+/// Whether a program called like this is HAProxy.
+#[must_use]
+pub fn is_called(argv0: &OsStr) -> bool {
+    daemon::argv::program_name(argv0) == "haproxy"
+}
+
+/// Runs as `haproxy` does. `program` is what it was started as, `arguments` leave that out.
+pub fn main(program: &OsStr, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    linux::process::set_name(daemon::argv::program_name(program));
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let cli = Cli { program: program.to_owned(), given: given.clone() };
+    match Arguments::parse(given) {
+        Ok(arguments) => cli.run(&arguments),
+        Err(Wrong::Usage) => {
+            print!("{}", version::short());
+            eprint!("{}", version::usage(daemon::argv::program_name(program)));
+            ExitCode::from(1)
+        }
+        Err(Wrong::MissingValue) => {
+            eprint!("{}", preamble(std::process::id(), &executable()));
+            say(Severity::Error, "failed to copy argv.");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// How this program was started, for starting it again.
+#[derive(Clone, Debug)]
+pub(crate) struct Cli {
+    pub(crate) program: OsString,
+    pub(crate) given: Vec<OsString>,
+}
+
+impl Cli {
+    fn run(&self, arguments: &Arguments) -> ExitCode {
+        match &arguments.mode {
+            Mode::Version => {
+                print!("{}", version::short());
+                return ExitCode::SUCCESS;
+            }
+            Mode::Build => {
+                print!("{}", version::long());
+                return ExitCode::SUCCESS;
+            }
+            Mode::Condition(condition) => return evaluate(condition),
+            Mode::Check | Mode::Run => {}
+        }
+        if let Some(directory) = &arguments.directory
+            && let Err(error) = std::env::set_current_dir(directory)
+        {
+            eprint!("{}", preamble(std::process::id(), &executable()));
+            let why = crate::bind::reason(&error);
+            let directory = directory.display();
+            say(Severity::Error, &format!("Could not change to directory {directory} : {why}"));
+            return ExitCode::from(1);
+        }
+        if arguments.files.is_empty() || is_empty_directory(arguments) {
+            print!("{}", version::short());
+            eprint!("{}", version::usage(daemon::argv::program_name(&self.program)));
+            return ExitCode::from(1);
+        }
+        let role = std::env::var(ROLE).ok();
+        let loaded = read(arguments);
+        // A process that was started by another of ours has its complaints already printed.
+        let quiet = arguments.quiet || role.is_some();
+        if let Some(code) = report(arguments, &loaded, quiet) {
+            return code;
+        }
+        let Some(config) = loaded.config else { return ExitCode::from(1) };
+        if !arguments.quiet && role.is_none() {
+            not_built(arguments);
+        }
+        let handover = Handover::from_env();
+        match role.as_deref() {
+            Some("worker") => return serve(arguments, config, handover),
+            Some(role) => {
+                // Away from the terminal's session; a process that just started leads no group.
+                let _ = nix::unistd::setsid();
+                if role == "master" {
+                    return crate::master::run(self, arguments, config, handover);
+                }
+                return serve(arguments, config, handover);
+            }
+            None => {}
+        }
+        let master = arguments.master || config.process.master_worker;
+        let daemon = (arguments.daemon || config.process.daemon) && !arguments.foreground;
+        if daemon && !arguments.notify {
+            become_daemon(self, &config, master)
+        } else if master {
+            crate::master::run(self, arguments, config, handover)
+        } else {
+            serve(arguments, config, handover)
+        }
+    }
+}
+
+/// `-f` names only directories without any `*.cfg`.
+fn is_empty_directory(arguments: &Arguments) -> bool {
+    haproxy_cfg::files(&arguments.files).is_ok_and(|files| files.is_empty())
+}
+
+/// Reads the configuration the command line names.
+pub(crate) fn read(arguments: &Arguments) -> Loaded {
+    let options = Options { tell_accepted: arguments.explain, ..Options::system() };
+    let mut loaded = haproxy_cfg::load(&arguments.files, &options);
+    if let Some(config) = &mut loaded.config {
+        if let Some(maxconn) = arguments.maxconn {
+            config.process.maxconn = Some(maxconn);
+        }
+        if let Some(pidfile) = &arguments.pidfile {
+            config.process.pidfile = Some(PathBuf::from(pidfile));
+        }
+        config.process.quiet |= arguments.quiet;
+    }
+    loaded
+}
+
+/// Prints what there is to say. An exit code if that is the end of it.
+fn report(arguments: &Arguments, loaded: &Loaded, quiet: bool) -> Option<ExitCode> {
+    let check = arguments.mode == Mode::Check;
+    let pid = std::process::id();
+    let report = loaded.report(&Manner {
+        pid,
+        executable: &executable(),
+        quiet,
+        check,
+        zero_warning: arguments.zero_warning,
+        explain: arguments.explain,
+    });
+    eprint!("{}", report.stderr);
+    match report.code {
+        code if check => {
+            print!("{}", report.stdout);
+            Some(ExitCode::from(code))
+        }
+        0 => None,
+        2 => {
+            if report.stderr.is_empty() && !quiet {
+                eprint!("{}", preamble(pid, &executable()));
+            }
+            say(
+                Severity::Error,
+                "[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.",
+            );
+            Some(ExitCode::from(1))
+        }
+        code => Some(ExitCode::from(code)),
+    }
+}
+
+/// Options that are taken and do nothing yet: said, not passed over.
+fn not_built(arguments: &Arguments) {
+    for option in &arguments.not_built {
+        say(Severity::Warning, &format!("not supported yet: {option}"));
+    }
+}
+
+fn evaluate(condition: &str) -> ExitCode {
+    match haproxy_cfg::condition(condition, &Options::system()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprint!("{}", preamble(std::process::id(), &executable()));
+            say(Severity::Error, &format!("config : Failed to evaluate condition: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `[WARNING]  (pid) : text` on stderr.
+pub(crate) fn say(severity: Severity, text: &str) {
+    eprintln!("{}{text}", prefix(severity, std::process::id()));
+}
+
+/// The path of this program.
+pub(crate) fn executable() -> String {
+    std::env::current_exe().map_or_else(|_| "balancerd".into(), |path| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+//! HAProxy's master: it holds the listening sockets, starts workers, and replaces them on demand.
+//!
+//! ```text
+//!            USR2, HUP          TERM, INT          USR1
+//!               │                   │                │
+//!   master ── read, bind ──► new worker ── ready ──► old one drains (USR1)
+//!     │  a broken file, an address in use, a worker that does not start:
+//!     │  say why, and the old worker goes on
+//!     └ a line (socket) to each worker: "ready" comes up, its end says that the master is gone
+//! ```
+//!
+//! Workers are this program again with the same command line; which role a process has stands in
+//! the environment. The sockets stay open here, so a connection that arrives between two workers
+//! waits in the kernel instead of being refused.
+
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, RawFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitCode, ExitStatus};
+
+use conf::Severity;
+use daemon::systemd::Notifier;
+use haproxy_cfg::{Manner, preamble};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use proxy::{BindAddress, Config};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::bind::{ENVIRONMENT, Listeners};
+use crate::cli_haproxy::{
+    Arguments, Cli, Handover, again, announce_bind_errors, executable, let_go_of_terminal, read,
+    say, tell_old, tell_starter, write_pid,
+};
+
+/// Environment of a worker: `N=M;` for a configured `fd@N` that is open as M.
+pub(crate) const FDS: &str = "EVERGATE_FDS";
+
+/// Listening sockets, and which of them stand for a configured `fd@N`.
+#[derive(Debug, Default)]
+struct Sockets {
+    listeners: Listeners,
+    /// N, and the number it is open as.
+    placed: Vec<(i32, RawFd)>,
+}
+
+/// What happens to a master.
+enum Event {
+    /// The worker serves.
+    Ready(u32),
+    /// The worker has ended.
+    Exited(u32, ExitStatus),
+    Reload,
+    /// USR1.
+    Drain,
+    /// TERM or INT, and the exit code that follows.
+    Stop(Signal, u8),
+}
+
+struct Master<'a> {
+    cli: &'a Cli,
+    arguments: &'a Arguments,
+    /// The sockets of the current worker.
+    sockets: Sockets,
+    /// The sockets of the worker that is being started.
+    next: Option<Sockets>,
+    starting: Option<u32>,
+    current: Option<u32>,
+    former: Vec<u32>,
+    /// Whether another reload was asked for while one went on.
+    again: bool,
+    /// Set once the process is to end: its exit code.
+    ending: Option<u8>,
+    detached: bool,
+    introduced: bool,
+    notifier: Notifier,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// Runs a master until it is told to end.
+pub(crate) fn run(
+    cli: &Cli,
+    arguments: &Arguments,
+    config: Config,
+    handover: Handover,
+) -> ExitCode {
+    let detached = handover.role.is_some();
+    let Some(sockets) = bind(config.clone(), handover) else { return ExitCode::from(1) };
+    if !write_pid(&config, std::process::id()) {
+        return ExitCode::from(1);
+    }
+    drop(config);
+    linux::process::trim_heap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(Severity::Error, &format!("[haproxy.main()] {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let (events, happening) = mpsc::unbounded_channel();
+    let notifier = if arguments.notify { Notifier::from_env() } else { Notifier::default() };
+    let master = Master {
+        cli,
+        arguments,
+        sockets: Sockets::default(),
+        next: Some(sockets),
+        starting: None,
+        current: None,
+        former: vec![],
+        again: false,
+        ending: None,
+        detached,
+        introduced: false,
+        notifier,
+        events,
+    };
+    ExitCode::from(runtime.block_on(master.live(happening)))
+}
+
+/// Binds what workers accept on. Sockets of the runtime API are each worker's own.
+fn bind(mut config: Config, handover: Handover) -> Option<Sockets> {
+    config.process.stats_sockets.clear();
+    let written = config.clone();
+    handover.place(&mut config);
+    let listeners = match Listeners::bind(&config, handover.sockets) {
+        Ok((listeners, problems)) => {
+            announce_bind_errors(&problems);
+            listeners
+        }
+        Err(problems) => {
+            announce_bind_errors(&problems);
+            return None;
+        }
+    };
+    let placed = |bound: &crate::bind::Bound| {
+        let line = written.frontends.get(bound.frontend)?.binds.get(bound.bind)?;
+        match line.address {
+            BindAddress::Fd(number) => Some((number, bound.fd.as_raw_fd())),
+            _ => None,
+        }
+    };
+    let placed = listeners.sockets.iter().filter_map(placed).collect();
+    Some(Sockets { listeners, placed })
+}
+
+impl Sockets {
+    /// Tells a worker which descriptors it inherits.
+    fn hand_to(&self, command: &mut std::process::Command) {
+        let is_placed = |fd: RawFd| self.placed.iter().any(|(_, open)| *open == fd);
+        let numbers = self.listeners.fds().map(|fd| fd.as_raw_fd());
+        let anonymous: String =
+            numbers.filter(|fd| !is_placed(*fd)).map(|fd| format!("{fd};")).collect();
+        let placed: String =
+            self.placed.iter().map(|(number, open)| format!("{number}={open};")).collect();
+        command.env(ENVIRONMENT, anonymous).env(FDS, placed);
+    }
+
+    /// What a reload takes over.
+    fn handover(&self) -> std::io::Result<Handover> {
+        let mut handover = Handover::default();
+        for fd in self.listeners.fds() {
+            let copy = fd.as_fd().try_clone_to_owned()?;
+            match self.placed.iter().find(|(_, open)| *open == fd.as_raw_fd()) {
+                // From here on it is known by its number alone; binding takes it over by that.
+                Some((number, _)) => handover.placed.push((*number, copy.into_raw_fd())),
+                None => handover.sockets.push(copy),
+            }
+        }
+        Ok(handover)
+    }
+}
+
+impl Master<'_> {
+    /// Until the last worker has ended. Returns the exit code.
+    async fn live(mut self, mut happening: mpsc::UnboundedReceiver<Event>) -> u8 {
+        if let Err(error) = self.listen_for_signals().and_then(|()| self.start()) {
+            self.say(Severity::Error, &format!("[haproxy.main()] Cannot fork: {error}."));
+            return 1;
+        }
+        while let Some(event) = happening.recv().await {
+            match event {
+                Event::Ready(pid) => self.ready(pid),
+                Event::Exited(pid, status) => self.exited(pid, status),
+                Event::Reload => self.reload(),
+                Event::Drain => self.stop(Signal::SIGUSR1, 0),
+                Event::Stop(signal, code) => self.stop(signal, code),
+            }
+            let nobody = self.starting.or(self.current).is_none() && self.former.is_empty();
+            if let (Some(code), true) = (self.ending, nobody) {
+                if self.introduced {
+                    let text = format!("All workers exited. Exiting... ({code})");
+                    self.say(Severity::Warning, &text);
+                }
+                return code;
+            }
+        }
+        0
+    }
+
+    fn listen_for_signals(&self) -> std::io::Result<()> {
+        let meanings: [(SignalKind, fn() -> Event); 5] = [
+            (SignalKind::user_defined2(), || Event::Reload),
+            (SignalKind::hangup(), || Event::Reload),
+            (SignalKind::user_defined1(), || Event::Drain),
+            (SignalKind::terminate(), || Event::Stop(Signal::SIGTERM, 0)),
+            (SignalKind::interrupt(), || Event::Stop(Signal::SIGINT, 130)),
+        ];
+        for (kind, event) in meanings {
+            let mut stream = signal(kind)?;
+            let events = self.events.clone();
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    if events.send(event()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Says something, after the two notices that stand before the first warning.
+    fn say(&mut self, severity: Severity, text: &str) {
+        if self.arguments.quiet || self.detached && self.current.is_some() {
+            self.introduced |= severity > Severity::Notice;
+            return;
+        }
+        if severity > Severity::Notice && !self.introduced {
+            eprint!("{}", preamble(std::process::id(), &executable()));
+            self.introduced = true;
+        }
+        say(severity, text);
+    }
+
+    /// Starts a worker on the sockets of `next`.
+    fn start(&mut self) -> std::io::Result<()> {
+        let Some(sockets) = &self.next else { return Ok(()) };
+        let (mut command, line) = again(self.cli, "worker")?;
+        sockets.hand_to(&mut command);
+        sockets.listeners.set_inheritable(true)?;
+        let child = tokio::process::Command::from(command).spawn();
+        sockets.listeners.set_inheritable(false)?;
+        let mut child = child?;
+        let pid = child.id().unwrap_or(0);
+        line.set_nonblocking(true)?;
+        let mut line = UnixStream::from_std(line)?;
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            // A worker that ends without a word ends the line, too.
+            if line.read_u8().await.is_ok() {
+                let _ = events.send(Event::Ready(pid));
+            }
+            if let Ok(status) = child.wait().await {
+                let _ = events.send(Event::Exited(pid, status));
+            }
+            // Only now: its end would tell the worker that its master is gone.
+            drop(line);
+        });
+        self.starting = Some(pid);
+        self.say(Severity::Notice, &format!("New worker ({pid}) forked"));
+        Ok(())
+    }
+
+    fn ready(&mut self, pid: u32) {
+        if self.starting != Some(pid) {
+            return;
+        }
+        self.say(Severity::Notice, "Loading success.");
+        self.starting = None;
+        if let Some(next) = self.next.take() {
+            self.sockets = next;
+        }
+        if let Some(old) = self.current.replace(pid) {
+            signal_worker(old, Signal::SIGUSR1);
+            self.former.push(old);
+        } else {
+            tell_old(&self.arguments.finish, &self.arguments.terminate);
+            if self.detached {
+                tell_starter();
+                let_go_of_terminal();
+            }
+        }
+        self.notifier.ready(std::process::id());
+        if std::mem::take(&mut self.again) {
+            self.reload();
+        }
+    }
+
+    fn reload(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        if self.starting.is_some() {
+            self.again = true;
+            return;
+        }
+        self.notifier.reloading();
+        self.say(Severity::Notice, "Reloading HAProxy");
+        if !self.replace() {
+            self.say(Severity::Warning, "Loading failure!");
+            self.next = None;
+            self.notifier.ready(std::process::id());
+        }
+    }
+
+    /// Reads the configuration again and starts a worker for it. False: nothing has changed.
+    fn replace(&mut self) -> bool {
+        let loaded = read(self.arguments);
+        let report = loaded.report(&Manner {
+            pid: std::process::id(),
+            executable: &executable(),
+            quiet: self.arguments.quiet,
+            check: false,
+            zero_warning: self.arguments.zero_warning,
+            explain: self.arguments.explain,
+        });
+        if !self.detached {
+            eprint!("{}", report.stderr);
+        }
+        let Some(config) = loaded.config.filter(|_| report.code == 0) else {
+            if report.code == 2 {
+                self.say(Severity::Error, "[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.");
+            }
+            return false;
+        };
+        let handover = match self.sockets.handover() {
+            Ok(handover) => handover,
+            Err(error) => {
+                self.say(Severity::Error, &format!("[haproxy.main()] {error}"));
+                return false;
+            }
+        };
+        self.next = bind(config, handover);
+        linux::process::trim_heap();
+        self.next.is_some() && self.start().is_ok()
+    }
+
+    fn exited(&mut self, pid: u32, status: ExitStatus) {
+        let (code, why) = ended(status);
+        let severity = if code == 0 { Severity::Warning } else { Severity::Error };
+        if self.starting == Some(pid) {
+            self.starting = None;
+            self.next = None;
+            if self.current.is_none() {
+                // It has said why.
+                self.ending.get_or_insert(code.max(1));
+                return;
+            }
+            self.say(Severity::Warning, "Loading failure!");
+            self.notifier.ready(std::process::id());
+        } else if self.current == Some(pid) {
+            self.current = None;
+            let text = format!("Current worker ({pid}) exited with code {code} ({why})");
+            self.say(severity, &text);
+            if self.ending.is_none() {
+                self.say(Severity::Error, "exit-on-failure: killing every processes with SIGTERM");
+                self.ending = Some(code);
+                self.signal_all(Signal::SIGTERM);
+            }
+        } else {
+            self.former.retain(|former| *former != pid);
+            self.say(severity, &format!("Former worker ({pid}) exited with code {code} ({why})"));
+        }
+    }
+
+    fn stop(&mut self, signal: Signal, code: u8) {
+        self.ending.get_or_insert(code);
+        self.notifier.stopping();
+        self.say(Severity::Warning, "Exiting Master process...");
+        self.signal_all(signal);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let workers = self.starting.iter().chain(&self.current).chain(&self.former);
+        workers.for_each(|pid| signal_worker(*pid, signal));
+    }
+}
+
+/// Signals a worker that has not been waited for yet, so that its number is still its own.
+fn signal_worker(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().filter(|pid| *pid > 1) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// How a process ended, as a shell counts it, with the words HAProxy has for it.
+fn ended(status: ExitStatus) -> (u8, &'static str) {
+    match status.signal().and_then(|number| Signal::try_from(number).ok()) {
+        Some(signal) => {
+            let words = match signal {
+                Signal::SIGTERM => "Terminated",
+                Signal::SIGINT => "Interrupt",
+                Signal::SIGKILL => "Killed",
+                Signal::SIGABRT => "Aborted",
+                Signal::SIGSEGV => "Segmentation fault",
+                Signal::SIGBUS => "Bus error",
+                Signal::SIGHUP => "Hangup",
+                Signal::SIGQUIT => "Quit",
+                other => other.as_str(),
+            };
+            (128 + u8::try_from(signal as i32).unwrap_or(0), words)
+        }
+        None => (status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1), "Exit"),
+    }
+}
