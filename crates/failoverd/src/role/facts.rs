@@ -178,21 +178,22 @@ impl Role {
     /// Says so of each.
     pub(super) fn say_opened(&self, keys: &[Key]) {
         for &key in keys {
-            self.detail(sockpool(key, self.links.number(key)));
+            let mut members = self.members.iter().filter(|member| member.key == Some(key));
+            let source = members.find_map(|member| member.source);
+            self.detail(sockpool(key, self.links.number(key), source));
         }
     }
 }
 
 /// keepalived's line about a pair of sockets; ours are one.
-fn sockpool(key: Key, fd: i32) -> String {
+fn sockpool(key: Key, fd: i32, source: Option<IpAddr>) -> String {
     let link = key.link;
-    let (kind, address) = match key.cast {
-        Cast::Multicast(group) => ("multicast", format!(", address({group})")),
-        Cast::Unicast => ("unicast", String::new()),
+    let cast = match (key.cast, source) {
+        (Cast::Multicast(group), _) => format!("multicast, address({group})"),
+        (Cast::Unicast, Some(source)) => format!(", unicast, address({source})"),
+        (Cast::Unicast, None) => ", unicast".to_owned(),
     };
-    format!(
-        "VRRP sockpool: [ifindex({link:3}), family(IPv4), proto(112), fd({fd},{fd}) {kind}{address}]"
-    )
+    format!("VRRP sockpool: [ifindex({link:3}), family(IPv4), proto(112), fd({fd},{fd}) {cast}]")
 }
 
 /// What to tell an instance as [`Event::Source`]: the configured address if it is there, else the
