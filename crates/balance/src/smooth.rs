@@ -1,6 +1,5 @@
 //! nginx's picks: smooth weighted round robin and `least_conn`, with passive failures.
 
-use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use machine::Instant;
@@ -137,7 +136,9 @@ pub(crate) fn least_conn(
     if !many {
         return best;
     }
-    let equal: Vec<bool> =
-        (0..peers.len()).map(|index| compare(peers, index, first) == Ordering::Equal).collect();
-    round_robin(peers, |index, peer| index >= first && equal[index] && usable(index, peer))
+    let (connected, weight) = (i64::from(connections[first]), peers[first].weight);
+    let equal = |index: usize, peer: &Peer| {
+        i64::from(connections[index]) * weight == connected * peer.weight
+    };
+    round_robin(peers, |index, peer| index >= first && equal(index, peer) && usable(index, peer))
 }

@@ -144,10 +144,10 @@ impl Watcher {
             tokio::time::sleep(step - self.shared.clock.now()).await;
             let now = self.shared.clock.now();
             let mut finished = Vec::new();
-            balancer.change(|pool, wakes| finished = pool.tick(now, wakes));
+            let requeued = balancer.change(|pool, wakes| finished = pool.tick(now, wakes));
             for ServerId(server) in finished {
                 let watcher = Self { server, ..self };
-                let left = watcher.left();
+                let left = Left { requeued, ..watcher.left() };
                 watcher.say(LogLine::Up { who: watcher.who(), reason: None, left });
             }
         }
@@ -180,7 +180,7 @@ impl Watcher {
             check::Level::Notice => Severity::Notice,
         };
         self.shared.log.send(&self.shared.backends[self.backend].log, severity, line);
-        if self.foreground {
+        if self.foreground && !self.shared.config.process.quiet {
             eprintln!("{}", on_terminal(line));
         }
     }
