@@ -8,6 +8,9 @@ use crate::wording::CHILD;
 
 type Root = Keyword<Draft>;
 
+/// Why the checked forms of `include` count as accepted only.
+const AS_INCLUDE: &str = "read like include; its stricter checks are not made";
+
 /// Blocks and single settings of a keepalived.conf.
 pub(crate) const ROOT: &[Root] = &[
     Root::new("global_defs", Form::Block(&super::global_defs::GLOBAL_DEFS, global_defs))
@@ -24,14 +27,14 @@ pub(crate) const ROOT: &[Root] = &[
         .doc("Instances that change state together."),
     Root::new("include", Form::Known("<pattern>"))
         .doc("Reads the files a pattern names as if they stood here."),
-    Root::new("includer", Form::Known("<pattern>"))
-        .doc("`include`, an error if a file is unreadable."),
-    Root::new("includem", Form::Known("<pattern>"))
-        .doc("`include`, an error if a file is missing."),
-    Root::new("includew", Form::Known("<pattern>")).doc("`include`, an error if nothing matches."),
-    Root::new("includeb", Form::Known("<pattern>"))
-        .doc("`include`, an error if an alternative in braces matches nothing."),
-    Root::new("includea", Form::Known("<pattern>")).doc("All of the above."),
+    Root::accepted("includer", "<pattern>", AS_INCLUDE).doc("`include`, an error if unreadable."),
+    Root::accepted("includem", "<pattern>", AS_INCLUDE)
+        .doc("`include`, an error if a plain name does not exist."),
+    Root::accepted("includew", "<pattern>", AS_INCLUDE)
+        .doc("`include`, an error if nothing matches."),
+    Root::accepted("includeb", "<pattern>", AS_INCLUDE)
+        .doc("`include`, an error if a part in braces matches nothing."),
+    Root::accepted("includea", "<pattern>", AS_INCLUDE).doc("All of the above."),
     Root::new("$NAME=", Form::Known("<text>"))
         .doc("Defines text that `$NAME` and `${NAME}` stand for; `\\` at the end continues it."),
     Root::new("${_ENV", Form::Known("<variable>}")).doc("The value of an environment variable."),
