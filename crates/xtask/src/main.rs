@@ -5,9 +5,11 @@
 //! cargo xtask test                 everything that must hold before a change lands
 //! cargo xtask fuzz                 mutated inputs for every parser and codec
 //! cargo xtask gen                  the pages made from the keyword tables
+//! cargo xtask bench                what a connection costs, here and in the originals
 //! cargo xtask tidy                 the rules of the layers and of the house
 //! ```
 
+mod bench;
 mod demo;
 mod fuzz;
 mod generate;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         None => ("", &[][..]),
     };
     let done = match command {
+        "bench" => bench::run(args),
         "demo" => demo::run(args),
         "test" => test::run(args),
         "fuzz" => fuzz::run(args),
@@ -46,4 +49,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test [NAME…]                             format, lints, tests, documentation
   fuzz [--seconds N] [--seed N] [NAME…]    mutated inputs for every parser and codec
   gen [--check]                            the pages made from the keyword tables
+  bench [--quick] [--write]                what a connection costs, here and in the originals
   tidy                                     the rules of the layers and of the house";

@@ -1,0 +1,319 @@
+//! `cargo xtask bench`: what a connection costs, here and in the originals, measured in one run.
+//!
+//! ```text
+//!   core 1: clients ──► core 0: balancerd, haproxy or nginx ──► core 1: server
+//! ```
+//!
+//! Each program gets the configuration a user would write, one thread, and a core of its own; what
+//! is compared is the CPU time it used, from the scheduler, and its proportional memory. The rounds
+//! of the programs alternate, and of each measure the best round counts: whatever else runs on the
+//! machine only adds.
+
+mod load;
+mod page;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+
+use crate::generate::root;
+
+/// How much is done of everything.
+#[derive(Clone, Copy)]
+struct Amount {
+    rounds: usize,
+    idle: usize,
+    connections: usize,
+    requests: usize,
+    gigabytes: usize,
+}
+
+/// What one program used. Times in microseconds of CPU, memory in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    /// Per connection that asks once and ends.
+    connection: f64,
+    /// Per question and answer of 64 bytes.
+    request: f64,
+    /// Per 2^30 bytes.
+    gigabyte: f64,
+    /// After the start, in all.
+    start: f64,
+    /// Per connection that has been used and waits.
+    idle: f64,
+}
+
+impl Used {
+    fn best(self, other: Self) -> Self {
+        Self {
+            connection: self.connection.min(other.connection),
+            request: self.request.min(other.request),
+            gigabyte: self.gigabyte.min(other.gigabyte),
+            start: self.start.min(other.start),
+            idle: self.idle.min(other.idle),
+        }
+    }
+}
+
+/// A program to measure.
+struct Subject {
+    name: &'static str,
+    version: String,
+    command: fn(&Path, SocketAddr, SocketAddr) -> anyhow::Result<Command>,
+    used: Option<Used>,
+}
+
+/// Runs the benchmark; `--write` keeps the page, `--quick` does less of everything.
+pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
+    let mut amount =
+        Amount { rounds: 3, idle: 4_000, connections: 10_000, requests: 200_000, gigabytes: 4 };
+    let mut write = false;
+    for arg in args {
+        match arg.as_str() {
+            "--write" => write = true,
+            "--quick" => {
+                amount = Amount {
+                    rounds: 1,
+                    idle: 500,
+                    connections: 1_000,
+                    requests: 20_000,
+                    gigabytes: 1,
+                };
+            }
+            _ => anyhow::bail!("usage: cargo xtask bench [--quick] [--write]"),
+        }
+    }
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--quiet", "-p", "balancerd"])
+        .current_dir(root())
+        .status()
+        .context("cargo build")?;
+    ensure!(built.success(), "balancerd does not build");
+    let files = raise_open_files()?;
+    // Two descriptors per connection here, clients and server, and some for everything else.
+    amount.idle = amount.idle.min(usize::try_from(files.saturating_sub(200) / 2)?);
+
+    let place = Place::new()?;
+    let mut subjects = subjects(&place.directory);
+    // From here on everything that is started stays off the core of the programs.
+    let cores = thread::available_parallelism()?.get();
+    pin_to(cores.min(2) - 1)?;
+    let server = load::serve()?;
+    for round in 1..=amount.rounds {
+        for subject in &mut subjects {
+            eprintln!("round {round} of {}: {}", amount.rounds, subject.name);
+            let used = measure(subject, &place.directory, server, amount)
+                .with_context(|| format!("measuring {}", subject.name))?;
+            subject.used = Some(subject.used.map_or(used, |before| before.best(used)));
+        }
+    }
+    let page = page::page(&subjects, amount);
+    println!("{}", page::table(&subjects));
+    if write {
+        let path = root().join("docs/BENCHMARKS.md");
+        fs::write(&path, page).with_context(|| path.display().to_string())?;
+        println!("{} written", path.display());
+    }
+    Ok(if page::is_met(&subjects) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A directory for configurations, removed at the end.
+struct Place {
+    directory: PathBuf,
+}
+
+impl Place {
+    fn new() -> anyhow::Result<Self> {
+        let directory = std::env::temp_dir().join(format!("evergate-bench-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        Ok(Self { directory })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn subjects(directory: &Path) -> Vec<Subject> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let link = directory.join("haproxy");
+    let _ = symlink(target.join("release/balancerd"), link);
+    let mut subjects = vec![Subject {
+        name: "balancerd",
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: |directory, listen, server| {
+            let mut command = Command::new("taskset");
+            command.args(["-c", "0"]).arg(directory.join("haproxy"));
+            command.arg("-db").arg("-f").arg(haproxy_cfg(directory, listen, server)?);
+            Ok(command)
+        },
+        used: None,
+    }];
+    if let Some(version) = version_of("haproxy", "-v") {
+        subjects.push(Subject {
+            name: "HAProxy",
+            version,
+            command: |directory, listen, server| {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "0", "haproxy", "-db", "-f"]);
+                command.arg(haproxy_cfg(directory, listen, server)?);
+                Ok(command)
+            },
+            used: None,
+        });
+    }
+    if let Some(version) = version_of("nginx", "-v") {
+        subjects.push(Subject {
+            name: "nginx stream",
+            version,
+            command: |directory, listen, server| {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "0", "nginx", "-c"]);
+                command.arg(nginx_conf(directory, listen, server)?);
+                Ok(command)
+            },
+            used: None,
+        });
+    }
+    subjects
+}
+
+/// The first number with a dot that a program prints about itself.
+fn version_of(program: &str, flag: &str) -> Option<String> {
+    let output = Command::new(program).arg(flag).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let words = text.split([' ', '/', '\n']);
+    words
+        .map(|word| word.split('-').next().unwrap_or(word))
+        .find(|word| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+fn haproxy_cfg(
+    directory: &Path,
+    listen: SocketAddr,
+    server: SocketAddr,
+) -> anyhow::Result<PathBuf> {
+    let path = directory.join("haproxy.cfg");
+    let text = format!(
+        "global\n    nbthread 1\n    maxconn 9000\n\
+         defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n\
+         listen bench\n    bind {listen}\n    maxconn 9000\n    server s {server}\n"
+    );
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+fn nginx_conf(directory: &Path, listen: SocketAddr, server: SocketAddr) -> anyhow::Result<PathBuf> {
+    let path = directory.join("nginx.conf");
+    let pid = directory.join("nginx.pid");
+    let module = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
+    let load = if module.exists() {
+        format!("load_module {};\n", module.display())
+    } else {
+        String::new()
+    };
+    let text = format!(
+        "{load}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\n\
+         worker_rlimit_nofile 20000;\nevents {{ worker_connections 18000; }}\n\
+         stream {{ server {{ listen {listen}; proxy_pass {server}; }} }}\n",
+        pid.display()
+    );
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// A program while it runs; it is ended with the value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn measure(
+    subject: &Subject,
+    directory: &Path,
+    server: SocketAddr,
+    amount: Amount,
+) -> anyhow::Result<Used> {
+    // Free a moment ago; the file has to name one.
+    let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let mut command = (subject.command)(directory, listen, server)?;
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut running = Running(child);
+    let started = Instant::now();
+    while TcpStream::connect(listen).is_err() {
+        let ended = running.0.try_wait()?;
+        ensure!(ended.is_none(), "it ended with {ended:?}");
+        ensure!(started.elapsed() < Duration::from_secs(20), "it does not listen");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let pid = running.0.id();
+    load::ask(listen, 1)?;
+    let start = memory(pid)?;
+    let idle = {
+        let _waiting = load::wait(listen, amount.idle)?;
+        (memory(pid)? - start) / amount.idle as f64
+    };
+    let cpu = |what: &dyn Fn() -> anyhow::Result<()>, count: usize| {
+        let before = cpu_time(pid)?;
+        what()?;
+        anyhow::Ok((cpu_time(pid)? - before) / count as f64)
+    };
+    // Once for nothing: the next one must not pay for the end of those that waited.
+    load::ask(listen, amount.connections / 10)?;
+    let connection = cpu(&|| load::ask(listen, amount.connections), amount.connections)?;
+    let mut talk = load::Talk::new(listen)?;
+    let talk = std::cell::RefCell::new(&mut talk);
+    talk.borrow_mut().run(amount.requests / 10)?;
+    let request = cpu(&|| talk.borrow_mut().run(amount.requests), amount.requests)?;
+    let gigabyte = cpu(&|| load::download(listen, amount.gigabytes), amount.gigabytes)?;
+    Ok(Used { connection, request, gigabyte, start, idle })
+}
+
+/// Microseconds of CPU all threads of a process have used.
+fn cpu_time(pid: u32) -> anyhow::Result<f64> {
+    let mut total = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(task?.path().join("schedstat"))?;
+        let first = text.split(' ').next().context("an empty schedstat")?;
+        total += first.parse::<f64>()? / 1e3;
+    }
+    Ok(total)
+}
+
+/// Its proportional memory in bytes.
+fn memory(pid: u32) -> anyhow::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text.lines().find(|line| line.starts_with("Pss:")).context("no Pss")?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+    Ok(kilobytes * 1024.0)
+}
+
+fn pin_to(core: usize) -> anyhow::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+fn raise_open_files() -> anyhow::Result<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
+}
