@@ -147,7 +147,7 @@ fn counts_are_right_after_any_course_of_events() {
         for _ in 0..5_000 {
             bench.wait(u64::from(random.below(50)));
             let server = random.below(3) as usize + 1;
-            match random.below(8) {
+            match random.below(9) {
                 0..3 => match bench.pick() {
                     Choice::Server(id) => open.push(id.0 + 1),
                     Choice::Wait(ticket) => tickets.push(ticket),
@@ -161,6 +161,7 @@ fn counts_are_right_after_any_course_of_events() {
                 7 if !tickets.is_empty() => {
                     bench.pool.abandon(tickets.swap_remove(0));
                 }
+                8 => bench.weigh(server, random.below(257)),
                 _ => bench.set(server, State::Up),
             }
             for wake in bench.wakes.drain(..) {
@@ -179,6 +180,49 @@ fn counts_are_right_after_any_course_of_events() {
                 assert_eq!(bench.pool.server(ServerId(index)).served as usize, count);
                 assert!(count <= most, "{algorithm:?}: maxconn {most}, {count} connections");
             }
+        }
+    }
+}
+
+#[test]
+fn every_round_robin_shares_by_weight_whatever_the_weights() {
+    let mut random = crate::random::Random::new(3);
+    for algorithm in
+        [Algorithm::RoundRobin, Algorithm::StaticRoundRobin, Algorithm::SmoothRoundRobin]
+    {
+        for _ in 0..100 {
+            let count = random.below(6) as usize + 2;
+            let weights: Vec<u32> = (0..count).map(|_| random.below(30) + 1).collect();
+            let total: u32 = weights.iter().sum();
+            let mut bench = Bench::new(algorithm, &weights);
+            let turns = bench.turns(10 * total as usize);
+            for (index, weight) in weights.iter().enumerate() {
+                let digit = char::from(b'1' + index as u8);
+                let picked = turns.chars().filter(|&turn| turn == digit).count() as u32;
+                let fair = 10 * weight;
+                assert!(picked.abs_diff(fair) <= 2, "{algorithm:?} {weights:?}: {picked}, {fair}");
+            }
+        }
+    }
+}
+
+#[test]
+fn round_robin_stays_fair_after_weights_changed() {
+    let mut bench = Bench::new(Algorithm::RoundRobin, &[1, 1, 1]);
+    let mut random = crate::random::Random::new(11);
+    for _ in 0..300 {
+        let weights = [(); 3].map(|()| random.below(20) + 1);
+        for (index, weight) in weights.into_iter().enumerate() {
+            bench.weigh(index + 1, weight);
+        }
+        // The round that was running may end by the old weights.
+        bench.turns(16 * 60);
+        let total: u32 = weights.iter().sum();
+        let turns = bench.turns(10 * total as usize);
+        for (index, weight) in weights.into_iter().enumerate() {
+            let digit = char::from(b'1' + index as u8);
+            let picked = turns.chars().filter(|&turn| turn == digit).count() as u32;
+            assert!(picked.abs_diff(10 * weight) <= 2, "{weights:?}: {turns}");
         }
     }
 }
