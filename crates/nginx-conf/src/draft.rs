@@ -1,12 +1,13 @@
 //! What the directives fill in, before names are resolved and levels are merged.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use balance::Algorithm;
 use conf::{Span, Word};
-use proxy::{Bind, ErrorLog, ServerAddress, Threads};
+use proxy::{Bind, BindAddress, ErrorLog, ServerAddress, Threads};
 
 use crate::Lookups;
 
@@ -89,6 +90,8 @@ pub(crate) struct Server {
     pub(crate) lookups: Lookups,
     pub(crate) scope: Scope,
     pub(crate) listens: Vec<Listen>,
+    /// Every address of them.
+    pub(crate) addresses: HashSet<BindAddress>,
     pub(crate) pass: Option<Word>,
 }
 

@@ -76,23 +76,20 @@ pub(crate) fn lex(sources: &Sources, file: FileId, kind: Kind) -> Vec<Node> {
             fault(&mut levels, point(start), message);
             break;
         }
-        let (after, token) = match token(rest) {
-            Ok(found) => found,
-            // Only a quote that is never closed and a backslash at the very end are no token.
-            Err(_) => {
-                let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
-                if let (Some(quote), true) = (quote, rest.len() > MAX_WORD) {
-                    let line_of = boundary(rest, MAX_WORD);
-                    fault(&mut levels, point(start + line_of as u32), &too_long(rest, Some(quote)));
-                } else {
-                    let message = match kind {
-                        Kind::File => "unexpected end of file, expecting \";\" or \"}\"",
-                        Kind::CommandLine => "unexpected end of parameter, expecting \";\"",
-                    };
-                    fault(&mut levels, point(text.len() as u32), message);
-                }
-                break;
+        // Only a quote that is never closed and a backslash at the very end are no token.
+        let Ok((after, token)) = token(rest) else {
+            let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+            if let (Some(quote), true) = (quote, rest.len() > MAX_WORD) {
+                let line_of = boundary(rest, MAX_WORD);
+                fault(&mut levels, point(start + line_of as u32), &too_long(rest, Some(quote)));
+            } else {
+                let message = match kind {
+                    Kind::File => "unexpected end of file, expecting \";\" or \"}\"",
+                    Kind::CommandLine => "unexpected end of parameter, expecting \";\"",
+                };
+                fault(&mut levels, point(text.len() as u32), message);
             }
+            break;
         };
         let span = Span { file, start, end: at(after) };
         match token {
@@ -164,7 +161,10 @@ pub(crate) fn lex(sources: &Sources, file: FileId, kind: Kind) -> Vec<Node> {
 pub(crate) fn line_of_terminator(sources: &Sources, span: Span) -> usize {
     let text = sources.text(span.file);
     let mut rest = text.get(span.start as usize..).unwrap_or("");
-    while span.start != span.end {
+    if span.start == span.end {
+        return sources.line(span);
+    }
+    loop {
         rest = blank(rest);
         match token(rest) {
             Ok((after, Token::Word { .. })) => rest = after,

@@ -148,10 +148,12 @@ fn finish(walk: Walk<'_>) -> Loaded {
     };
     lower::process(&main, events.as_ref(), options, &mut config);
     let syntax_ok = binder.problems.iter().all(|d| d.severity < Severity::Error);
-    if events.is_none() {
+    // nginx gets here only with a text it could read to its end.
+    if events.is_none() && syntax_ok {
         let message = "no \"events\" section in configuration".to_owned();
         binder.error(wording::NOWHERE, Problem::Other(message));
-    } else if let Some(connections) = events.and_then(|events| events.connections) {
+    }
+    if let Some(connections) = events.and_then(|events| events.connections) {
         let listening = config.frontends.iter().map(|f| f.binds.len()).sum::<usize>();
         if (connections as usize) < listening + 1 {
             let message = format!(

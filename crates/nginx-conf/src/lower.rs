@@ -1,6 +1,6 @@
 //! Drafts → the proxy model: levels merged, names resolved, addresses compared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ pub(crate) fn stream(
         config: Config::new(Flavour::Nginx),
         first_use: HashMap::new(),
     };
-    let mut taken: Vec<BindAddress> = Vec::new();
+    let mut taken = HashSet::new();
     for server in &stream.servers {
         lower.server(server, &mut taken);
     }
@@ -131,20 +131,19 @@ impl<'a> Lower<'a> {
         Origin { file, line: u32::try_from(line).unwrap_or(0) }
     }
 
-    fn server(&mut self, server: &draft::Server, taken: &mut Vec<BindAddress>) {
+    fn server(&mut self, server: &draft::Server, taken: &mut HashSet<BindAddress>) {
         let scope = server.scope.or(&self.stream.scope);
         let mut binds = Vec::new();
         let mut keepalive = None;
         for listen in &server.listens {
             let origin = self.origin(listen.span);
             for bind in &listen.binds {
-                if taken.contains(&bind.address) {
+                if !taken.insert(bind.address.clone()) {
                     let address = shown(&bind.address);
                     let message = format!("conflicting server name \"\" on {address}, ignored");
                     self.binder.warning(NOWHERE, Problem::Other(message));
                     continue;
                 }
-                taken.push(bind.address.clone());
                 let mut bind = bind.clone();
                 bind.origin = origin.clone();
                 binds.push(bind);
@@ -288,16 +287,17 @@ fn share_ports(config: &mut Config) {
         BindAddress::Inet(address) => Some(*address),
         _ => None,
     };
-    let every: Vec<_> =
-        config.frontends.iter().flat_map(|f| &f.binds).filter_map(|b| of(&b.address)).collect();
+    // Which ports of a family have an address of each kind.
+    let mut kinds: HashMap<(u16, bool), [bool; 2]> = HashMap::new();
+    for address in
+        config.frontends.iter().flat_map(|f| &f.binds).filter_map(|bind| of(&bind.address))
+    {
+        let kinds = kinds.entry((address.port(), address.is_ipv4())).or_default();
+        kinds[usize::from(address.ip().is_unspecified())] = true;
+    }
     for bind in config.frontends.iter_mut().flat_map(|f| &mut f.binds) {
         let Some(own) = of(&bind.address) else { continue };
-        let wildcard = own.ip().is_unspecified();
-        if every.iter().any(|other| {
-            other.port() == own.port()
-                && other.is_ipv4() == own.is_ipv4()
-                && other.ip().is_unspecified() != wildcard
-        }) {
+        if kinds.get(&(own.port(), own.is_ipv4())) == Some(&[true, true]) {
             bind.reuseport = true;
         }
     }

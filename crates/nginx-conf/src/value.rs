@@ -130,7 +130,9 @@ pub(crate) fn time(text: &str, resolution: Resolution) -> Option<Duration> {
             Resolution::Millis => unit > 1,
             Resolution::Seconds => unit < 7,
         };
-        if unit < next || !allowed {
+        // The last number without a unit is seconds, whatever stands before it.
+        let in_order = unit >= next || rest.is_empty();
+        if !in_order || !allowed {
             return None;
         }
         let suffix = if rest.is_empty() || rest.starts_with(' ') { 0 } else { UNITS[unit].0.len() };

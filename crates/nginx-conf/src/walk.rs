@@ -305,6 +305,9 @@ impl<'o> Walk<'o> {
     }
 
     fn include(&mut self, frame: &mut Frame, mask: &Word) {
+        if self.full() {
+            return;
+        }
         for path in self.included(mask) {
             self.inside(path, mask, |walk, nodes| walk.nodes(frame, nodes));
         }
@@ -342,6 +345,9 @@ impl<'o> Walk<'o> {
         mask: &Word,
         walk: impl FnOnce(&mut Self, &[Node]),
     ) {
+        if self.full() {
+            return;
+        }
         if self.open.contains(&path) {
             return self.error(mask.span, format!("\"{}\" includes itself", path.display()));
         }
@@ -351,9 +357,6 @@ impl<'o> Walk<'o> {
         }
         if self.sources.len() >= MAX_FILES {
             return self.error(mask.span, format!("more than {MAX_FILES} files are included"));
-        }
-        if self.full() {
-            return;
         }
         if let Some(nodes) = self.read(&path, mask.span) {
             self.open.push(path);

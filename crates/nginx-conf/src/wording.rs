@@ -18,7 +18,9 @@ impl Wording {
     /// The complaint with its place and without its level: `… in FILE:LINE`.
     pub fn message(self, sources: &Sources, diagnostic: &Diagnostic) -> String {
         use conf::Wording as _;
-        let said = self.say(diagnostic);
+        // Noise in a file is not to steer a terminal.
+        let said: String =
+            self.say(diagnostic).chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let span = diagnostic.span;
         if usize::from(span.file) >= sources.len() {
             return said;

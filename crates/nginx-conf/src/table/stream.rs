@@ -182,8 +182,7 @@ fn listen(server: &mut Server, words: &[Word], b: &mut Binder) {
     let v6only = socket.bind.v6only.unwrap_or(true);
     let mut binds = Vec::new();
     for address in addresses {
-        let taken = server.listens.iter().flat_map(|l| &l.binds).chain(&binds);
-        if taken.into_iter().any(|bind: &Bind| bind.address == address) {
+        if !server.addresses.insert(address.clone()) {
             let message = format!("a duplicate listen {}", shown(&address));
             b.error(place.span, Problem::Other(message));
             continue;
