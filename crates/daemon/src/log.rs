@@ -79,7 +79,10 @@ pub struct Log {
     socket_path: Option<PathBuf>,
     socket: RefCell<Option<UnixDatagram>>,
     console: bool,
+    /// Lines the syslog daemon did not take.
     lost: Cell<u64>,
+    /// Lines nobody read from standard error.
+    lost_on_console: Cell<u64>,
 }
 
 /// The longest line, as both syslog daemons and `PIPE_BUF` allow it.
@@ -96,6 +99,7 @@ impl Log {
             socket: RefCell::default(),
             console: false,
             lost: Cell::new(0),
+            lost_on_console: Cell::new(0),
         }
     }
 
@@ -121,27 +125,16 @@ impl Log {
     pub fn write(&self, severity: Severity, line: impl fmt::Display) {
         let line = one_line(&line.to_string());
         let now = LocalTime::now();
-        let lost = self.lost.take();
-        if lost > 0 && !self.put(Severity::Warning, &now, &lost_lines(lost)) {
-            return self.lost.set(lost + 1);
-        }
-        if !self.put(severity, &now, &line) {
-            self.lost.set(self.lost.get() + 1);
-        }
-    }
-
-    /// Whether the line was taken by whoever is there to take it.
-    fn put(&self, severity: Severity, now: &LocalTime, line: &str) -> bool {
-        let mut passed = true;
         if self.console {
-            passed &= to_stderr(now, line);
+            tell(&self.lost_on_console, &line, |line| to_stderr(&now, line));
         }
         if self.socket_path.is_some() {
-            // Without a log daemon there is nobody to lose a line, as with syslog(3).
-            let sent = self.to_socket(severity, now, line);
-            passed &= !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            tell(&self.lost, &line, |line| {
+                // Without a log daemon there is nobody to lose a line, as with syslog(3).
+                let sent = self.to_socket(severity, &now, line);
+                !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            });
         }
-        passed
     }
 
     fn to_socket(&self, severity: Severity, now: &LocalTime, line: &str) -> io::Result<()> {
@@ -162,6 +155,17 @@ impl Log {
         let sent = open.send(datagram.as_bytes());
         *socket = Some(open);
         sent.map(drop)
+    }
+}
+
+/// Hands a line to one who reads, and before it how many lines that one lost.
+fn tell(lost: &Cell<u64>, line: &str, put: impl Fn(&str) -> bool) {
+    let before = lost.get();
+    if before > 0 && put(&lost_lines(before)) {
+        lost.set(0);
+    }
+    if lost.get() > 0 || !put(line) {
+        lost.set(lost.get() + 1);
     }
 }
 
