@@ -92,7 +92,8 @@ fn the_highest_priority_ends_up_alone_as_master_after_any_storm() {
 fn no_address_is_ever_on_two_hosts_while_the_link_is_whole() {
     for seed in 0..SEEDS {
         let mut rng = Rng::with_seed(seed);
-        let routers = three(&mut rng, 10);
+        let apart = if seed % 2 == 0 { 10 } else { 0 };
+        let routers = three(&mut rng, apart);
         let mut lan = lan(seed, &routers);
         for _ in 0..12 {
             lan.run(Duration::from_millis(rng.u64(0..6_000)));
@@ -117,11 +118,18 @@ fn no_address_is_ever_on_two_hosts_while_the_link_is_whole() {
             }
         }
         lan.run(routers[0].advert_interval * 12);
-        assert_eq!(lan.holders(), [best(&routers)], "seed {seed}\n{}", lan.story());
+        let (holders, highest) = (lan.holders(), routers[best(&routers)].priority);
+        assert_eq!(holders.len(), 1, "seed {seed}\n{}", lan.story());
+        assert_eq!(routers[holders[0]].priority, highest, "seed {seed}\n{}", lan.story());
         let violations = lan.violations();
         assert!(violations.is_empty(), "seed {seed} {violations:?}\n{}", lan.story());
     }
 }
+
+/// The last advert took up to two milliseconds, the timer that missed the next was up to one late.
+const SLACK: Duration = Duration::from_millis(3);
+/// From a new master's advert to its addresses: five milliseconds, on a timer of the same kind.
+const TIE: Duration = Duration::from_millis(6);
 
 /// From a fault of the master to the address on the backup of priority 100, at `advert_int 1`.
 fn gap(seed: u64, fault: impl Fn(&mut Lan, usize)) -> Duration {
@@ -138,8 +146,50 @@ fn gap(seed: u64, fault: impl Fn(&mut Lan, usize)) -> Duration {
 #[test]
 fn a_resigning_master_is_replaced_within_the_skew_time() {
     for seed in 0..SEEDS {
-        assert!(gap(seed, Lan::terminate) <= Duration::from_micros(609_375 + 3_000));
+        let gap = gap(seed, Lan::terminate);
+        assert!(gap <= Duration::from_micros(609_375) + SLACK + TIE, "seed {seed}: {gap:?}");
     }
+}
+
+/// Guides print one priority for both nodes: their timers run out together.
+#[test]
+fn equals_that_time_out_together_never_both_take_the_addresses() {
+    for seed in 0..SEEDS {
+        let mut lan = lan(seed, &[router(100), router(100), router(100)]);
+        lan.run(seconds(10));
+        let first = lan.holders();
+        assert_eq!(first.len(), 1, "seed {seed}\n{}", lan.story());
+        lan.kill(first[0]);
+        lan.run(seconds(10));
+        let violations = lan.violations();
+        assert!(violations.is_empty(), "seed {seed} {violations:?}\n{}", lan.story());
+    }
+}
+
+/// The one that is stopped there wakes up among the addresses of another, and must not add its own.
+#[test]
+fn an_equal_that_is_stopped_between_its_advert_and_its_addresses_does_not_take_them() {
+    let mut stopped = 0;
+    for seed in 0..SEEDS {
+        let mut rng = Rng::with_seed(seed);
+        let mut lan = lan(seed, &[router(100), router(100), router(100)]);
+        let waits = |lan: &Lan, i| lan.masters().contains(&i) && !lan.node(i).holds();
+        for i in 0..3 {
+            lan.run_while(machine::Instant::ZERO + seconds(4), |lan| !waits(lan, i));
+            if waits(&lan, i) {
+                stopped += 1;
+                lan.freeze(i);
+                // Longer than the five milliseconds and what a timer may be late.
+                lan.run(Duration::from_millis(rng.u64(8..4_000)));
+                lan.resume(i);
+            }
+        }
+        lan.run(seconds(8));
+        assert_eq!(lan.holders().len(), 1, "seed {seed}\n{}", lan.story());
+        let violations = lan.violations();
+        assert!(violations.is_empty(), "seed {seed} {violations:?}\n{}", lan.story());
+    }
+    assert!(stopped > SEEDS / 2, "{stopped}");
 }
 
 #[test]
@@ -147,7 +197,7 @@ fn a_dead_frozen_or_unplugged_master_is_replaced_within_the_master_down_interval
     let unplug = |lan: &mut Lan, i| lan.set_cable(i, false);
     for seed in 0..SEEDS {
         for gap in [gap(seed, Lan::kill), gap(seed, Lan::freeze), gap(seed, unplug)] {
-            assert!(gap <= Duration::from_micros(3_609_375 + 3_000), "seed {seed}: {gap:?}");
+            assert!(gap <= Duration::from_micros(3_609_375) + SLACK + TIE, "seed {seed}: {gap:?}");
             assert!(gap >= seconds(2), "seed {seed}: {gap:?}");
         }
     }

@@ -41,7 +41,7 @@ use crate::log::{LogLine, Message};
 use crate::track::Tracked;
 
 use self::backup::Backup;
-use self::master::Master;
+use self::master::{HANDOVER, Master};
 
 /// A virtual router on one link.
 ///
@@ -330,7 +330,7 @@ impl Instance {
             self.enter(Role::Fault, actions);
         } else if !self.tracked.is_pending() {
             if self.is_owner() {
-                self.become_master(now, false, actions);
+                self.become_master(now, HANDOVER, actions);
             } else {
                 self.log(Message::EnteringBackupAtInit, actions);
                 self.become_backup(now + self.master_down_interval(), actions);

@@ -7,6 +7,7 @@ use core::time::Duration;
 use machine::Instant;
 use wire::vrrp::Message as Packet;
 
+use super::master::{HANDOVER, TIE};
 use super::{Instance, Role};
 use crate::action::Action;
 use crate::config::{RESIGN, Version};
@@ -48,7 +49,7 @@ impl Backup {
 /// A timer later than this says that adverts may be waiting to be read.
 const LATE: Duration = Duration::from_millis(5);
 /// How long they are given.
-const GRACE: Duration = Duration::from_millis(10);
+pub(super) const GRACE: Duration = Duration::from_millis(10);
 
 /// A timer later than this, and than half an interval, says that nothing is known any more.
 const OVERSLEPT: Duration = Duration::from_millis(500);
@@ -107,7 +108,7 @@ impl Instance {
         self.log(Message::LowerPriorityDiscarded { priority, from }, actions);
         let next = now + packet.interval + packet.interval / 8;
         if backup.eager || next >= backup.master_down {
-            self.become_master(now, true, actions);
+            self.become_master(now, HANDOVER, actions);
             return;
         }
         let patience = packet.interval * u32::from(self.config.down_timer_adverts);
@@ -131,7 +132,7 @@ impl Instance {
             backup.master_down = lower_down;
             return;
         }
-        self.become_master(now, false, actions);
+        self.become_master(now, TIE, actions);
     }
 
     /// Listens anew if this process slept past its timer: what it knows of the master is old, and so

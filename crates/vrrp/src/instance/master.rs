@@ -7,6 +7,7 @@ use core::time::Duration;
 use machine::Instant;
 use wire::vrrp::Message as Packet;
 
+use super::backup::GRACE;
 use super::{INTERVAL_LOGGED, Instance, Role};
 use crate::action::{Action, State};
 use crate::announce::Announcer;
@@ -18,8 +19,11 @@ use crate::log::Message;
 pub(super) struct Master {
     advert_due: Instant,
     last_advert: Instant,
-    /// When the addresses are to be taken, once the master of lower priority has let go of them.
+    /// When the addresses are to be taken, once whoever else may have or want them had time to hear
+    /// of us.
     addresses_due: Option<Instant>,
+    /// The addresses were late once already, and what waited in the socket has been read.
+    graced: bool,
     /// When the addresses are renewed next; none if the next advert does it.
     renew_due: Option<Instant>,
     last_renewal: Instant,
@@ -34,14 +38,24 @@ impl Master {
         others.into_iter().flatten().fold(self.advert_due, Instant::min)
     }
 
-    /// Whether it has the addresses, or still waits for its predecessor to let go of them.
+    /// Whether it has the addresses, or still waits for others to hear of it.
     pub(super) fn holds(&self) -> bool {
         self.addresses_due.is_none()
     }
 }
 
 /// How long a new master gives a predecessor that is alive to hear it and to let go of the addresses.
-const HANDOVER: Duration = Duration::from_millis(20);
+pub(super) const HANDOVER: Duration = Duration::from_millis(20);
+
+/// How long a new master gives an equal, whose timer ran out at the same moment, to hear it and to
+/// be heard: longer than a packet takes there and back.
+///
+/// The advert is not sent earlier by as much: it would come before that of a keepalived of a priority
+/// one higher, 3.9 ms, which with `nopreempt` then would not become master.
+pub(super) const TIE: Duration = Duration::from_millis(5);
+
+/// Addresses later than this say that adverts may be waiting to be read. A timer is late by less.
+const LATE: Duration = Duration::from_millis(2);
 
 /// How long after a lapse the kernel's word of it may still arrive.
 const LAPSE_ECHO: Duration = Duration::from_millis(500);
@@ -49,11 +63,12 @@ const LAPSE_ECHO: Duration = Duration::from_millis(500);
 impl Instance {
     /// RFC 9568 §6.4.1 for the owner, and §6.4.2, "If the Active_Down_Timer fires".
     ///
-    /// `handover`: the addresses are held by a master of lower priority, who is alive.
+    /// The addresses follow the advert after `wait`, or a quarter of an interval if that is shorter:
+    /// [`HANDOVER`] where somebody alive may hold them, [`TIE`] where only an equal may want them.
     pub(super) fn become_master(
         &mut self,
         now: Instant,
-        handover: bool,
+        wait: Duration,
         actions: &mut Vec<Action>,
     ) {
         self.log(Message::ReceiveTimeout, actions);
@@ -63,14 +78,15 @@ impl Instance {
             self.log(Message::IntervalRestored { from, to }, actions);
             self.master_interval = to;
         }
-        let wait = HANDOVER.min(to / 4);
+        let wait = wait.min(to / 4);
         self.logged = 0;
         self.master = None;
         self.counters.became_master += 1;
         self.role = Role::Master(Master {
             advert_due: now + to,
             last_advert: now,
-            addresses_due: Some(if handover { now + wait } else { now }),
+            addresses_due: Some(now + wait),
+            graced: false,
             renew_due: None,
             last_renewal: now,
             lapsed: None,
@@ -78,14 +94,17 @@ impl Instance {
         });
         // As upstream: the advert goes first, then the addresses come.
         self.send_advert(now, actions);
-        self.take_addresses(now, actions);
     }
 
     /// Puts the addresses up, if it is time.
     fn take_addresses(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Role::Master(master) = &mut self.role else { return };
-        if master.addresses_due.take_if(|due| *due <= now).is_none() {
-            return;
+        let Some(due) = master.addresses_due.take_if(|due| *due <= now) else { return };
+        if now - due > LATE && !master.graced {
+            // The word of a better one may wait in the socket.
+            master.graced = true;
+            master.addresses_due = Some(now + GRACE);
+            return self.send_advert(now, actions);
         }
         self.log_addresses(true, actions);
         let addresses: Vec<VirtualAddress> = self.config.held().cloned().collect();

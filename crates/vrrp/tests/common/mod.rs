@@ -48,21 +48,40 @@ impl Bench {
         bench
     }
 
-    /// Until it is master, for want of any other.
+    /// Until it is master, for want of any other, and has just taken the addresses.
     pub(crate) fn master(config: InstanceConfig) -> Self {
         let mut bench = Self::started(config);
         if bench.instance.state() != State::Master {
             bench.expire();
         }
-        assert_eq!(bench.instance.state(), State::Master);
+        bench.take_addresses();
         bench
+    }
+
+    /// Until it has just sent its second advert as a master.
+    pub(crate) fn settled(config: InstanceConfig) -> Self {
+        let mut bench = Self::master(config);
+        let sent = bench.instance.counters().adverts_sent;
+        while bench.instance.counters().adverts_sent == sent {
+            bench.expire();
+        }
+        bench
+    }
+
+    /// From a new master's advert to the addresses: no more than a moment, in which it only waits.
+    pub(crate) fn take_addresses(&mut self) {
+        assert_eq!(self.instance.state(), State::Master);
+        assert!(self.done().iter().all(|action| !matches!(action, Action::AddAddresses { .. })));
+        assert!(self.wait() <= Duration::from_millis(20), "{:?}", self.wait());
+        self.expire();
+        assert_eq!(self.done().last(), Some(&Action::Entered(State::Master)));
     }
 
     pub(crate) fn in_state(state: State, config: InstanceConfig) -> Self {
         match state {
             State::Init => Self::new(config),
             State::Backup => Self::started(config),
-            State::Master => Self::master(config),
+            State::Master => Self::settled(config),
             State::Fault => {
                 let mut bench = Self::started(config);
                 bench.tell(Event::Link { interface: "eth0", up: false });
