@@ -23,7 +23,9 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod plan;
 mod termination;
 
 pub use config::*;
+pub use plan::{Plan, Step};
 pub use termination::{Cause, Phase, Termination};
