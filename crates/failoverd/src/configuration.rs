@@ -70,9 +70,6 @@ fn not_yet(config: &Config) -> Vec<String> {
         } else if let Some(address) = instance.held().find(|a| a.address.is_ipv6()) {
             lines.push(format!("({name}) not supported yet: IPv6 address {}", address.address));
         }
-        if !instance.accept {
-            lines.push(format!("({name}) not supported yet: no_accept"));
-        }
     }
     for group in &config.sync_groups {
         lines.push(format!("not supported yet: vrrp_sync_group {}", group.name));
@@ -242,20 +239,18 @@ mod tests {
         let six: IpAddr = "2001:db8::1".parse().expect("an address");
         let four = VirtualAddress::host(IpAddr::from([192, 0, 2, 1]));
         let six = VirtualAddress::host(six);
-        let instance = |addresses: Vec<VirtualAddress>, excluded, accept| InstanceConfig {
+        let instance = |addresses: Vec<VirtualAddress>, excluded| InstanceConfig {
             name: "V".into(),
             addresses,
             excluded,
-            accept,
             ..InstanceConfig::default()
         };
         let config = |instance| Config { instances: vec![instance], ..Config::default() };
-        let fine = config(instance(vec![four.clone()], vec![], true));
+        let fine = config(instance(vec![four.clone()], vec![]));
         assert_eq!(not_yet(&fine), [""; 0]);
         let cases = [
-            (config(instance(vec![six.clone()], vec![], true)), "a virtual router over IPv6"),
-            (config(instance(vec![four.clone()], vec![six], true)), "IPv6 address 2001:db8::1"),
-            (config(instance(vec![four], vec![], false)), "no_accept"),
+            (config(instance(vec![six.clone()], vec![])), "a virtual router over IPv6"),
+            (config(instance(vec![four], vec![six])), "IPv6 address 2001:db8::1"),
         ];
         for (config, what) in cases {
             assert_eq!(not_yet(&config), [format!("(V) not supported yet: {what}")]);

@@ -84,6 +84,10 @@ fn start(
         return Ok(code);
     }
     let nothing_to_do = options.only_checkers || loaded.is_empty();
+    if nothing_to_do {
+        // No role will read the file again and say what is wrong with it.
+        loaded.log_to(log);
+    }
     drop(loaded);
     let mut pid_file = match PidFile::create(&options.pid_file) {
         Ok(file) => file,
@@ -118,7 +122,8 @@ fn start(
             ready: false,
         };
         if nothing_to_do {
-            supervisor.become_ready();
+            supervisor.ready = true;
+            supervisor.notifier.ready(std::process::id());
         } else {
             supervisor.start_role()?;
         }
@@ -228,7 +233,10 @@ impl Supervisor<'_> {
                 },
                 () = until(restart_at) => {
                     restart_at = None;
-                    self.start_role()?;
+                    // A reload may have started it meanwhile.
+                    if self.role.is_none() {
+                        self.start_role()?;
+                    }
                 }
                 asked = signals.next() => match asked {
                     Asked::Stop => return self.stop().await,
@@ -248,7 +256,7 @@ impl Supervisor<'_> {
 
     fn reported(&mut self, report: Report) {
         match report {
-            Report::Started if self.ready => {}
+            Report::Started if self.ready => self.notifier.ready(std::process::id()),
             Report::Started => self.become_ready(),
             Report::Reloaded => {
                 self.log.info("Reload complete");
@@ -291,11 +299,13 @@ impl Supervisor<'_> {
             Some(exit::NO_PERMISSION) => Some((exit::NO_PERMISSION, "MISSING PERMISSION")),
             _ => None,
         };
-        if let Some((code, name)) = why {
+        if let Some((code, name)) = why.filter(|_| !self.ready) {
             let line = format_args!("pid {pid} exited with permanent error {name}. Terminating");
             self.log.info(line);
             return Some(code);
         }
+        // keepalived ends here too if it ran well before: when it restarts a process that crashed
+        // and somebody is just editing the file. Trying again heals that.
         match (status.signal(), status.code()) {
             (Some(number), _) => {
                 let name = Signal::try_from(number).map_or("unknown", describe);
