@@ -182,6 +182,15 @@ pub(crate) fn send(priority: u8) -> Action {
     Action::SendAdvert { priority }
 }
 
+/// How many of these announce the address.
+pub(crate) fn announcements(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| **action == announce()).count()
+}
+
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
 pub(crate) fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }

@@ -1,0 +1,117 @@
+//! How the role is left, and what a fault is.
+
+use std::time::Duration;
+
+use crate::common::*;
+use vrrp::State::{Backup, Fault};
+use vrrp::config::InstanceConfig;
+use vrrp::{Action, Event};
+
+#[test]
+fn one_last_advert_precedes_giving_way_where_configured() {
+    let mut bench = Bench::master(InstanceConfig { higher_prio_send_advert: true, ..config() });
+    bench.hear(LOW, 200);
+    assert_eq!(bench.done(), [send(100), remove(), Action::Entered(Backup)]);
+    assert_eq!(bench.instance.master(), Some(LOW));
+}
+
+#[test]
+fn the_addresses_are_gone_before_priority_0_is_sent() {
+    let mut bench = Bench::master(config());
+    bench.tell(Event::Link { interface: "eth0", up: false });
+    assert_eq!(bench.done(), [remove(), send(0), Action::Entered(Fault)]);
+    let said = ["(VI_1) Entering FAULT STATE", "(VI_1) sent 0 priority", "(VI_1) removing VIPs."];
+    assert_eq!(bench.said(), said);
+    assert_eq!(bench.wait(), Duration::ZERO);
+    bench.tell(Event::Link { interface: "eth0", up: true });
+    assert_eq!(bench.done(), [Action::Entered(Backup)]);
+    assert_eq!(bench.said(), ["(VI_1) Entering BACKUP STATE"]);
+    assert_eq!(bench.wait(), micros(3_609_375));
+}
+
+#[test]
+fn an_owner_leaves_a_fault_after_one_advert_and_its_skew() {
+    let owner =
+        InstanceConfig { priority: 255, initial: vrrp::config::Initial::Master, ..config() };
+    let mut bench = Bench::master(owner);
+    bench.tell(Event::Link { interface: "eth0", up: false });
+    bench.tell(Event::Link { interface: "eth0", up: true });
+    assert_eq!(bench.instance.state(), Backup);
+    assert_eq!(bench.wait(), secs(1) + secs(1) / 256);
+}
+
+#[test]
+fn losing_the_source_address_is_a_fault_whose_last_advert_still_has_it() {
+    let mut bench = Bench::master(config());
+    bench.tell(Event::Source(None));
+    assert_eq!(bench.instance.state(), Fault);
+    let mut packet = vec![];
+    assert!(bench.instance.packet(0, GROUP, &mut packet));
+    assert_eq!(packet[12..16], [192, 0, 2, 5]);
+
+    let source = Some(HIGH);
+    let mut bench = Bench::started(InstanceConfig { source, ..config() });
+    bench.tell(Event::Source(None));
+    assert_eq!(bench.instance.state(), Backup, "a configured source is not tracked");
+    let mut bench = Bench::started(InstanceConfig { source, track_source: true, ..config() });
+    bench.tell(Event::Source(None));
+    assert_eq!(bench.instance.state(), Fault, "but on demand");
+}
+
+#[test]
+fn what_is_wrong_at_the_start_is_said_there() {
+    let mut bench = Bench::new(config());
+    bench.tell(Event::Link { interface: "eth0", up: false });
+    bench.tell(Event::Start);
+    let said = [
+        "(VI_1): entering FAULT state (interface eth0 down)",
+        "(VI_1) entering FAULT state",
+        "(VI_1) removing VIPs.",
+    ];
+    assert_eq!(bench.said(), said);
+    assert_eq!(bench.done(), [remove(), Action::Entered(Fault)]);
+    let mut bench = Bench::new(config());
+    bench.tell(Event::Source(None));
+    bench.tell(Event::Start);
+    assert_eq!(bench.said()[0], "(VI_1) entering FAULT state (no IPv4 address for interface)");
+    bench.tell(Event::Start);
+    assert_eq!(bench.actions, [], "a second start is none");
+}
+
+#[test]
+fn a_priority_of_0_that_is_heard_is_counted_and_said() {
+    let mut bench = Bench::started(config());
+    bench.hear(LOW, 0);
+    assert_eq!(bench.said(), ["(VI_1) Backup received priority 0 advertisement"]);
+    let mut bench = Bench::master(config());
+    bench.hear(LOW, 0);
+    assert_eq!(bench.said(), ["(VI_1) Master received priority 0 message"]);
+    let counters = bench.instance.counters();
+    assert_eq!((counters.zero_received, counters.adverts_received), (1, 1));
+    assert_eq!((counters.adverts_sent, counters.became_master), (2, 1));
+    bench.tell(Event::Shutdown);
+    let counters = bench.instance.counters();
+    assert_eq!((counters.zero_sent, counters.adverts_sent, counters.released_master), (1, 3, 1));
+}
+
+#[test]
+fn an_address_somebody_removes_costs_the_role() {
+    let mut bench = Bench::master(config());
+    bench.pass(ms(500));
+    bench.tell(Event::AddressLost(HIGH));
+    assert_eq!(bench.actions, [], "not one of ours");
+    bench.tell(Event::AddressLost(VIP));
+    assert_eq!(
+        bench.said(),
+        [
+            "Netlink reflector reports IP 192.0.2.100 removed from eth0",
+            "(VI_1) Entering BACKUP STATE",
+            "(VI_1) sent 0 priority",
+            "(VI_1) removing VIPs.",
+        ]
+    );
+    assert_eq!(bench.done(), [remove(), send(0), Action::Entered(Backup)]);
+    assert_eq!(bench.wait(), micros(609_375));
+    bench.tell(Event::AddressLost(VIP));
+    assert_eq!(bench.actions, [], "a backup has none to lose");
+}

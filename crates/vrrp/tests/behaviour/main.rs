@@ -1,0 +1,14 @@
+//! What keepalived does beyond the RFC, and what only we do.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod announcements;
+mod giving_way;
+mod lateness;
+mod lease;
+mod log;
+mod packets;
+mod reload;
+mod taking_over;
+mod tracking;
