@@ -18,6 +18,7 @@ pub(crate) struct Target {
 }
 
 /// Hands bytes to the target of that name.
+#[allow(dead_code, reason = "only the programs in fuzz_targets call it")]
 pub(crate) fn run(name: &str, bytes: &[u8]) {
     for target in TARGETS.iter().filter(|target| target.name == name) {
         (target.run)(bytes);
@@ -38,6 +39,20 @@ pub(crate) const TARGETS: &[Target] = &[
         words: &[
             "{", "}", "\n", "$A", "~SEQ(", "~LST(", "@", "!", "#", "\"", "include", "vrrp_script",
             "track_script", "virtual_ipaddress", "authentication", "auth_pass", "notify", "BLOB",
+        ],
+    },
+    Target {
+        name: "haproxy_cfg",
+        run: haproxy_cfg,
+        seeds: &[
+            b"global\n maxconn 10\ndefaults\n mode tcp\n timeout connect 5s\nlisten l\n bind :1\n \
+              server s 127.0.0.1:2 check inter 2s\n",
+            b".if defined(X)\n global\n.elif 1\n.else\n.endif\nfrontend f\n bind *:1 name \"${Y-z}\"\n",
+        ],
+        files: &["haproxy"],
+        words: &[
+            "\n", "\\", "\"", "'", "${", "}", ".if", ".endif", "global", "defaults", "frontend",
+            "backend", "listen", "server", "bind", "timeout", "no ", "option", "http-check", "expect",
         ],
     },
     Target {
@@ -83,6 +98,10 @@ const IPV4: &[&[u8]] = &[&[
 
 fn keepalived_conf(bytes: &[u8]) {
     keepalived_conf::fuzz(bytes);
+}
+
+fn haproxy_cfg(bytes: &[u8]) {
+    haproxy_cfg::fuzz(bytes);
 }
 
 fn vrrp_message(bytes: &[u8]) {

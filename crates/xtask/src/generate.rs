@@ -17,6 +17,7 @@ struct Dialect {
 
 const DIALECTS: &[Dialect] = &[
     Dialect { name: "keepalived", title: "keepalived.conf", tables: keepalived_conf::tables },
+    Dialect { name: "haproxy", title: "haproxy.cfg", tables: haproxy_cfg::tables },
     Dialect { name: "nginx", title: "nginx.conf", tables: nginx_conf::tables },
 ];
 
