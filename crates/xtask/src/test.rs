@@ -33,8 +33,8 @@ const STEPS: &[Step] = &[
     cargo("netns", &["test", "--package", "compat-tests", "--lib", "--test", "netns"]),
     Step {
         name: "docs",
-        argv: &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
-        env: &[("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private-intra-doc-links")],
+        argv: &["doc", "--workspace", "--no-deps", "--quiet"],
+        env: &[("RUSTDOCFLAGS", "--deny warnings")],
     },
 ];
 
