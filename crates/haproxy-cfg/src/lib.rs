@@ -108,6 +108,8 @@ pub struct Loaded {
     pub config: Option<Config>,
     /// `zero-warning` of the global section.
     pub zero_warning: bool,
+    /// `quiet` of the global section.
+    pub quiet: bool,
     /// Whether anything listens: a configuration without is valid, and not started (exit code 2).
     pub listens: bool,
 }
@@ -216,6 +218,7 @@ fn finish(mut loader: Loader) -> Loaded {
         diagnostics: loader.binder.problems,
         config,
         zero_warning: loader.global.zero_warning,
+        quiet: loader.global.process.quiet,
         listens,
     }
 }

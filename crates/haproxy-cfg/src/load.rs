@@ -183,8 +183,8 @@ impl Loader {
             return;
         }
         if words.len() > MAX_WORDS {
-            let word = words[MAX_WORDS].clone();
-            let position = (word.span.start - at.start) + 1;
+            let word = words[MAX_WORDS - 1].clone();
+            let position = word.span.start - at.start;
             self.tight(
                 word.span,
                 format!(
@@ -488,6 +488,21 @@ impl Loader {
         }
     }
 
+    /// Two proxies with one forced id.
+    fn same_id(&mut self, draft: &Draft, span: Span) {
+        let twin = |other: &&Draft| draft.forced_id.is_some() && other.forced_id == draft.forced_id;
+        let Some(other) = self.proxies.iter().find(twin) else { return };
+        let text = format!(
+            "{} {} reuses same custom id as {} {} (declared at {}).",
+            draft.kind.noun(),
+            draft.name,
+            other.kind.noun(),
+            other.name,
+            other.origin
+        );
+        self.tight(span, text);
+    }
+
     /// Takes `no` or `default` off the front of a statement.
     fn prefix(&mut self, stmt: &mut Stmt) -> bool {
         let word = stmt.word(0).to_owned();
@@ -570,7 +585,8 @@ impl Loader {
             self.binder.warn(span, text);
             return;
         }
-        if !row.within.includes(here) {
+        let anonymous = kind == Kind::Defaults && draft.name.is_empty();
+        if !row.within.includes(here) || anonymous && is_rule(row.name) {
             let (severity, manner, mut text) = misplaced(row.name, kind, &draft.name);
             let manner = if manner == "@@" {
                 text = format!("parsing [{}] : {text}", self.context.origin());
@@ -612,6 +628,9 @@ impl Loader {
         }
         let place = Place::new(here, kind.keyword());
         self.binder.bind_one(table, place, &stmt, draft);
+        if row.name == "id" {
+            self.same_id(draft, span);
+        }
         if row.name == "option httplog" && draft.http.httplog.is_some() {
             draft.http.httplog = Some(span);
         }
@@ -619,6 +638,19 @@ impl Loader {
             draft.log_at = Some(span);
         }
     }
+}
+
+/// Rules, which only `defaults` with a name may have.
+fn is_rule(keyword: &str) -> bool {
+    let rules = [
+        "acl",
+        "http-after-response",
+        "http-request",
+        "http-response",
+        "tcp-request",
+        "tcp-response",
+    ];
+    rules.contains(&keyword.split(' ').next().unwrap_or(keyword))
 }
 
 fn span_of(words: &[Word], at: Span) -> Span {

@@ -98,7 +98,7 @@ impl Loaded {
                 0
             }
         };
-        if manner.quiet {
+        if manner.quiet || self.quiet {
             return Report { code, ..Report::default() };
         }
         Report { stdout, stderr, code }

@@ -149,13 +149,8 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
             _ => port,
         };
         if line.checked && named == 0 && config.port.is_none() && !steps_have_port {
-            let rest = if draft.kind == Kind::Listen {
-                ""
-            } else {
-                " nor tcp_check rule 'connect' with port information"
-            };
             let text = format!(
-                "config: {noun} '{proxy}': server '{}' has neither service port nor check port{rest}.",
+                "config: {noun} '{proxy}': server '{}' has neither service port nor check port.",
                 line.name
             );
             loader.binder.complain(Severity::Error, NOWHERE, line.at, text).help =

@@ -266,11 +266,13 @@ fn addresses(
     let mut out = vec![];
     for part in word.text.split(',') {
         let (expanded, missing) = context.expand(part);
-        if let Some(name) = missing.first() {
-            unset(b, word, name, part, &expanded);
-        }
         match one(context, b, word, part) {
-            Ok(mut found) => out.append(&mut found),
+            Ok(mut found) => {
+                if let Some(name) = missing.first() {
+                    unset(b, word, name, part, &expanded);
+                }
+                out.append(&mut found);
+            }
             Err(text) => {
                 let diagnostic = b.refuse(word.span, format!("{prefix}{text}"));
                 if let Some(name) = missing.first() {

@@ -107,7 +107,10 @@ pub(crate) const TABLE: &[G] = &[
     }))
     .doc("The first checks are spread over at most this time."),
     G::new("maxconn", Words("<number>", 0..=ALL, |g, w, b| {
-        if let Some(n) = number(b, "maxconn", w) {
+        let Some(n) = number(b, "maxconn", w) else { return };
+        if g.again("maxconn") {
+            b.warn(here(b, w), "'maxconn' already specified. Continuing.");
+        } else {
             g.process.maxconn = u32::try_from(n).ok().filter(|n| *n > 0);
         }
     }))

@@ -149,7 +149,6 @@ pub(crate) const TABLE: &[S] = &[
         "" => refuse(b, w, "'verify' : missing verify method."),
         got => refuse(b, w, &format!("'verify' : unknown verify method '{got}', only 'none' and 'required' are supported.")),
     }))
-    .default("required")
     .doc("Whether the server's certificate is verified."),
     S::new("verifyhost", Words("<name>", 0..=1, |s, w, b| match w.first() {
         None => refuse(b, w, "'verifyhost' : missing hostname to verify against."),

@@ -1,0 +1,176 @@
+//! What HAProxy 2.6.12 says about each text of `golden.txt`, and that the same is said here.
+//!
+//! A case is `==== name`, the text (`\t`, `\r` and `\\` escaped; a last line ending in `\e` has no
+//! line feed), `---- exit code`, and the two streams without the preamble and with `PID` for the
+//! process id. Where HAProxy 2.6 is installed, it is asked, too: the file says what it says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use haproxy_cfg::{Manner, Options, load_texts};
+
+struct Case {
+    name: String,
+    text: String,
+    code: u8,
+    said: String,
+}
+
+fn cases() -> Vec<Case> {
+    let file = include_str!("golden.txt");
+    let case = |block: &str| {
+        let (name, rest) = block.split_once('\n').expect("a name");
+        let (text, rest) = rest.split_once("---- ").expect("a text");
+        let (code, said) = rest.split_once('\n').expect("an exit code");
+        let text = text.strip_suffix("\\e\n").unwrap_or(text);
+        Case {
+            name: name.to_owned(),
+            text: unescape(text),
+            code: code.parse().expect("a number"),
+            said: said.to_owned(),
+        }
+    };
+    file.split("==== ").skip(1).map(case).collect()
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('t') => out.push('\t'),
+                Some('r') => out.push('\r'),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Without the preamble, and with `PID` for the number.
+fn normalise(stderr: &str, stdout: &str) -> String {
+    let lines = stderr.split_inclusive('\n').filter(|line| {
+        !line.contains(" : haproxy version is ") && !line.contains(" : path to executable is ")
+    });
+    let number = |line: &str| {
+        let Some((head, rest)) = line.split_once('(') else { return line.to_owned() };
+        let Some((digits, tail)) = rest.split_once(')') else { return line.to_owned() };
+        let is_number = head.starts_with('[') && digits.bytes().all(|b| b.is_ascii_digit());
+        if is_number { format!("{head}(PID){tail}") } else { line.to_owned() }
+    };
+    lines.map(number).collect::<String>() + stdout
+}
+
+#[test]
+fn the_same_is_said_as_haproxy_2_6_says() {
+    let env: BTreeMap<_, _> = [("HOME".to_owned(), "/home/x".to_owned())].into();
+    let options = Options { env, reach_out: true, ..Options::default() };
+    let cases = cases();
+    assert!(cases.len() > 350);
+    for case in cases {
+        let loaded = load_texts(&[("c.cfg", &case.text)], &options);
+        let report = loaded.report(&Manner {
+            pid: 1,
+            executable: "haproxy",
+            quiet: false,
+            check: true,
+            zero_warning: false,
+            explain: false,
+        });
+        let said = normalise(&report.stderr, &report.stdout);
+        assert_eq!((report.code, said), (case.code, case.said), "{}", case.name);
+    }
+}
+
+#[test]
+fn haproxy_2_6_says_what_the_file_says() {
+    let version = Command::new("haproxy").arg("-v").output();
+    let version = version.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    if !version.as_ref().is_ok_and(|text| text.starts_with("HAProxy version 2.6.")) {
+        eprintln!("skipped: HAProxy 2.6 is not installed");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for case in cases() {
+        std::fs::write(directory.path().join("c.cfg"), &case.text).expect("writable");
+        let out = Command::new("haproxy")
+            .args(["-c", "-f", "c.cfg"])
+            .current_dir(directory.path())
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .env("HOME", "/home/x")
+            .output()
+            .expect("it runs");
+        let (stderr, stdout) =
+            (String::from_utf8_lossy(&out.stderr), String::from_utf8_lossy(&out.stdout));
+        let code = out.status.code().and_then(|code| u8::try_from(code).ok());
+        let said = normalise(&stderr, &stdout);
+        assert_eq!((code, said), (Some(case.code), case.said), "{}", case.name);
+    }
+}
+
+/// The folder of configurations beside the project, if it is there.
+fn shared(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(folder);
+    let Ok(listing) = std::fs::read_dir(&root) else {
+        eprintln!("skipped: {} is not there", root.display());
+        return vec![];
+    };
+    let mut files: Vec<_> = listing
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cfg"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// What is wrong with a file beside what is not built: nothing else is looked up.
+fn mistakes(path: &Path) -> (bool, Vec<String>) {
+    let text = String::from_utf8_lossy(&std::fs::read(path).expect("readable")).into_owned();
+    let loaded = load_texts(&[("c.cfg", &text)], &Options::sealed());
+    let errors = loaded.diagnostics.iter().filter(|d| d.severity == conf::Severity::Error);
+    let wrong = errors
+        .filter(|d| !matches!(d.problem, conf::Problem::Planned { .. }))
+        .map(|d| conf::Wording::line(&haproxy_cfg::HaProxy, &loaded.sources, d))
+        .filter(|line| !line.contains("Error(s) found") && !line.contains("Fatal errors found"))
+        .collect();
+    (loaded.config.is_some(), wrong)
+}
+
+#[test]
+fn every_file_of_the_guides_runs_once_its_placeholders_are_filled() {
+    for path in shared("guides") {
+        let name = path.file_name().expect("it has one").to_string_lossy().into_owned();
+        let (runs, wrong) = mistakes(&path);
+        match name.as_str() {
+            // As printed, with placeholders: each is named.
+            "003-kubeadm-haproxy.cfg" => assert_eq!(wrong.len(), 2, "{wrong:?}"),
+            "004-haproxy.cfg" => assert!(wrong[0].contains("is a placeholder"), "{wrong:?}"),
+            _ => assert!(runs, "{name}: {wrong:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_haproxy_runs_is_refused_only_for_what_is_not_built() {
+    let verdicts =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/verdicts.tsv");
+    let verdicts = std::fs::read_to_string(verdicts).unwrap_or_default();
+    let accepted = |name: &str| {
+        let file = format!("haproxy/{name}\t");
+        verdicts.lines().filter(|line| line.starts_with(&file)).any(|line| {
+            line.split('\t').nth(6).is_some_and(|verdict| verdict.starts_with("accept"))
+        })
+    };
+    for path in shared("corpus/haproxy").into_iter().chain(shared("reference/haproxy-samples")) {
+        let name = path.file_name().expect("it has one").to_string_lossy().into_owned();
+        let (_, wrong) = mistakes(&path);
+        if accepted(&name) || path.parent().is_some_and(|p| p.ends_with("haproxy-samples")) {
+            assert_eq!(wrong, Vec::<String>::new(), "{name}");
+        }
+    }
+}
