@@ -13,6 +13,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod generate;
+mod originals;
 mod test;
 mod tidy;
 

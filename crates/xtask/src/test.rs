@@ -1,4 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
+//!
+//! Where it may (root, apt) it first installs the originals, for the tests that run beside them.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitCode, Stdio};
@@ -6,6 +8,8 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+
+use crate::originals;
 
 /// One thing that must hold: what it is called, and the command that shows it.
 struct Step {
@@ -52,6 +56,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
         bail!("there is no step '{unknown}', but {}", names.join(", "));
     }
+    originals::install();
     let mut sum = Count::default();
     for step in STEPS {
         if args.is_empty() || args.iter().any(|name| name == step.name) {
