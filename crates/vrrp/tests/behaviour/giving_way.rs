@@ -115,3 +115,19 @@ fn an_address_somebody_removes_costs_the_role() {
     bench.tell(Event::AddressLost(VIP));
     assert_eq!(bench.actions, [], "a backup has none to lose");
 }
+
+#[test]
+fn why_a_master_gives_way_is_said() {
+    let rows = [
+        (LOW, 101, "higher priority 101, ours 100"),
+        (HIGH, 100, "same priority 100 but higher IP address than ours"),
+    ];
+    for (from, priority, why) in rows {
+        let mut bench = Bench::master(config());
+        bench.hear(from, priority);
+        assert_eq!(
+            bench.said()[0],
+            format!("(VI_1) Master received advert from {from} with {why}")
+        );
+    }
+}

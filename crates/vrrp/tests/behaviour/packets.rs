@@ -54,6 +54,9 @@ fn another_interval_in_version_3_is_said_by_a_master() {
         bench.hear_every(LOW, 50, secs(2));
         assert_eq!(bench.said().iter().filter(|l| !l.contains("Sending")).count(), expected);
     }
+    let mut bench = Bench::master(InstanceConfig { version: Version::V3, ..config() });
+    bench.hear(LOW, 50);
+    assert_eq!(bench.said().iter().filter(|l| !l.contains("Sending")).count(), 1, "no other");
 }
 
 #[test]
@@ -65,6 +68,7 @@ fn packets_are_written_as_configured() {
         ..config()
     };
     let mut bench = Bench::started(config);
+    assert_eq!(bench.instance.source(), Some(US));
     let mut out = vec![];
     assert!(bench.instance.packet(100, LOW, &mut out));
     let packet = wire::ipv4::Packet::parse(&out).unwrap();
@@ -79,4 +83,32 @@ fn packets_are_written_as_configured() {
     assert!(!bench.instance.packet(100, v6, &mut out), "another family");
     let mut unsourced = Instance::new(crate::common::config(), &[]);
     assert!(!unsourced.packet(100, GROUP, &mut out));
+}
+
+/// RFC 9568 §5.2.8; over IPv6 nothing of it can be left out.
+#[test]
+fn the_checksum_of_version_3_covers_the_addresses_of_the_packet_unless_told_otherwise() {
+    for v3_checksum_as_v2 in [false, true] {
+        let version_3 = InstanceConfig { version: Version::V3, v3_checksum_as_v2, ..config() };
+        let mut bench = Bench::started(version_3.clone());
+        let mut out = vec![];
+        assert!(bench.instance.packet(100, GROUP, &mut out));
+        let packet = wire::ipv4::Packet::parse(&out).unwrap();
+        let message = wire::vrrp::Message::parse(packet.payload).unwrap();
+        let ends = wire::vrrp::PseudoHeader { source: US, destination: GROUP };
+        assert_eq!(message.checksum_is_valid(Some(ends)), !v3_checksum_as_v2);
+        assert_eq!(message.checksum_is_valid(None), v3_checksum_as_v2);
+
+        let source = "fe80::5".parse().unwrap();
+        let destination = "ff02::12".parse().unwrap();
+        let addresses = vec![VirtualAddress::host("fe80::100".parse().unwrap())];
+        let mut bench = Bench::new(InstanceConfig { addresses, ..version_3 });
+        bench.tell(Event::Source(Some(source)));
+        let mut out = vec![];
+        assert!(bench.instance.packet(100, destination, &mut out));
+        let message = wire::vrrp::Message::parse_v6(&out).unwrap();
+        let ends = wire::vrrp::PseudoHeader { source, destination };
+        assert!(message.checksum_is_valid(Some(ends)));
+        assert_eq!(message.addresses().next(), Some("fe80::100".parse().unwrap()));
+    }
 }

@@ -3,7 +3,7 @@
 use crate::common::*;
 use vrrp::Action;
 use vrrp::State::Master;
-use vrrp::config::{InstanceConfig, LeasePolicy, VirtualAddress};
+use vrrp::config::{InstanceConfig, LeasePolicy, Version, VirtualAddress};
 
 #[test]
 fn a_reload_keeps_a_master_and_touches_only_what_differs() {
@@ -52,4 +52,24 @@ fn a_reload_lets_a_backup_wait_no_longer_than_anew() {
     bench.pass(secs(1));
     bench.instance.reconfigure(config(), &[], bench.now, &mut bench.actions);
     assert_eq!(bench.wait(), micros(2_609_375), "what was waited counts");
+}
+
+#[test]
+fn a_reload_forgets_the_masters_interval_only_where_ours_is_another() {
+    let version_3 = InstanceConfig { version: Version::V3, ..config() };
+    let mut bench = Bench::started(version_3.clone());
+    bench.hear_every(LOW, 200, secs(2));
+    let down = bench.instance.master_down_interval();
+    assert_eq!(down, 2 * micros(3_609_375));
+    let busier = InstanceConfig { priority: 120, ..version_3.clone() };
+    bench.instance.reconfigure(busier.clone(), &[], bench.now, &mut bench.actions);
+    assert_eq!(bench.instance.master_down_interval(), secs(6) + 2 * secs(136) / 256);
+    let longer = InstanceConfig { advert_interval: secs(4), ..busier };
+    bench.instance.reconfigure(longer, &[], bench.now, &mut bench.actions);
+    assert_eq!(bench.instance.master_down_interval(), secs(12) + 4 * secs(136) / 256);
+    let version_2 = InstanceConfig { version: Version::V2, ..version_3.clone() };
+    let mut bench = Bench::started(version_3);
+    bench.hear_every(LOW, 200, secs(2));
+    bench.instance.reconfigure(version_2, &[], bench.now, &mut bench.actions);
+    assert_eq!(bench.instance.master_down_interval(), micros(3_609_375));
 }

@@ -59,6 +59,18 @@ fn a_live_master_is_taken_over_from_right_after_its_advert() {
     assert_eq!(bench.done().last(), Some(&Action::Entered(Master)));
 }
 
+/// Its next advert is waited for if it comes before the timer, and an eighth of an interval before.
+#[test]
+fn the_last_advert_before_the_timer_is_the_one_that_is_answered() {
+    let last = micros(3_609_375) - ms(1_125);
+    for (at, state) in [(last - micros(1), Backup), (last, Master), (ms(2_600), Master)] {
+        let mut bench = Bench::started(config());
+        bench.pass(at);
+        bench.hear(LOW, 50);
+        assert_eq!(bench.instance.state(), state, "{at:?}");
+    }
+}
+
 #[test]
 fn a_better_master_that_speaks_up_during_the_handover_wins() {
     let mut bench = Bench::started(config());
