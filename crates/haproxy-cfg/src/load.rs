@@ -1,6 +1,9 @@
 //! Files → lines → statements → sections.
 
-use std::path::{Path, PathBuf};
+mod directive;
+mod files;
+
+use std::path::Path;
 use std::rc::Rc;
 
 use conf::{
@@ -8,7 +11,6 @@ use conf::{
 };
 use proxy::Origin;
 
-use crate::condition::evaluate;
 use crate::context::{Shared, is_planned};
 use crate::draft::{Draft, Global, Kind};
 use crate::lexer::{self, MAX_WORDS};
@@ -17,8 +19,10 @@ use crate::table::proxy::misplaced;
 use crate::table::section::{Nothing, SECTIONS, Section};
 use crate::table::{PROXY_TABLES, bit, find, global, global_names, named, names};
 
-/// How deep `.if` may nest.
-const MAX_NESTING: usize = 16;
+pub use files::files;
+pub(crate) use files::strip_os;
+
+use directive::Condition;
 
 /// Where a line goes.
 #[derive(Clone, Copy)]
@@ -31,16 +35,6 @@ enum Current {
     Other(&'static Section),
     /// In a section whose first line was refused; the section's keyword.
     Broken(&'static str),
-}
-
-/// One `.if`.
-struct Condition {
-    /// Whether the lines of the present branch count.
-    taken: bool,
-    /// Whether a branch was taken before, so that no other is.
-    settled: bool,
-    /// Whether `.else` was seen.
-    last: bool,
 }
 
 /// What is known once all lines are read.
@@ -215,98 +209,6 @@ impl Loader {
                 index += 1;
                 index <= from || !is_planned(problem)
             });
-        }
-    }
-
-    fn skipping(&self) -> bool {
-        self.conditions.iter().any(|condition| !condition.taken)
-    }
-
-    /// `.if`, `.elif`, `.else`, `.endif`, `.notice` and their kin.
-    fn directive(&mut self, words: &[Word], line: &str, at: Span) {
-        let name = words[0].text.clone();
-        let span = words[0].span;
-        match name.as_str() {
-            ".if" | ".elif" => {
-                if name == ".elif" {
-                    let Some(condition) = self.conditions.last_mut() else {
-                        return self.abort(TIGHT, span, "lone '.elif' with no matching '.if'.");
-                    };
-                    if condition.last {
-                        return self.abort(TIGHT, span, "'.elif' after '.else' is not permitted.");
-                    }
-                    condition.taken = false;
-                    if condition.settled {
-                        return;
-                    }
-                } else {
-                    if self.conditions.len() >= MAX_NESTING {
-                        return self.abort(TIGHT, span, "too many nested '.if'.");
-                    }
-                    let outer = self.skipping();
-                    // Inside lines that do not count no branch counts, whatever it says.
-                    self.conditions.push(Condition { taken: false, settled: outer, last: false });
-                    if outer {
-                        return;
-                    }
-                }
-                let expression = global::join(&words[1..]);
-                let value = evaluate(&expression, &self.context.env.borrow());
-                match value {
-                    Ok(value) => {
-                        if let Some(condition) = self.conditions.last_mut() {
-                            condition.taken = value;
-                            condition.settled = value;
-                        }
-                    }
-                    Err(part) => {
-                        let position = expression.len().saturating_sub(part.len());
-                        let at_word =
-                            words.get(1).map_or(0, |w| (w.span.start - at.start) as usize);
-                        let indent = line.len() - line.trim_start().len();
-                        let caret = " ".repeat(2 + at_word.saturating_sub(indent) + position);
-                        let text = format!(
-                            "unparsable conditional expression '{part}' in '{name}' at position {}:\n  {}\n{caret}^",
-                            position + 1,
-                            line.trim_start()
-                        );
-                        self.abort(TIGHT, words.get(1).map_or(span, |w| w.span), text);
-                    }
-                }
-            }
-            ".else" => match self.conditions.last_mut() {
-                None => self.abort(TIGHT, span, "lone '.else' with no matching '.if'."),
-                Some(condition) if condition.last => {
-                    self.abort(TIGHT, span, "'.else' after '.else' is not permitted.");
-                }
-                Some(condition) => {
-                    condition.taken = !condition.settled;
-                    (condition.settled, condition.last) = (true, true);
-                }
-            },
-            ".endif" => {
-                if self.conditions.pop().is_none() {
-                    self.abort(TIGHT, span, "lone '.endif' with no matching '.if'.");
-                }
-            }
-            _ if self.skipping() => {}
-            ".notice" | ".warning" | ".alert" | ".diag" => {
-                let text = format!("'{}'.", global::join(&words[1..]));
-                match name.as_str() {
-                    ".notice" => {
-                        self.binder.complain(Severity::Notice, TIGHT, span, text);
-                    }
-                    ".warning" => {
-                        self.binder.complain(Severity::Warning, TIGHT, span, text);
-                    }
-                    ".alert" => self.abort(TIGHT, span, text),
-                    // Shown with -dD only.
-                    _ => {}
-                }
-            }
-            _ => {
-                self.tight(span, format!("unknown directive '{name}'."));
-            }
         }
     }
 
@@ -658,41 +560,4 @@ fn span_of(words: &[Word], at: Span) -> Span {
         (Some(first), Some(last)) => first.span.to(last.span),
         _ => at,
     }
-}
-
-/// An error of the system as C's `strerror` has it.
-pub(crate) fn strip_os(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
-}
-
-/// The files named on the command line, directories replaced by their `*.cfg`.
-///
-/// # Errors
-/// What HAProxy says about the first that is not there.
-pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
-    let mut out = vec![];
-    for path in paths {
-        let metadata = std::fs::metadata(path).map_err(|error| {
-            let reason = strip_os(&error);
-            format!("Cannot open configuration file/directory {} : {reason}", path.display())
-        })?;
-        if !metadata.is_dir() {
-            out.push(path.clone());
-            continue;
-        }
-        let listing = std::fs::read_dir(path).map_err(|error| {
-            let reason = strip_os(&error);
-            format!("Cannot open configuration directory {} : {reason}", path.display())
-        })?;
-        let mut names: Vec<String> = listing
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.ends_with(".cfg") && !name.starts_with('.'))
-            .collect();
-        names.sort_unstable();
-        let directory = path.display();
-        let inside = names.into_iter().map(|name| PathBuf::from(format!("{directory}/{name}")));
-        out.extend(inside.filter(|file| file.is_file()));
-    }
-    Ok(out)
 }

@@ -174,3 +174,48 @@ fn what_haproxy_runs_is_refused_only_for_what_is_not_built() {
         }
     }
 }
+
+#[test]
+fn every_keyword_of_haproxy_s_is_a_row() {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/reference/haproxy-keywords.tsv");
+    let Ok(list) = std::fs::read_to_string(&list) else {
+        eprintln!("skipped: {} is not there", list.display());
+        return;
+    };
+    let tables = haproxy_cfg::tables();
+    let rows = |titles: &[&str]| -> Vec<&str> {
+        let wanted = tables.iter().filter(|(title, _)| titles.contains(title));
+        wanted.flat_map(|(_, rows)| rows.iter().map(|row| row.name)).collect()
+    };
+    let proxy = [
+        "defaults, frontend, listen, backend",
+        "option",
+        "timeout",
+        "tcp-check and http-check",
+        "stats",
+        "HTTP",
+        "rules, ACLs and stickiness",
+    ];
+    let mut missing = vec![];
+    for line in list.lines().skip(1) {
+        let mut fields = line.split('\t');
+        let (Some(group), Some(name)) = (fields.next(), fields.next()) else { continue };
+        // `http-check set-var(<name>)` is the row `http-check set-var`; a section is no keyword.
+        let name = name.split('(').next().unwrap_or(name);
+        let known = match group {
+            "global" => rows(&["global"]),
+            "proxy" => rows(&proxy),
+            "bind" => rows(&["bind"]),
+            "server" => rows(&["server and default-server"]),
+            "action" => rows(&["actions of rules"]),
+            section if tables.iter().any(|(title, _)| *title == section) => rows(&[section]),
+            _ => continue,
+        };
+        let is_section = name == group || name == "default-server" || name == "log global";
+        if !known.contains(&name) && !is_section && !name.contains('"') {
+            missing.push(format!("{group}: {name}"));
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
