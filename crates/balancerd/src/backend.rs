@@ -83,8 +83,13 @@ enum Waited<T> {
     /// The client's did.
     ClientTimedOut,
     /// The client broke off.
-    ClientGone,
+    ClientReset,
+    /// The client ended without having said anything.
+    ClientEnded,
 }
+
+/// HAProxy's words for a client that broke off before it had a server, whatever was going on.
+const RESET: Termination = Termination::new(Cause::Client, Phase::Data);
 
 impl Connecting {
     /// Finds a server and connects to it.
@@ -231,7 +236,9 @@ impl Connecting {
                     let limit = backend.queue_timeout.or(backend.connect_timeout);
                     let until = limit.map(|limit| queued + millis(limit));
                     let woken = poll_fn(|cx| state.balancer.poll_wake(ticket, cx));
-                    let cause = match self.wait(woken, until, true).await {
+                    let waited = self.wait(woken, until, true).await;
+                    let is_reset = matches!(waited, Waited::ClientReset);
+                    let cause = match waited {
                         Waited::Done(wake) => {
                             place.ticket = None;
                             if let Wake::Served { server, server_queue, pool_queue, .. } = wake {
@@ -243,7 +250,7 @@ impl Connecting {
                         }
                         Waited::TimedOut => Cause::ServerTimeout,
                         Waited::ClientTimedOut => Cause::ClientTimeout,
-                        Waited::ClientGone => Cause::Client,
+                        Waited::ClientEnded | Waited::ClientReset => Cause::Client,
                     };
                     let (server_queue, pool_queue) = place.give_up();
                     // Its own place counts as well.
@@ -252,7 +259,8 @@ impl Connecting {
                         (places, _) => (places + 1, 0),
                     };
                     self.session.queue_time = self.session.age();
-                    return Err(Termination::new(cause, Phase::Queue));
+                    let ended = Termination::new(cause, Phase::Queue);
+                    return Err(if is_reset { RESET } else { ended });
                 }
             }
         }
@@ -295,7 +303,8 @@ impl Connecting {
                 });
                 Err(Attempt::Failed { timed_out: true })
             }
-            Waited::ClientGone => {
+            Waited::ClientReset => Err(Attempt::Over(RESET)),
+            Waited::ClientEnded => {
                 Err(Attempt::Over(Termination::new(Cause::Client, Phase::Connect)))
             }
             Waited::ClientTimedOut => {
@@ -366,7 +375,8 @@ impl Connecting {
         let cause = match self.wait(std::future::pending::<()>(), Some(until), true).await {
             Waited::Done(()) | Waited::TimedOut => return Ok(()),
             Waited::ClientTimedOut => Cause::ClientTimeout,
-            Waited::ClientGone => Cause::Client,
+            Waited::ClientEnded => Cause::Client,
+            Waited::ClientReset => return Err(RESET),
         };
         Err(Termination::new(cause, Phase::Connect))
     }
@@ -380,15 +390,25 @@ impl Connecting {
         hurried: bool,
     ) -> Waited<T> {
         let mut what = pin!(what);
-        let mut broken = pin!(self.client.ready(Interest::ERROR));
+        let mut left = pin!(self.client.ready(Interest::READABLE | Interest::ERROR));
         let mut timer = Timer::new();
+        let backend = self.session.backend().map(|at| &self.session.shared.config.backends[at]);
+        let hasty = backend.is_some_and(|backend| backend.abortonclose);
         let mut client_until = self.session.client_deadline().filter(|_| hurried);
         poll_fn(move |cx| {
             if let Poll::Ready(done) = what.as_mut().poll(cx) {
                 return Poll::Ready(Waited::Done(done));
             }
-            if broken.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Waited::ClientGone);
+            while let Poll::Ready(ready) = left.as_mut().poll(cx) {
+                let Ok(ready) = ready else { return Poll::Ready(Waited::ClientReset) };
+                if ready.is_error() {
+                    return Poll::Ready(Waited::ClientReset);
+                }
+                if ready.is_read_closed() && (hasty || !self.has_spoken()) {
+                    return Poll::Ready(Waited::ClientEnded);
+                }
+                // It has spoken: now only a reset tells that it does not wait for an answer.
+                left.set(self.client.ready(Interest::ERROR));
             }
             let now = timer::now();
             if until.is_some_and(|at| now >= at) {

@@ -319,6 +319,11 @@ impl Serve {
         let shared = session.shared;
         match result {
             Err(ended) => {
+                if !shared.is_nginx() {
+                    // What was never read would turn the close into a reset; HAProxy has read it.
+                    let _ = client.try_read(&mut [0; 16 * 1024]);
+                }
+                drop(client);
                 session.finish(ended, 0, 0);
                 false
             }

@@ -181,6 +181,15 @@ impl Running {
         End::of(&self.line())
     }
 
+    /// Waits until the last session is counted out: that comes after its line.
+    fn settle(&self) {
+        let start = Instant::now();
+        while self.shared.process.current() > 0 {
+            assert!(start.elapsed() < LONG, "a session does not end");
+            thread::yield_now();
+        }
+    }
+
     fn drain(mut self) -> Ended {
         self.stop.send_replace(true);
         self.thread.take().expect("drained once").join().expect("no panic")
@@ -423,6 +432,26 @@ fn a_silent_client_is_blamed_when_its_time_is_over_first() {
 }
 
 #[test]
+fn a_client_that_leaves_while_a_server_is_looked_for_is_cc_or_cd() {
+    let mute = Mute::new();
+    let (frontend, mut backend) = listen();
+    backend.retries = 0;
+    backend.connect_timeout = Some(Duration::from_millis(500));
+    backend.servers.push(server("s", mute.address));
+    let proxy = haproxy((frontend, backend));
+    drop(proxy.connect());
+    assert_eq!(proxy.end_of_line().code, "CC");
+    reset(proxy.connect());
+    assert_eq!(proxy.end_of_line().code, "CD");
+    // Who has asked is answered, though it has nothing to add.
+    let mut client = proxy.connect();
+    client.write_all(b"question").expect("room");
+    client.shutdown(Shutdown::Write).expect("connected");
+    assert_eq!(client.read(&mut [0]).expect("an end and no reset"), 0);
+    assert_eq!(proxy.end_of_line().code, "sC");
+}
+
+#[test]
 fn a_redispatch_finds_another_server_at_once() {
     let (frontend, mut backend) = listen();
     backend.redispatch = Some(-1);
@@ -435,6 +464,7 @@ fn a_redispatch_finds_another_server_at_once() {
         assert_eq!(ask(&mut client, "hi"), "ok:hi");
         drop(client);
         let end = proxy.end_of_line();
+        proxy.settle();
         assert_eq!((&*end.server, &*end.code), ("l/s", "--"));
         seen.push(end.counts);
     }
@@ -450,7 +480,9 @@ fn a_backup_serves_only_while_no_other_is_left() {
     let proxy = haproxy((frontend, backend));
     let used = || {
         ask(&mut proxy.connect(), "hi");
-        proxy.end_of_line().server
+        let server = proxy.end_of_line().server;
+        proxy.settle();
+        server
     };
     assert_eq!([used(), used()], ["l/a", "l/a"]);
     proxy.shared.set_server_state(0, 0, State::Down);
@@ -478,17 +510,28 @@ fn who_waits_for_a_slot_is_served_or_gives_up() {
         }
     };
 
+    let all_but_one = || {
+        let start = Instant::now();
+        while proxy.shared.process.current() > 1 {
+            assert!(start.elapsed() < LONG, "a session does not end");
+            thread::yield_now();
+        }
+    };
     let mut first = proxy.connect();
     ask(&mut first, "1");
     wait_for_end(&mut proxy.connect());
     let end = proxy.end_of_line();
+    all_but_one();
     assert_eq!(end.what(), ("l/<NOSRV>", 0, "sQ", "2/2/1/0/0", "0/1"));
     assert!(end.times[0] >= 300 && end.times[1] == -1, "{end:?}");
 
-    let leaving = proxy.connect();
-    queued();
-    reset(leaving);
-    assert_eq!(proxy.end_of_line().what(), ("l/<NOSRV>", 0, "CQ", "2/2/1/0/0", "0/1"));
+    for (leave, code) in [(drop as fn(TcpStream), "CQ"), (reset, "CD")] {
+        let leaving = proxy.connect();
+        queued();
+        leave(leaving);
+        assert_eq!(proxy.end_of_line().what(), ("l/<NOSRV>", 0, code, "2/2/1/0/0", "0/1"));
+        all_but_one();
+    }
 
     let mut patient = proxy.connect();
     queued();
@@ -533,6 +576,7 @@ fn sessions_end_when_an_operator_or_a_check_says_so() {
         assert_eq!(proxy.shared.shutdown_sessions(0, Some(0), cause), 1);
         wait_for_end(&mut client);
         assert_eq!(proxy.end_of_line().what(), ("l/s", 5, code, "1/1/0/0/0", "0/0"));
+        proxy.settle();
     }
 }
 
