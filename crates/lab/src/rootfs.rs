@@ -230,6 +230,10 @@ fn etc_files() -> Vec<(String, String)> {
             "/etc/nginx/modules-enabled/50-mod-stream.conf".to_owned(),
             "load_module modules/ngx_stream_module.so;\n".to_owned(),
         ),
+        (
+            "/etc/nginx/mime.types".to_owned(),
+            "types {\n    text/html html htm;\n    text/plain txt;\n}\n".to_owned(),
+        ),
     ];
     for (status, reason) in [
         (400, "Bad request"),
