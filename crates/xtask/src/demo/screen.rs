@@ -76,8 +76,8 @@ impl Shared {
             .map(|(place, name)| paint(COLOURS[place % 3], &format!("{} = {name}", place + 1)))
             .collect();
         format!(
-            "  the client asks {} every 10 ms; a digit is an answer and the server that gave it, × \
-             none\n  {}\n",
+            "  the client asks {} every 10 ms; every second request is shown: the server that \
+             answered, or ×\n  {}\n",
             stage.guide.target,
             servers.join("   ")
         )
@@ -117,7 +117,7 @@ impl Shared {
         holders: &mut BTreeMap<Arc<str>, bool>,
     ) {
         let begin = self.start.after(ROW * number);
-        let mut cells = [' '; CELLS];
+        let mut cells = [None::<(Moment, char)>; CELLS];
         let (mut asked, mut answered) = (0, 0);
         let mut lines: Vec<(Moment, String)> = Vec::new();
         for entry in &row {
@@ -125,15 +125,13 @@ impl Shared {
                 asked += 1;
                 answered += u32::from(request.answer.is_ok());
                 let place = request.start.since(begin).as_nanos() * CELLS as u128;
-                let place = (place / ROW.as_nanos()) as usize;
+                let cell = &mut cells[((place / ROW.as_nanos()) as usize).min(CELLS - 1)];
                 let server = request.answer.as_ref().ok();
                 let digit = server.and_then(|name| self.servers.iter().position(|one| one == name));
-                // A failure in a cell is not hidden by an answer in it.
-                if cells[place.min(CELLS - 1)] != '×' {
-                    cells[place.min(CELLS - 1)] = match digit {
-                        Some(place) => char::from(b'1' + place as u8),
-                        None => '×',
-                    };
+                let mark = digit.map_or('×', |place| char::from(b'1' + place as u8));
+                // Of the two requests of a cell the first is shown.
+                if cell.is_none_or(|(start, _)| request.start < start) {
+                    *cell = Some((request.start, mark));
                 }
             }
             lines.extend(self.happened(entry, holders).map(|text| (entry.at, text)));
@@ -154,7 +152,8 @@ impl Shared {
                 holders.iter().filter(|(_, held)| **held).map(|(node, _)| &**node).collect();
             let with = if with.is_empty() { "nobody".to_owned() } else { with.join("+") };
             let with = if self.balancers.len() > 1 { with } else { self.balancers[0].clone() };
-            let strip: String = cells.iter().map(|cell| colour_of(*cell)).collect();
+            let strip: String =
+                cells.iter().map(|cell| colour_of(cell.map_or(' ', |(_, mark)| mark))).collect();
             let number = number + 1;
             let count = format!("{answered} of {asked}");
             let count = if answered == asked { count } else { paint(RED, &count) };
@@ -175,7 +174,8 @@ impl Shared {
             }
             Event::Line { text, .. } if self.balancers.iter().any(|one| **one == **node) => {
                 let telling = TELLING.iter().any(|words| text.contains(words));
-                telling.then(|| paint(DIM, &format!("  {node}: {}", without_date(text))))
+                let short: String = without_date(text).chars().take(LONGEST).collect();
+                telling.then(|| paint(DIM, &format!("  {node}: {short}")))
             }
             _ => None,
         }
@@ -224,6 +224,8 @@ const COLOURS: [&str; 3] = ["32", "34", "35"];
 
 const ROW: Duration = Duration::from_secs(1);
 const CELLS: usize = 50;
+/// How much of a daemon's line is shown.
+const LONGEST: usize = 90;
 
 /// Words of the daemons' lines that are part of the story.
 const TELLING: [&str; 7] =
