@@ -95,10 +95,10 @@ impl Connecting {
     /// Finds a server and connects to it.
     ///
     /// Comes back with the session in any case: what was tried is noted in it.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
     pub(crate) fn run(
         mut self,
     ) -> impl Future<Output = (Self, Result<(TcpStream, Slot), Termination>)> {
-        // A block, because an `async fn` keeps its arguments twice.
         async move {
             let result = self.find().await;
             (self, result)
