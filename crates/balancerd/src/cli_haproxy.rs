@@ -97,6 +97,8 @@ impl Cli {
         if let Some(code) = report(arguments, &loaded, quiet) {
             return code;
         }
+        let loud = |d: &conf::Diagnostic| d.severity > Severity::Notice;
+        let introduced = !quiet && loaded.diagnostics.iter().any(loud);
         let Some(config) = loaded.config else { return ExitCode::from(1) };
         if !arguments.quiet && role.is_none() {
             not_built(arguments);
@@ -108,7 +110,7 @@ impl Cli {
                 // Away from the terminal's session; a process that just started leads no group.
                 let _ = nix::unistd::setsid();
                 if role == "master" {
-                    return crate::master::run(self, arguments, config, handover);
+                    return crate::master::run(self, arguments, config, handover, introduced);
                 }
                 return serve(arguments, config, handover);
             }
@@ -119,7 +121,7 @@ impl Cli {
         if daemon && !arguments.notify {
             become_daemon(self, &config, master)
         } else if master {
-            crate::master::run(self, arguments, config, handover)
+            crate::master::run(self, arguments, config, handover, introduced)
         } else {
             serve(arguments, config, handover)
         }

@@ -78,12 +78,14 @@ struct Master<'a> {
     events: mpsc::UnboundedSender<Event>,
 }
 
-/// Runs a master until it is told to end.
+/// Runs a master until it is told to end. `introduced`: the two notices before the first warning
+/// have been printed.
 pub(crate) fn run(
     cli: &Cli,
     arguments: &Arguments,
     config: Config,
     handover: Handover,
+    introduced: bool,
 ) -> ExitCode {
     let detached = handover.role.is_some();
     let Some(sockets) = bind(config.clone(), handover) else { return ExitCode::from(1) };
@@ -113,7 +115,7 @@ pub(crate) fn run(
         again: false,
         ending: None,
         detached,
-        introduced: false,
+        introduced,
         notifier,
         events,
     };

@@ -248,6 +248,16 @@ fn a_mistake_is_explained_with_its_line_a_caret_and_what_to_do() {
 }
 
 #[test]
+fn a_server_that_may_start_without_an_address_waits_in_maintenance() {
+    let config = config(&listen(
+        " server a nosuch.invalid:80 init-addr none\n server b nosuch.invalid:80 init-addr last,192.0.2.7\n",
+    ));
+    let [a, b] = &config.backends[0].servers[..] else { panic!("two servers") };
+    assert!(a.disabled && !b.disabled);
+    assert_eq!(b.address.socket(), Some("192.0.2.7:80".parse().expect("valid")));
+}
+
+#[test]
 fn times_have_units_and_a_limit() {
     use crate::number::{NotTime, time};
     use conf::Unit;

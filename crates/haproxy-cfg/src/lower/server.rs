@@ -186,7 +186,13 @@ pub(super) fn resolve(
     for method in &line.init_addr {
         match method {
             InitAddr::Last => {}
-            InitAddr::None => return true,
+            InitAddr::None => {
+                // It has no address until a resolver gives it one, and there is none: it stays in
+                // maintenance, as HAProxy keeps it.
+                *resolved = Some(std::net::Ipv4Addr::UNSPECIFIED.into());
+                server.disabled = true;
+                return true;
+            }
             InitAddr::Ip(ip) => {
                 *resolved = Some(*ip);
                 return true;
