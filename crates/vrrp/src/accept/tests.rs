@@ -154,6 +154,15 @@ fn a_password_is_compared_to_its_last_byte() {
 }
 
 #[test]
+fn differences_in_a_password_do_not_make_up_for_one_another() {
+    for theirs in [*b"21345678", *b"03345678", *b"87654321"] {
+        let payload = to(GROUP, &Advert { auth: AuthData::Simple(theirs), ..advert(Version::V2) });
+        let verdict = judge(&with_password("12345678"), GROUP, 255, &payload);
+        assert_eq!(verdict, Err(Reject::Password), "{theirs:?}");
+    }
+}
+
+#[test]
 fn a_checksum_without_pseudo_header_passes_only_where_configured() {
     let payload = advert(Version::V3).to_bytes(None);
     let strict = config(Version::V3);

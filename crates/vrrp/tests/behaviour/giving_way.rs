@@ -13,6 +13,7 @@ fn one_last_advert_precedes_giving_way_where_configured() {
     bench.hear(LOW, 200);
     assert_eq!(bench.done(), [send(100), remove(), Action::Entered(Backup)]);
     assert_eq!(bench.instance.master(), Some(LOW));
+    assert_eq!(bench.instance.counters().adverts_sent, 2);
 }
 
 #[test]
