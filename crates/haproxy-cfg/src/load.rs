@@ -257,11 +257,13 @@ impl Loader {
                 let place = Place::new(conf::ANYWHERE, section.said);
                 let known = find(&[section.table], conf::ANYWHERE, &stmt.words).is_some();
                 let manner = if matches!(section.said, "users" | "fcgi-app") { TIGHT } else { "" };
-                if known {
+                // A section that is refused as a whole has been complained about.
+                if section.planned {
+                } else if known {
                     self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
                 } else if section.name == "ring" {
                     self.binder.refuse(at, format!("unknown statement '{word}'."));
-                } else if !section.planned {
+                } else {
                     let text = format!("unknown keyword '{word}' in '{}' section", section.said);
                     self.binder.complain(Severity::Error, manner, at, text);
                 }

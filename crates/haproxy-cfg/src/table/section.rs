@@ -32,6 +32,11 @@ const fn active(name: &'static str, table: &'static [N]) -> Section {
     Section { name, said: name, planned: true, named: false, table }
 }
 
+/// A keyword of a section that is refused as a whole.
+const fn later(name: &'static str) -> N {
+    N::planned(name, "…")
+}
+
 /// A keyword of a section.
 const fn row(name: &'static str, why: &'static str) -> N {
     N { within: Within(u32::MAX), ..N::accepted(name, "…", why) }
@@ -42,7 +47,6 @@ const PEERS: &str = "has an effect through stick tables only, which are refused"
 const RESOLVERS: &str = "has an effect through `server … resolvers` only, which is refused";
 const MAILERS: &str = "has an effect through `email-alert` only, which is refused";
 const RING: &str = "has an effect through `log ring@…` only, which is refused";
-const REFUSED: &str = "the section is refused as a whole";
 
 /// The sections beside `global`, `defaults`, `frontend`, `listen` and `backend`.
 pub(crate) const SECTIONS: &[Section] = &[
@@ -115,76 +119,67 @@ pub(crate) const SECTIONS: &[Section] = &[
     active(
         "log-forward",
         &[
-            row("backlog", REFUSED),
-            row("bind", REFUSED),
-            row("dgram-bind", REFUSED),
-            row("log", REFUSED),
-            row("maxconn", REFUSED),
-            row("option", REFUSED),
-            row("timeout", REFUSED),
+            later("backlog"),
+            later("bind"),
+            later("dgram-bind"),
+            later("log"),
+            later("maxconn"),
+            later("option"),
+            later("timeout"),
         ],
     ),
     active(
         "program",
-        &[
-            row("command", REFUSED),
-            row("group", REFUSED),
-            row("no", REFUSED),
-            row("option", REFUSED),
-            row("user", REFUSED),
-        ],
+        &[later("command"), later("group"), later("no"), later("option"), later("user")],
     ),
-    active("namespace_list", &[row("namespace", REFUSED)]),
+    active("namespace_list", &[later("namespace")]),
     active(
         "crt-store",
         &[
-            row("alias", REFUSED),
-            row("crt", REFUSED),
-            row("domains", REFUSED),
-            row("issuer", REFUSED),
-            row("key", REFUSED),
-            row("ocsp", REFUSED),
-            row("ocsp-update", REFUSED),
-            row("sctl", REFUSED),
-            row("acme", REFUSED),
-            row("bits", REFUSED),
-            row("curves", REFUSED),
-            row("generate-dummy", REFUSED),
-            row("ips", REFUSED),
-            row("jwt", REFUSED),
-            row("keytype", REFUSED),
-            row("crt-base", REFUSED),
-            row("key-base", REFUSED),
-            row("load", REFUSED),
+            later("alias"),
+            later("crt"),
+            later("domains"),
+            later("issuer"),
+            later("key"),
+            later("ocsp"),
+            later("ocsp-update"),
+            later("sctl"),
+            later("acme"),
+            later("bits"),
+            later("curves"),
+            later("generate-dummy"),
+            later("ips"),
+            later("jwt"),
+            later("keytype"),
+            later("crt-base"),
+            later("key-base"),
+            later("load"),
         ],
     ),
     active(
         "acme",
         &[
-            row("challenge-ready", REFUSED),
-            row("dns-delay", REFUSED),
-            row("dns-timeout", REFUSED),
-            row("eab-key-id", REFUSED),
-            row("eab-mac-alg", REFUSED),
-            row("eab-mac-key", REFUSED),
-            row("profile", REFUSED),
-            row("account-key", REFUSED),
-            row("acme-vars", REFUSED),
-            row("bits", REFUSED),
-            row("challenge", REFUSED),
-            row("contact", REFUSED),
-            row("curves", REFUSED),
-            row("directory", REFUSED),
-            row("keytype", REFUSED),
-            row("map", REFUSED),
-            row("provider-name", REFUSED),
-            row("reuse-key", REFUSED),
+            later("challenge-ready"),
+            later("dns-delay"),
+            later("dns-timeout"),
+            later("eab-key-id"),
+            later("eab-mac-alg"),
+            later("eab-mac-key"),
+            later("profile"),
+            later("account-key"),
+            later("acme-vars"),
+            later("bits"),
+            later("challenge"),
+            later("contact"),
+            later("curves"),
+            later("directory"),
+            later("keytype"),
+            later("map"),
+            later("provider-name"),
+            later("reuse-key"),
         ],
     ),
-    active("traces", &[row("default-sink", REFUSED), row("trace", REFUSED)]),
-    active("log-profile", &[row("log-tag", REFUSED), row("on", REFUSED)]),
-    active(
-        "healthcheck",
-        &[row("http-check", REFUSED), row("tcp-check", REFUSED), row("type", REFUSED)],
-    ),
+    active("traces", &[later("default-sink"), later("trace")]),
+    active("log-profile", &[later("log-tag"), later("on")]),
+    active("healthcheck", &[later("http-check"), later("tcp-check"), later("type")]),
 ];
