@@ -35,7 +35,7 @@ fn a_short_lease_is_renewed_between_adverts_but_never_too_late() {
     assert_eq!(at, [275, 550, 1_000, 1_275, 1_550, 2_000]);
     let mut late = Bench { instance: bench.instance.clone(), now: bench.now, actions: vec![] };
     late.pass(ms(700));
-    assert_eq!(late.done(), [renewed.clone()], "not too late");
+    assert_eq!(late.done(), vec![renewed.clone()], "not too late");
     // The renewal at 275 ms comes at 701 ms: it would outlast a backup's patience.
     bench.pass(ms(701));
     assert_eq!(bench.done(), []);
