@@ -30,7 +30,14 @@ fn check(files: &[OsString]) -> ExitCode {
     if let [file] = files
         && is_nginx(file)
     {
-        return cli_nginx::main(&["nginx".into(), "-t".into(), "-c".into(), file.clone()]);
+        let file = std::path::absolute(file).map_or_else(|_| file.clone(), Into::into);
+        return cli_nginx::main(
+            &["nginx", "--explain", "-t", "-c"]
+                .map(Into::into)
+                .into_iter()
+                .chain([file])
+                .collect::<Vec<_>>(),
+        );
     }
     let mut words: Vec<OsString> = ["--explain", "-c", "--"].map(Into::into).into();
     words.extend_from_slice(files);

@@ -79,7 +79,10 @@ pub(super) fn run(loaded: Loaded, file: &Path, options: &Options, console: &Cons
 }
 
 /// `master_process off`: one process does it all.
-fn alone(serving: Serving, pid_file: PidFile, console: &Console) -> ExitCode {
+fn alone(mut serving: Serving, pid_file: PidFile, console: &Console) -> ExitCode {
+    // Only workers become another user: this process still has a pid file to remove.
+    serving.config.process.user = None;
+    serving.config.process.group = None;
     let daemon = serving.config.process.daemon;
     let log = log_files(&serving.config).next().map(Path::to_path_buf);
     let ready = move || {
@@ -278,13 +281,11 @@ impl Master {
                 _ = usr2.recv() => self.log(Severity::Error, "not supported yet: SIGUSR2"),
                 event = happened.recv() => match event {
                     Some(Event::Ready(pid)) => self.ready(pid),
-                    Some(Event::Exited(pid, status)) => {
-                        if !self.exited(pid, status) {
-                            return ExitCode::FAILURE;
-                        }
+                    Some(Event::Exited(pid, status)) if !self.exited(pid, status) => {
+                        return ExitCode::FAILURE;
                     }
-                    // This holds a sender itself.
-                    None => {}
+                    // The channel never closes: this holds a sender itself.
+                    Some(Event::Exited(..)) | None => {}
                 },
             }
         };

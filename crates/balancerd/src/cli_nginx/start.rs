@@ -116,7 +116,15 @@ pub(super) fn worker() -> ExitCode {
             return failed(said.join("\n"));
         }
     };
-    let options = worker::Options { ready: Box::new(say_ready), ..worker::Options::default() };
+    let daemon = loaded.config.process.daemon;
+    let log = log_files(&loaded.config).next().map(Path::to_path_buf);
+    let ready = move || {
+        say_ready();
+        if daemon {
+            leave_terminal(log.as_deref());
+        }
+    };
+    let options = worker::Options { ready: Box::new(ready), ..worker::Options::default() };
     match worker::run(loaded.config, listeners, options) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(error.to_string()),

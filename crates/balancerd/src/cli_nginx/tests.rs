@@ -58,7 +58,7 @@ fn a_worker_reads_what_its_master_has_read() {
     let file = directory.path().join("n.conf");
     let included = directory.path().join("a.inc");
     std::fs::write(&file, "include *.inc; events {}\nstream {}\n").expect("written");
-    std::fs::write(&included, "pid \"é {\n\"; user www;\n").expect("written");
+    std::fs::write(&included, "pid \"é {\n\"; worker_processes 7;\n").expect("written");
     let options = Options {
         prefix: directory.path().to_owned(),
         globals: Some("daemon off;".into()),

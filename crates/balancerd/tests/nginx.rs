@@ -1,0 +1,306 @@
+//! The program called `nginx`: what it prints, its processes and its signals.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The longest anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A directory with a configuration; what runs there ends with it.
+struct Site {
+    directory: tempfile::TempDir,
+    port: u16,
+}
+
+impl Site {
+    fn new() -> Self {
+        // A port that was free a moment ago.
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("bound").port();
+        Self { directory: tempfile::tempdir().expect("a directory"), port }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, main: &str, stream: &str) {
+        let text = format!(
+            "pid n.pid; error_log error.log notice; {main}\nevents {{}}\nstream {{ {stream} }}\n"
+        );
+        std::fs::write(self.path("n.conf"), text).expect("written");
+    }
+
+    fn serve(&self, main: &str, answer: &Answer) {
+        let (own, server) = (self.port, answer.port);
+        self.write(
+            main,
+            &format!("server {{ listen 127.0.0.1:{own}; proxy_pass 127.0.0.1:{server}; }}"),
+        );
+    }
+
+    fn nginx(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
+        command.arg0("nginx").args(words).args(["-c", "n.conf", "-p"]).arg(self.directory.path());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.nginx(words).output().expect("it runs")
+    }
+
+    fn errors(&self, words: &[&str]) -> (i32, String) {
+        let output = self.run(words);
+        let text = String::from_utf8_lossy(&output.stderr);
+        let text = text.replace(&format!("{}/", self.directory.path().display()), "");
+        (output.status.code().unwrap_or(-1), text)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        std::fs::read_to_string(self.path("n.pid")).ok()?.trim().parse().ok().map(Pid::from_raw)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("error.log")).unwrap_or_default()
+    }
+
+    fn ask(&self) -> Option<String> {
+        let mut client = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        client.set_read_timeout(Some(PATIENCE)).ok()?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).ok()?;
+        (!answer.is_empty()).then_some(answer)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // A failed test leaves nothing behind.
+        if let Some(pid) = self.pid() {
+            let _ = kill(pid, Signal::SIGTERM);
+        }
+    }
+}
+
+/// A server that says a word and hangs up.
+struct Answer {
+    port: u16,
+}
+
+impl Answer {
+    fn with(word: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let _ = client.write_all(word.as_bytes());
+            }
+        });
+        Self { port }
+    }
+}
+
+fn children(of: Pid) -> Vec<Pid> {
+    let file = format!("/proc/{of}/task/{of}/children");
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
+}
+
+fn title(of: Pid) -> String {
+    let line = std::fs::read(format!("/proc/{of}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned()
+}
+
+fn exit_code(child: &mut Child) -> Option<i32> {
+    child.try_wait().expect("ours").and_then(|status| status.code())
+}
+
+#[test]
+fn a_test_prints_on_stderr_and_has_nginxs_codes() {
+    let site = Site::new();
+    site.serve("", &Answer { port: 9 });
+    let fine = "nginx: the configuration file n.conf syntax is ok\n\
+                nginx: configuration file n.conf test is successful\n";
+    // Without root's rights nothing is asked of the user.
+    assert_eq!(site.errors(&["-t"]), (0, fine.to_owned()));
+    assert_eq!(site.errors(&["-tq"]), (0, String::new()));
+    let dumped = String::from_utf8_lossy(&site.run(&["-T", "-q"]).stdout).into_owned();
+    let text = std::fs::read_to_string(site.path("n.conf")).expect("there");
+    assert_eq!(
+        dumped,
+        format!("# configuration file {}:\n{text}\n", site.path("n.conf").display())
+    );
+    site.write("foo;", "server { lsten 1; }");
+    let (code, said) = site.errors(&["-t"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        said,
+        "nginx: [emerg] unknown directive \"foo\" in n.conf:1\n\
+         nginx: [emerg] unknown directive \"lsten\" in n.conf:3\n\
+         nginx: [emerg] no \"listen\" is defined for server in n.conf:3\n\
+         nginx: configuration file n.conf test failed\n"
+    );
+    assert!(site.errors(&["-t", "--explain"]).1.contains("help: did you mean 'listen'?"));
+    let (code, said) = site.errors(&["-s", "reload"]);
+    assert_eq!((code, said.lines().count()), (1, 3), "{said}");
+    site.write("", "server { listen 203.0.113.1:9; }");
+    let (code, said) = site.errors(&["-t"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains(
+            "nginx: [emerg] bind() to 203.0.113.1:9 failed (99: Cannot assign requested address)\n"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn it_serves_reloads_and_quits_under_one_process_number() {
+    let (site, one, two) = (Site::new(), Answer::with("one"), Answer::with("two"));
+    site.serve("daemon off; worker_processes 2;", &one);
+    let mut child = site.nginx(&[]).stderr(Stdio::null()).spawn().expect("it starts");
+    let master = until("a pid file", || site.pid());
+    assert_eq!(master.as_raw(), child.id() as i32);
+    assert_eq!(until("an answer", || site.ask()), "one");
+    let worker = children(master)[0];
+    assert!(
+        title(master).starts_with("nginx: master process nginx -c n.conf"),
+        "{}",
+        title(master)
+    );
+    assert_eq!(title(worker), "nginx: worker process");
+    for pid in [master, worker] {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("alive");
+        assert_eq!(name.trim_end(), "nginx");
+    }
+
+    // A broken file keeps the old configuration and says why.
+    site.write("daemon off; foo;", "");
+    kill(master, Signal::SIGHUP).expect("alive");
+    until("a complaint", || site.log().contains("[emerg]").then_some(()));
+    let file = site.path("n.conf");
+    assert!(site.log().contains(&format!("unknown directive \"foo\" in {}:1\n", file.display())));
+    assert_eq!(site.ask().as_deref(), Some("one"));
+    assert_eq!(children(master), [worker]);
+
+    site.serve("daemon off; worker_processes 1;", &two);
+    assert_eq!(site.errors(&["-s", "reload"]), (0, String::new()));
+    until("the new configuration", || (site.ask()? == "two").then_some(()));
+    until("the old worker's end", || (!children(master).contains(&worker)).then_some(()));
+
+    // A worker that is killed is replaced.
+    let worker = children(master)[0];
+    kill(worker, Signal::SIGKILL).expect("alive");
+    until("another worker", || {
+        (!children(master).is_empty() && children(master)[0] != worker).then_some(())
+    });
+    until("an answer", || site.ask());
+    assert!(site.log().contains(&format!(
+        "[alert] {master}#{master}: worker process {worker} exited on signal 9"
+    )));
+
+    std::fs::rename(site.path("error.log"), site.path("old.log")).expect("there");
+    assert_eq!(site.errors(&["-s", "reopen"]).0, 0);
+    until("a new log", || site.path("error.log").exists().then_some(()));
+    assert_eq!(site.errors(&["-s", "quit"]).0, 0);
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+    assert!(!site.path("n.pid").exists() && site.ask().is_none());
+    let (code, said) = site.errors(&["-s", "stop"]);
+    assert_eq!(code, 1);
+    assert_eq!(said, "nginx: [error] open() \"n.pid\" failed (2: No such file or directory)\n");
+}
+
+#[test]
+fn in_the_background_it_returns_once_it_serves() {
+    let (site, answer) = (Site::new(), Answer::with("here"));
+    site.serve("", &answer);
+    // The output is read to its end: the background process holds none of it.
+    assert_eq!(site.errors(&[]), (0, String::new()));
+    assert_eq!(site.ask().as_deref(), Some("here"));
+    let master = site.pid().expect("written before it returned");
+    assert_eq!(nix::unistd::getsid(Some(master)).ok(), Some(master));
+    assert_eq!(site.errors(&["-s", "stop"]).0, 0);
+    until("the end", || kill(master, None).is_err().then_some(()));
+    assert!(!site.path("n.pid").exists());
+}
+
+#[test]
+fn a_port_already_taken_is_tried_for_a_while_and_nothing_is_half_started() {
+    let (site, answer) = (Site::new(), Answer::with("here"));
+    site.serve("", &answer);
+    let taken = TcpListener::bind(("127.0.0.1", site.port)).expect("free until now");
+    let port = site.port;
+    let (code, said) = site.errors(&[]);
+    let line =
+        format!("nginx: [emerg] bind() to 127.0.0.1:{port} failed (98: Address already in use)\n");
+    assert_eq!((code, said), (1, line.repeat(5) + "nginx: [emerg] still could not bind()\n"));
+    assert!(!site.path("n.pid").exists());
+    // A test does not mind: it is tried beside the process that serves.
+    assert_eq!(site.errors(&["-tq"]), (0, String::new()));
+    drop(taken);
+}
+
+#[test]
+fn a_single_process_serves_without_a_master() {
+    let (site, answer) = (Site::new(), Answer::with("alone"));
+    site.serve("daemon off; master_process off;", &answer);
+    let mut child = site.nginx(&[]).stderr(Stdio::null()).spawn().expect("it starts");
+    assert_eq!(until("an answer", || site.ask()), "alone");
+    let pid = site.pid().expect("written");
+    assert!(children(pid).is_empty());
+    kill(pid, Signal::SIGQUIT).expect("alive");
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+    assert!(!site.path("n.pid").exists());
+}
+
+#[test]
+fn a_missing_file_a_directory_and_noise_are_each_one_message() {
+    let site = Site::new();
+    let d = site.directory.path().display().to_string() + "/";
+    let said = |file: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_balancerd"))
+            .arg0("nginx")
+            .args(["-t", "-c"])
+            .arg(file)
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).replace(&d, "");
+        (output.status.code(), text)
+    };
+    let (code, text) = said(&site.path("none"));
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        text,
+        "nginx: [emerg] open() \"none\" failed (2: No such file or directory)\n\
+         nginx: configuration file none test failed\n"
+    );
+    let (code, text) = said(site.directory.path());
+    assert!(code == Some(1) && text.starts_with("nginx: [crit] pread()"), "{text}");
+    let noise: Vec<u8> =
+        (0..20_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(site.path("noise"), noise).expect("written");
+    let (code, text) = said(&site.path("noise"));
+    assert!(
+        code == Some(1) && !text.bytes().any(|b| b.is_ascii_control() && b != b'\n'),
+        "{text:?}"
+    );
+}
