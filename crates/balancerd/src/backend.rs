@@ -116,7 +116,7 @@ impl Connecting {
         let mut retries =
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
         let started = timer::now();
-        let mut tries = 0;
+        let mut tries = 0_usize;
         loop {
             let Some(slot) = self.slot(backend, state, index, &mut candidates).await? else {
                 if shared.is_nginx() {
@@ -147,7 +147,9 @@ impl Connecting {
                 if let Some(next) = backend.next_upstream {
                     self.passive_failure(backend, state, server);
                     count_failure(state, server);
-                    let spent = next.tries > 0 && tries >= next.tries
+                    let servers = backend.servers.iter().filter(|server| !server.disabled).count();
+                    let spent = tries >= servers
+                        || next.tries > 0 && tries >= next.tries as usize
                         || !next.timeout.is_zero() && elapsed(started) >= next.timeout;
                     if !next.enabled || spent {
                         let cause = if timed_out { Cause::ServerTimeout } else { Cause::Server };
@@ -326,6 +328,8 @@ impl Connecting {
             nodelay: backend.nodelay,
             keepalive: backend.keepalive.map(keepalive),
         };
+        // nginx numbers connections to servers as well.
+        self.session.shared.connection_number.fetch_add(1, Relaxed);
         dial.start().map_err(|error| {
             self.refused(&dial.to, &error);
             let over = |cause| Attempt::Over(Termination::new(cause, Phase::Connect));
@@ -394,12 +398,14 @@ impl Connecting {
         let mut timer = Timer::new();
         let backend = self.session.backend().map(|at| &self.session.shared.config.backends[at]);
         let hasty = backend.is_some_and(|backend| backend.abortonclose);
+        // nginx looks at its client again once it has a server.
+        let watching = !self.session.shared.is_nginx();
         let mut client_until = self.session.client_deadline().filter(|_| hurried);
         poll_fn(move |cx| {
             if let Poll::Ready(done) = what.as_mut().poll(cx) {
                 return Poll::Ready(Waited::Done(done));
             }
-            while let Poll::Ready(ready) = left.as_mut().poll(cx) {
+            while watching && let Poll::Ready(ready) = left.as_mut().poll(cx) {
                 let Ok(ready) = ready else { return Poll::Ready(Waited::ClientReset) };
                 if ready.is_error() {
                     return Poll::Ready(Waited::ClientReset);

@@ -334,8 +334,6 @@ impl Serve {
                     cx.waker().clone(),
                 );
                 if shared.is_nginx() {
-                    // Connections to servers are numbered too.
-                    shared.connection_number.fetch_add(1, Relaxed);
                     session.plain_line(Severity::Info, proxied(&server));
                 } else if session.config().log.logasap {
                     let log = &session.config().log;
@@ -474,23 +472,40 @@ fn proxied(server: &TcpStream) -> impl fmt::Display {
     })
 }
 
-/// What nginx says at level info when a session ends.
-fn nginx_end(session: &Session, relay: &Relay, how: How, (up, down): (u64, u64)) {
+/// What nginx says when a session ends.
+fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u64, u64)) {
+    let upstream = || {
+        let address = relay.server().peer_addr();
+        address.map_or_else(|_| "unix:".to_owned(), |address| address.to_string())
+    };
+    let broke = |severity, error: Option<std::io::Error>, what: &str, doing: &str| {
+        let Some(error) = error else { return };
+        session.error_line_with_bytes(severity, Some(&upstream()), bytes, |f| {
+            let (number, why) = (error.raw_os_error().unwrap_or(0), crate::bind::reason(&error));
+            write!(f, "{what}() failed ({number}: {why}) while proxying and {doing}")
+        });
+    };
     let who = match how {
         How::Ended(Ended::IdleTimeout) => {
-            let upstream = relay
-                .server()
-                .peer_addr()
-                .map_or_else(|_| "unix:".to_owned(), |address| address.to_string());
-            session.error_line_with_bytes(Severity::Info, Some(&upstream), (up, down), |f| {
+            session.error_line_with_bytes(Severity::Info, Some(&upstream()), bytes, |f| {
                 f.write_str(
                     "connection timed out (110: Connection timed out) while proxying connection",
                 )
             });
             return;
         }
-        How::Ended(Ended::ServerError) => "upstream",
-        How::Ended(Ended::ClientError) => "client",
+        How::Ended(Ended::ServerError) => {
+            let error = Severity::Error;
+            broke(error, relay.error_from_server(), "recv", "reading from upstream");
+            broke(error, relay.error_from_client(), "send", "sending to upstream");
+            "upstream"
+        }
+        How::Ended(Ended::ClientError) => {
+            let info = Severity::Info;
+            broke(info, relay.error_from_client(), "recv", "reading from client");
+            broke(info, relay.error_from_server(), "send", "sending to client");
+            "client"
+        }
         _ if relay.client_ended_first() => "client",
         _ => "upstream",
     };

@@ -67,6 +67,8 @@ pub(crate) struct Flow {
     pub(crate) bytes: u64,
     held: Option<Box<Held>>,
     stage: Stage,
+    /// Why it broke, as errno(3); 0 if it did not.
+    errno: u16,
     /// The last read filled the buffer: the next ones are spliced.
     bulk: bool,
 }
@@ -80,11 +82,22 @@ enum Held {
 
 impl Flow {
     pub(crate) const fn new() -> Self {
-        Self { bytes: 0, held: None, stage: Stage::Open, bulk: false }
+        Self { bytes: 0, held: None, stage: Stage::Open, errno: 0, bulk: false }
     }
 
     pub(crate) const fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// Why it broke.
+    pub(crate) fn error(&self) -> Option<io::Error> {
+        (self.errno != 0).then(|| io::Error::from_raw_os_error(self.errno.into()))
+    }
+
+    fn broke(&mut self, error: &io::Error, fault: Fault) -> Fault {
+        let errno = error.raw_os_error().and_then(|errno| u16::try_from(errno).ok());
+        self.errno = errno.unwrap_or(0);
+        fault
     }
 
     /// Whether the receiver has to take something before more is read.
@@ -107,7 +120,8 @@ impl Flow {
         for _ in 0..TURNS {
             match self.flush(cx, to, moved) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(result) => result.map_err(|_| Fault::Write)?,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(self.broke(&error, Fault::Write)),
             }
             if self.stage == Stage::Ending {
                 self.stage = Stage::Ended;
@@ -118,16 +132,13 @@ impl Flow {
                 return Ok(());
             }
             let read = if self.bulk {
-                self.splice(cx, from)
+                self.splice(cx, from).map_err(|error| (error, Fault::Read))
             } else {
-                match self.copy(cx, from, to, moved) {
-                    Poll::Ready(Err(Fault::Write)) => return Err(Fault::Write),
-                    other => other.map_err(|_| ()),
-                }
+                self.copy(cx, from, to, moved)
             };
             match read {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Err(())) => return Err(Fault::Read),
+                Poll::Ready(Err((error, fault))) => return Err(self.broke(&error, fault)),
                 Poll::Ready(Ok(0)) => self.stage = Stage::Ending,
                 Poll::Ready(Ok(bytes)) => self.bytes += bytes as u64,
             }
@@ -176,11 +187,11 @@ impl Flow {
         from: &mut TcpStream,
         to: &mut TcpStream,
         moved: &mut Moved,
-    ) -> Poll<Result<usize, Fault>> {
+    ) -> Poll<Result<usize, (io::Error, Fault)>> {
         SHARED.with_borrow_mut(|shared| {
             let mut buffer = ReadBuf::new(&mut shared.buffer);
-            if ready!(Pin::new(from).poll_read(cx, &mut buffer)).is_err() {
-                return Poll::Ready(Err(Fault::Read));
+            if let Err(error) = ready!(Pin::new(from).poll_read(cx, &mut buffer)) {
+                return Poll::Ready(Err((error, Fault::Read)));
             }
             let filled = buffer.filled();
             if filled.is_empty() {
@@ -189,7 +200,7 @@ impl Flow {
             let written = match Pin::new(to).poll_write(cx, filled) {
                 Poll::Pending => 0,
                 Poll::Ready(Ok(written)) => written,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::Write)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err((error, Fault::Write))),
             };
             moved.written |= written > 0;
             if written < filled.len() {
@@ -202,9 +213,9 @@ impl Flow {
     }
 
     /// Reads into a pipe.
-    fn splice(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<Result<usize, ()>> {
+    fn splice(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<io::Result<usize>> {
         loop {
-            ready!(from.poll_read_ready(cx)).map_err(|_| ())?;
+            ready!(from.poll_read_ready(cx))?;
             let Some(mut pipe) = take_pipe() else {
                 // No descriptor left for one: the buffer always works.
                 self.bulk = false;
@@ -224,7 +235,7 @@ impl Flow {
                 Err(error) => {
                     give_back(pipe);
                     if error.kind() != io::ErrorKind::WouldBlock {
-                        return Poll::Ready(Err(()));
+                        return Poll::Ready(Err(error));
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! Both directions of a connection, with its timeouts.
 
+use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -89,6 +90,16 @@ impl Relay {
     /// The server's socket.
     pub const fn server(&self) -> &TcpStream {
         &self.server
+    }
+
+    /// Why the direction from the client broke, if it did.
+    pub fn error_from_client(&self) -> Option<io::Error> {
+        self.up.error()
+    }
+
+    /// Why the direction from the server broke, if it did.
+    pub fn error_from_server(&self) -> Option<io::Error> {
+        self.down.error()
     }
 
     /// When a byte last moved, in either direction.

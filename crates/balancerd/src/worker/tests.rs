@@ -697,22 +697,56 @@ fn nginx_asks_the_next_server_and_leaves_the_failed_one_out() {
 }
 
 #[test]
-fn nginx_without_a_live_server_says_so() {
+fn nginx_tries_each_server_once_and_then_has_no_live_one() {
     let (frontend, mut backend) = nginx();
     backend.name = "masters".into();
     backend.servers.push(peer("a", refused()));
     backend.servers.push(peer("b", refused()));
     let proxy = start(Flavour::Nginx, (frontend, backend));
+    let mut client = proxy.connect();
+    wait_for_end(&mut client);
+    proxy.settle();
     wait_for_end(&mut proxy.connect());
-    let mut lines = Vec::new();
-    while !lines.last().is_some_and(|line: &String| line.starts_with("no live")) {
-        lines.push(text(&proxy.line()).to_owned());
-    }
+    let lines = [(); 7].map(|()| proxy.line());
+    let kinds = lines.each_ref().map(|line| text(line).split(" while").next().expect("a start"));
+    let from = client.local_addr().expect("connected");
+    let first = format!("client {from} connected to l");
     assert_eq!(
-        lines.last().expect("the loop has found it"),
+        kinds[..5],
+        [
+            first.as_str(),
+            "connect() failed (111: Connection refused)",
+            "upstream server temporarily disabled",
+            "connect() failed (111: Connection refused)",
+            "upstream server temporarily disabled",
+        ]
+    );
+    assert_eq!(
+        text(&lines[6]),
         "no live upstreams while connecting to upstream, client: 127.0.0.1, server: l, upstream: \
          \"masters\", bytes from/to client:0/0, bytes from/to upstream:0/0"
     );
+    // Two connections to servers were numbered as well.
+    assert!(lines[0].contains("nginx: *1 ") && lines[6].contains("nginx: *4 "), "{lines:?}");
+}
+
+#[test]
+fn nginx_names_the_side_that_broke_off() {
+    let (frontend, mut backend) = nginx();
+    backend.servers.push(peer("s", echo()));
+    let proxy = start(Flavour::Nginx, (frontend, backend));
+    let mut client = proxy.connect();
+    ask(&mut client, "hi");
+    reset(client);
+    let [_, _, reason, end] = [(); 4].map(|()| proxy.line());
+    assert!(
+        text(&reason).starts_with(
+            "recv() failed (104: Connection reset by peer) while proxying and reading from client, \
+             client: 127.0.0.1, server: l, upstream: \""
+        ),
+        "{reason}"
+    );
+    assert!(text(&end).starts_with("client disconnected, bytes from/to client:2/5"), "{end}");
 }
 
 #[test]
