@@ -21,7 +21,7 @@ use mutate::Mutator;
 use targets::{TARGETS, Target};
 
 /// The longest input, in bytes.
-const MAX_INPUT: usize = 64 << 10;
+const MAX_INPUT: usize = 16 << 10;
 
 /// The longest one input may take. Debug builds on a busy machine stay far below.
 const MAX_TIME: Duration = Duration::from_secs(5);

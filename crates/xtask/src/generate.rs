@@ -146,11 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn every_row_says_what_it_does() {
+    fn every_row_that_works_says_what_it_does() {
         for dialect in DIALECTS {
             for (section, rows) in (dialect.tables)() {
                 for row in rows {
-                    assert!(!row.doc.is_empty(), "{} {section}: {}", dialect.name, row.name);
+                    // "no-…" is the opposite of its neighbour.
+                    let works = row.status == conf::Status::Done && !row.name.starts_with("no-");
+                    let said = !row.doc.is_empty() || !works;
+                    assert!(said, "{} {section}: {}", dialect.name, row.name);
                 }
             }
         }
