@@ -62,7 +62,7 @@ fn a_worker_reads_what_its_master_has_read() {
     let options = Options {
         prefix: directory.path().to_owned(),
         globals: Some("daemon off;".into()),
-        ..Options::default()
+        ..options()
     };
     let loaded = nginx_conf::load(&file, &options);
     assert!(loaded.is_ok(), "{:?}", loaded.diagnostics);
