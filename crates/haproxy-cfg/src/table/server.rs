@@ -54,7 +54,8 @@ pub(crate) const TABLE: &[S] = &[
     }))
     .status(Status::Accepted("cookies need `mode http`; a warning says so")),
     S::new("disabled", Flag(|s| s.server.disabled = true)).doc("Starts in maintenance."),
-    S::new("enabled", Flag(|s| s.server.disabled = false)),
+    S::new("enabled", Flag(|s| s.server.disabled = false))
+        .doc("Undoes `disabled` of a `default-server`."),
     S::new("downinter", Words("<time>", 0..=1, |s, w, b| {
         if let Some(time) = delay(s, b, "downinter", w) {
             s.check.downinter = Some(time);
