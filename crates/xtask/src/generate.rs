@@ -147,15 +147,16 @@ mod tests {
 
     #[test]
     fn every_row_that_works_says_what_it_does() {
+        let mut silent = Vec::new();
         for dialect in DIALECTS {
             for (section, rows) in (dialect.tables)() {
-                for row in rows {
-                    // "no-…" is the opposite of its neighbour.
-                    let works = row.status == conf::Status::Done && !row.name.starts_with("no-");
-                    let said = !row.doc.is_empty() || !works;
-                    assert!(said, "{} {section}: {}", dialect.name, row.name);
-                }
+                let works = |row: &&Row| row.status == conf::Status::Done;
+                // "no-…" is the opposite of its neighbour.
+                let said = |row: &&Row| !row.doc.is_empty() || row.name.starts_with("no-");
+                let rows = rows.iter().filter(works).filter(|row| !said(row));
+                silent.extend(rows.map(|row| format!("{section}: {}", row.name)));
             }
         }
+        assert_eq!(silent, Vec::<String>::new());
     }
 }
