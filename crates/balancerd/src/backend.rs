@@ -455,7 +455,8 @@ fn count_failure(state: &BackendState, server: ServerId) {
     state.servers[server.0].traffic.connect_errors.fetch_add(1, Relaxed);
 }
 
-fn upstream(to: &Target) -> String {
+/// A server as nginx's lines name it.
+pub(crate) fn upstream(to: &Target) -> String {
     match to {
         Target::Inet(address) => address.to_string(),
         Target::Unix(path) => format!("unix:{}", path.display()),

@@ -474,10 +474,12 @@ fn proxied(server: &TcpStream) -> impl fmt::Display {
 
 /// What nginx says when a session ends.
 fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u64, u64)) {
-    let upstream = || {
-        let address = relay.server().peer_addr();
-        address.map_or_else(|_| "unix:".to_owned(), |address| address.to_string())
-    };
+    // Not asked of the socket: one that was reset has forgotten.
+    let target = session
+        .backend()
+        .zip(session.server())
+        .map(|(backend, server)| &session.shared.backends[backend].servers[server].target);
+    let upstream = || target.map_or_else(String::new, crate::backend::upstream);
     let broke = |severity, error: Option<std::io::Error>, what: &str, doing: &str| {
         let Some(error) = error else { return };
         session.error_line_with_bytes(severity, Some(&upstream()), bytes, |f| {

@@ -733,6 +733,27 @@ fn nginx_tries_each_server_once_and_then_has_no_live_one() {
 #[test]
 fn nginx_names_the_side_that_broke_off() {
     let (frontend, mut backend) = nginx();
+    let address = server_that(|mut socket| {
+        let _ = socket.read(&mut [0]);
+        reset(socket);
+    });
+    backend.servers.push(peer("s", address));
+    let proxy = start(Flavour::Nginx, (frontend, backend));
+    let mut client = proxy.connect();
+    client.write_all(b"x").expect("room");
+    wait_for_end(&mut client);
+    let [_, _, reason, end] = [(); 4].map(|()| proxy.line());
+    assert_eq!(
+        text(&reason),
+        format!(
+            "recv() failed (104: Connection reset by peer) while proxying and reading from \
+             upstream, client: 127.0.0.1, server: l, upstream: \"{address}\", bytes from/to \
+             client:1/0, bytes from/to upstream:0/1"
+        )
+    );
+    assert!(text(&end).starts_with("upstream disconnected, bytes from/to client:1/0"), "{end}");
+
+    let (frontend, mut backend) = nginx();
     backend.servers.push(peer("s", echo()));
     let proxy = start(Flavour::Nginx, (frontend, backend));
     let mut client = proxy.connect();
