@@ -1,6 +1,6 @@
 //! What scripts and operators find: processes by their names, the stats socket.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use lab::{NodeFile, Subject};
@@ -30,6 +30,16 @@ fn visible(node: &lab::Node, name: &str) -> Result<[i32; 3]> {
     ])
 }
 
+/// Waits until nothing of that name is found, for as long as a test waits for anything: a worker may
+/// end a moment after its master.
+fn vanishes(node: &lab::Node, name: &str) -> Result<()> {
+    let deadline = Instant::now() + SOON;
+    while visible(node, name)? != [1; 3] {
+        ensure!(Instant::now() < deadline, "{name} is found {SOON:?} after it ended");
+    }
+    Ok(())
+}
+
 fn configured(bench: &Bench, program: Program) -> Result<(String, Server)> {
     let server = Server::start(bench.ours, say_mark, 1)?;
     let address = server.address;
@@ -53,8 +63,7 @@ fn found(subject: &Subject, program: Program) -> Result<()> {
     );
     daemon.signal(Signal::SIGTERM)?;
     ensure!(daemon.wait(SOON).is_some(), "SIGTERM does not end it");
-    ensure!(visible(&bench.node, name)? == [1; 3], "{name} is found after it ended");
-    Ok(())
+    vanishes(&bench.node, name)
 }
 
 fn keepalived_found(subject: &Subject) -> Result<()> {
@@ -62,7 +71,7 @@ fn keepalived_found(subject: &Subject) -> Result<()> {
     ensure!(visible(&pair.nodes[0], "keepalived")? == [0; 3], "keepalived is not found");
     pair.daemons[0].signal(Signal::SIGTERM)?;
     ensure!(pair.daemons[0].wait(SOON) == Some(0), "SIGTERM does not end it with code 0");
-    ensure!(visible(&pair.nodes[0], "keepalived")? == [1; 3], "keepalived is found after it ended");
+    vanishes(&pair.nodes[0], "keepalived")?;
     // As a daemon: the command returns, and the pid file names the one that goes on.
     let started = pair.nodes[0].run(&["keepalived", "-p", "/run/keepalived.pid"], SOON)?;
     ensure!(started.code == 0, "as a daemon: {started:?}");
@@ -92,11 +101,7 @@ fn daemon(subject: &Subject, program: Program) -> Result<()> {
     let script = format!("kill -TERM $(cat {pid_file})");
     let ended = bench.node.run(&["sh", "-c", &script], SOON)?;
     ensure!(ended.code == 0, "its pid file: {ended:?}");
-    let deadline = std::time::Instant::now() + SOON;
-    while bench.node.run(&["pgrep", name], SOON)?.code == 0 {
-        ensure!(std::time::Instant::now() < deadline, "SIGTERM does not end it");
-    }
-    Ok(())
+    vanishes(&bench.node, name)
 }
 
 fn stats(subject: &Subject) -> Result<()> {
