@@ -109,6 +109,8 @@ pub(crate) struct Draft {
     /// The server side, without its servers.
     pub(crate) back: Backend,
     pub(crate) binds: Vec<Bind>,
+    /// A backend has a `bind` line: it does nothing, and HAProxy counts it as a listener.
+    pub(crate) bind_ignored: bool,
     pub(crate) default_server: ServerDraft,
     pub(crate) servers: Vec<ServerDraft>,
     pub(crate) default_backend: Option<String>,
@@ -149,6 +151,7 @@ impl Default for Draft {
             front: Frontend::new(0, ""),
             back: Backend::new(0, ""),
             binds: vec![],
+            bind_ignored: false,
             default_server: ServerDraft::default(),
             servers: vec![],
             default_backend: None,

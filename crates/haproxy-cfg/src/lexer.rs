@@ -79,7 +79,8 @@ pub(crate) fn words(
     };
     let mut words = Vec::new();
     let mut rest = skip_blanks(line);
-    while !rest.is_empty() && !rest.starts_with('#') {
+    // One more than there may be says that there are too many, however long the line is.
+    while !rest.is_empty() && !rest.starts_with('#') && words.len() <= MAX_WORDS {
         let start = rest;
         let mut texts = vec![String::new()];
         let mut given = false;

@@ -210,9 +210,10 @@ fn finish(mut loader: Loader) -> Loaded {
         let text = "Fatal errors found in configuration.";
         loader.binder.complain(Severity::Error, say::SUMMARY, Span::default(), text);
     }
-    let listens = config.as_ref().is_some_and(|config| {
-        config.frontends.iter().any(|front| !front.disabled && !front.binds.is_empty())
-    });
+    let bound = |proxy: &draft::Draft| {
+        !proxy.front.disabled && !proxy.binds.is_empty() || proxy.bind_ignored
+    };
+    let listens = config.is_some() && loader.proxies.iter().any(bound);
     Loaded {
         sources: loader.sources,
         diagnostics: loader.binder.problems,

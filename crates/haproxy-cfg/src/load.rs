@@ -24,6 +24,9 @@ pub(crate) use files::strip_os;
 
 use directive::Condition;
 
+/// After this many lines that are wrong a file is not read further.
+const MAX_REFUSED: usize = 50;
+
 /// Where a line goes.
 #[derive(Clone, Copy)]
 enum Current {
@@ -91,34 +94,58 @@ impl Loader {
         self.conditions.clear();
         let text = self.sources.text(file).to_owned();
         let mut offset = 0;
+        let (mut refused, mut stopped) = (0, false);
         for line in text.split_inclusive('\n') {
             let at = Span { file, start: offset as u32, end: (offset + line.len()) as u32 };
             offset += line.len();
-            self.line(line, at);
+            if refused >= MAX_REFUSED {
+                let text = format!("too many fatal errors ({refused}), stopping now.");
+                self.tight(at, text);
+                stopped = true;
+                break;
+            }
+            let before = self.binder.problems.len();
+            let nul = line.find('\0');
+            self.line(&line[..nul.unwrap_or(line.len())], at);
+            if let Some(position) = nul {
+                let text = format!("Stray NUL character at position {}.", position + 1);
+                self.tight(at, text).help = Some("is this a text file?".into());
+                stopped = true;
+                break;
+            }
+            let mut said = self.binder.problems[before..].iter();
+            refused += usize::from(said.any(|d| d.severity == Severity::Error && !is_planned(d)));
             if self.aborted {
                 break;
             }
         }
         let last = text.len().saturating_sub(1) as u32;
         let end = Span { file, start: last, end: text.len() as u32 };
-        if !self.aborted && !text.is_empty() && !text.ends_with('\n') {
+        if !self.aborted && !stopped && !text.is_empty() && !text.ends_with('\n') {
             let column = text.lines().last().map_or(0, str::len) + 1;
             let text = format!(
                 "Missing LF on last line, file might have been truncated at position {column}."
             );
             self.tight(end, text).help = Some("end the last line with a line feed".into());
         }
-        if !self.aborted && !self.conditions.is_empty() {
+        if !self.aborted && !stopped && !self.conditions.is_empty() {
             self.tight(end, "non-terminated '.if' block.");
             self.aborted = true;
         }
         let fatal = |d: &Diagnostic| d.severity == Severity::Error;
         if self.binder.problems[errors..].iter().any(fatal) {
-            let name = self.sources.name(file).to_owned();
-            let text = format!("Error(s) found in configuration file : {name}");
-            self.binder.complain(Severity::Error, SUMMARY, end, text);
+            self.file_is_wrong(end);
         }
         !self.aborted
+    }
+
+    /// Says, once and last, that the file of `at` has mistakes.
+    pub(crate) fn file_is_wrong(&mut self, at: Span) {
+        let name = self.sources.name(at.file);
+        let text = format!("Error(s) found in configuration file : {name}");
+        let problem = Problem::Other(text.clone());
+        self.binder.problems.retain(|d| d.context != SUMMARY || d.problem != problem);
+        self.binder.complain(Severity::Error, SUMMARY, at, text);
     }
 
     fn tight(&mut self, span: Span, text: impl Into<String>) -> &mut Diagnostic {
@@ -152,7 +179,7 @@ impl Loader {
             _ => None,
         };
         let words = lexer::words(line, at, &self.context.env.borrow(), &pseudo);
-        let mut words = match words {
+        let words = match words {
             Ok(words) => words,
             Err(flaw) => {
                 if self.skipping() {
@@ -178,7 +205,9 @@ impl Loader {
         }
         if words.len() > MAX_WORDS {
             let word = words[MAX_WORDS - 1].clone();
-            let position = word.span.start - at.start;
+            // Counted in what HAProxy keeps of the line: words with one byte between them.
+            let before = words[..MAX_WORDS - 1].iter();
+            let position = 1 + before.map(|word| word.text.len() + 1).sum::<usize>();
             self.tight(
                 word.span,
                 format!(
@@ -186,7 +215,7 @@ impl Loader {
                     word.text
                 ),
             );
-            words.truncate(MAX_WORDS);
+            return;
         }
         let stmt = Stmt { span: span_of(&words, at), words, block: None };
         let before = self.binder.problems.len();
@@ -503,6 +532,7 @@ impl Loader {
             if row.name == "default_backend" {
                 draft.default_backend = stmt.words.get(1).map(Word::owned);
             }
+            draft.bind_ignored |= row.name == "bind";
             return;
         }
         let switch = matches!(row.form, Form::Switch(_));

@@ -1,8 +1,8 @@
 //! What `haproxy` prints about a configuration, and how it exits.
 
-use conf::{Severity, Wording};
+use conf::{Diagnostic, Severity, Wording};
 
-use crate::say::SUMMARY;
+use crate::say::{LOUD, SUMMARY};
 use crate::wording::HaProxy;
 use crate::{Loaded, VERSION_LINE};
 
@@ -57,7 +57,8 @@ impl Loaded {
     pub fn report(&self, manner: &Manner<'_>) -> Report {
         let mut stderr = String::new();
         let mut introduced = false;
-        let warned = self.diagnostics.iter().any(|d| d.severity == Severity::Warning);
+        let warning = |d: &Diagnostic| d.severity == Severity::Warning && d.context != LOUD;
+        let warned = self.diagnostics.iter().any(warning);
         let refused = self.config.is_none();
         for diagnostic in &self.diagnostics {
             if manner.explain {
@@ -72,7 +73,11 @@ impl Loaded {
                 introduced = true;
             }
             let line = HaProxy.line(&self.sources, diagnostic);
-            stderr.push_str(&format!("{}{line}\n", prefix(diagnostic.severity, manner.pid)));
+            let severity = match diagnostic.context.as_str() {
+                LOUD => Severity::Error,
+                _ => diagnostic.severity,
+            };
+            stderr.push_str(&format!("{}{line}\n", prefix(severity, manner.pid)));
         }
         let zero_warning = (manner.zero_warning || self.zero_warning) && warned;
         let mut stdout = String::new();

@@ -10,6 +10,8 @@ pub(crate) const BARE: &str = "@";
 pub(crate) const CAPITAL: &str = "P";
 /// No place at all: cross references.
 pub(crate) const NOWHERE: &str = "-";
+/// As the usual manner, and printed as an alert although it does not keep the file from running.
+pub(crate) const LOUD: &str = "!";
 /// Not about one place: "Error(s) found in configuration file".
 pub(crate) const SUMMARY: &str = "=";
 

@@ -372,3 +372,89 @@ proptest! {
         fuzz(format!("{section}\n{}\n", lines.join("\n")).as_bytes());
     }
 }
+
+#[test]
+fn a_file_with_a_nul_is_read_up_to_it() {
+    let text = format!("{}foo\0bar\nqux\n", listen(""));
+    let said = said(&read(&text));
+    assert!(said.contains("parsing [c.cfg:8] : unknown keyword 'foo' in 'listen' section"));
+    assert!(said.contains("parsing [c.cfg:8]: Stray NUL character at position 4."), "{said}");
+    assert!(!said.contains("qux"), "{said}");
+}
+
+#[test]
+fn a_file_is_given_up_after_fifty_wrong_lines() {
+    let wrong = |lines: usize| said(&read(&format!("listen l\n{}", " foo\n".repeat(lines))));
+    assert!(!wrong(50).contains("too many"));
+    let said = wrong(100_000);
+    assert_eq!(said.matches("unknown keyword 'foo'").count(), 50);
+    let line = "parsing [c.cfg:52]: too many fatal errors (50), stopping now.";
+    assert!(said.contains(line), "{said}");
+}
+
+#[test]
+fn a_line_of_too_many_words_is_one_mistake_however_long_it_is() {
+    let said = said(&read(&format!("{}\n", "a ".repeat(5 << 20))));
+    let line = "parsing [c.cfg:1]: too many words, truncating after word 64, position 127: <a>.";
+    assert!(said.contains(line), "{said}");
+    assert!(!said.contains("unknown keyword"), "{said}");
+}
+
+#[test]
+fn conditions_nest_99_deep() {
+    let nested = |depth: usize| {
+        let text = ".if 1\n".repeat(depth) + &".endif\n".repeat(depth);
+        said(&load_texts(&[("c.cfg", &text)], &Options::sealed()))
+    };
+    assert_eq!(nested(99), "");
+    assert!(nested(100).contains("parsing [c.cfg:100]: too many nested '.if', max is 100."));
+}
+
+#[test]
+fn what_may_stand_once_is_an_alert_the_second_time_and_the_first_one_counts() {
+    let text = "global\n chroot /a\n chroot /b\n maxconn 5\n maxconn 6\n uid 1\n uid 2\n gid 1\n group g\n";
+    let loaded = read(&format!("{text}{}", listen("")));
+    let said = said(&loaded);
+    for (line, what) in [
+        (3, "'chroot' already specified. Continuing."),
+        (5, "'maxconn' already specified. Continuing."),
+        (7, "user/uid already specified. Continuing."),
+        (9, "gid/group was already specified. Continuing."),
+    ] {
+        let line = format!("[ALERT]    (1) : config : parsing [c.cfg:{line}] : {what}\n");
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    let manner = Manner {
+        pid: 1,
+        executable: "haproxy",
+        quiet: false,
+        check: true,
+        zero_warning: true,
+        explain: false,
+    };
+    let report = loaded.report(&manner);
+    assert_eq!((report.code, report.stdout.as_str()), (0, "Configuration file is valid\n"));
+    let config = loaded.config.expect("it runs");
+    assert_eq!(config.process.maxconn, Some(5));
+}
+
+#[test]
+fn a_bind_that_is_ignored_in_a_backend_counts_as_a_listener() {
+    let loaded = read(&format!("{DEFAULTS}backend b\n bind 127.0.0.1:1\n"));
+    assert!(loaded.listens);
+    assert!(!read(&format!("{DEFAULTS}backend b\n")).listens);
+}
+
+#[test]
+fn a_missing_ca_file_is_a_mistake_of_its_file() {
+    let text = listen(
+        " server s 127.0.0.1:1 check check-ssl ca-file /none/a.pem\n server t 127.0.0.1:1 check check-ssl ca-file /none/b.pem\n",
+    );
+    let options = Options { reach_out: true, ..Options::sealed() };
+    let said = said(&load_texts(&[("c.cfg", &text)], &options));
+    let tail = "config : 'ca-file' : unable to load /none/b.pem.\n\
+        [ALERT]    (1) : config : Error(s) found in configuration file : c.cfg\n\
+        [ALERT]    (1) : config : Fatal errors found in configuration.\n";
+    assert!(said.ends_with(tail), "{said}");
+    assert_eq!(said.matches("Error(s) found").count(), 1);
+}

@@ -2,7 +2,7 @@
 
 use conf::{Diagnostic, Problem, Sources, Wording};
 
-use crate::say::{BARE, CAPITAL, NOWHERE, SUMMARY, TIGHT};
+use crate::say::{BARE, CAPITAL, LOUD, NOWHERE, SUMMARY, TIGHT};
 
 /// HAProxy 2.6's wording of complaints.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +71,7 @@ impl Wording for HaProxy {
         let unknown = matches!(diagnostic.problem, Problem::UnknownKeyword { .. });
         let planned = matches!(diagnostic.problem, Problem::Planned { .. });
         let text = match diagnostic.context.as_str() {
-            "" => format!("parsing [{place}] : {said}"),
+            "" | LOUD => format!("parsing [{place}] : {said}"),
             TIGHT => format!("parsing [{place}]: {said}"),
             CAPITAL => format!("Parsing [{place}]: {said}"),
             BARE | "default-server" => format!("[{place}] : {said}"),

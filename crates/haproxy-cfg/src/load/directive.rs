@@ -8,7 +8,7 @@ use crate::say::{Complain, TIGHT};
 use crate::table::global;
 
 /// How deep `.if` may nest.
-const MAX_NESTING: usize = 16;
+const MAX_NESTING: usize = 100;
 
 /// One `.if`.
 #[derive(Debug)]
@@ -45,8 +45,9 @@ impl Loader {
                         return;
                     }
                 } else {
-                    if self.conditions.len() >= MAX_NESTING {
-                        return self.abort(TIGHT, span, "too many nested '.if'.");
+                    if self.conditions.len() + 1 >= MAX_NESTING {
+                        let text = format!("too many nested '.if', max is {MAX_NESTING}.");
+                        return self.abort(TIGHT, span, text);
                     }
                     let outer = self.skipping();
                     // Inside lines that do not count no branch counts, whatever it says.

@@ -169,6 +169,7 @@ fn tls(loader: &mut Loader, draft: &Draft, line: &ServerDraft) {
         loader.binder.refuse(line.at, text).context = context;
         let text = format!("'ca-file' : unable to load {file}.");
         loader.binder.complain(Severity::Error, SUMMARY, line.at, text);
+        loader.file_is_wrong(line.at);
     } else if speaks_tls(draft, line) && verifies(loader, line) && line.ca_file.is_none() {
         let text = "verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust the server's certificate, please set an explicit 'verify none' statement on the 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side verifications by default.";
         loader.binder.refuse(line.at, text).context = context;

@@ -9,7 +9,7 @@ use proxy::Threads;
 use super::{bind, log, text};
 use crate::draft::Global;
 use crate::number::{bind_time, integer, leading, surplus};
-use crate::say::{Complain, TIGHT};
+use crate::say::{Complain, LOUD, TIGHT};
 
 type G = Keyword<Global>;
 
@@ -109,7 +109,7 @@ pub(crate) const TABLE: &[G] = &[
     G::new("maxconn", Words("<number>", 0..=ALL, |g, w, b| {
         let Some(n) = number(b, "maxconn", w) else { return };
         if g.again("maxconn") {
-            b.warn(here(b, w), "'maxconn' already specified. Continuing.");
+            again(b, w, "'maxconn' already specified. Continuing.");
         } else {
             g.process.maxconn = u32::try_from(n).ok().filter(|n| *n > 0);
         }
@@ -281,6 +281,12 @@ fn number(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<i64> {
     }
 }
 
+/// A keyword stands twice: the first one counts, and that is said aloud.
+fn again(b: &mut Binder, words: &[Word], text: impl Into<String>) {
+    let span = here(b, words);
+    b.complain(Severity::Warning, LOUD, span, text);
+}
+
 /// One word of a keyword that may stand once; HAProxy keeps the first.
 fn once(
     b: &mut Binder,
@@ -298,7 +304,7 @@ fn once(
         return None;
     };
     if g.again(keyword) {
-        b.warn(span, format!("'{keyword}' already specified. Continuing."));
+        again(b, words, format!("'{keyword}' already specified. Continuing."));
         return None;
     }
     Some(word.owned())
@@ -335,8 +341,11 @@ fn account(b: &mut Binder, g: &mut Global, keyword: &'static str, words: &[Word]
         return;
     }
     if g.again(keyword) {
-        let pair = if keyword == "user" { "user/uid" } else { "group/gid" };
-        b.warn(span, format!("{pair} already specified. Continuing."));
+        let text = match keyword {
+            "user" => "user/uid already specified. Continuing.",
+            _ => "gid/group was already specified. Continuing.",
+        };
+        again(b, words, text);
         return;
     }
     let name = text(words, 0).to_owned();
@@ -366,7 +375,7 @@ fn id(
         return;
     }
     if g.again(by_name) {
-        b.warn(span, format!("{by_name}/{keyword} already specified. Continuing."));
+        again(b, words, format!("{by_name}/{keyword} already specified. Continuing."));
         return;
     }
     let Some(word) = words.first() else {
