@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ pub enum Outcome {
 
 struct Job {
     command: Command,
-    started: oneshot::Sender<io::Result<Child>>,
+    started: oneshot::Sender<io::Result<Charge>>,
 }
 
 /// Starts scripts. Dropping it ends those that run, and so does dropping what [`run`](Self::run)
@@ -75,12 +75,13 @@ impl Runner {
         std::thread::Builder::new().name("scripts".into()).stack_size(64 << 10).spawn(
             move || {
                 for mut job in queue {
-                    // Whoever asked may have stopped waiting meanwhile.
-                    if !job.started.is_closed()
-                        && let Err(Ok(mut child)) = job.started.send(job.command.spawn())
-                    {
-                        let _ = child.kill();
-                        let _ = child.wait();
+                    // Whoever asked may have stopped waiting meanwhile, and may do so now.
+                    if !job.started.is_closed() {
+                        let child = job.command.spawn().and_then(ChildFd::new);
+                        let unwanted = job.started.send(child.map(|child| Charge(Some(child))));
+                        if let Err(Ok(charge)) = unwanted {
+                            charge.kill();
+                        }
                     }
                 }
             },
@@ -124,25 +125,67 @@ impl Runner {
         let (started, child) = oneshot::channel();
         let gone = |_| io::Error::other("the thread that starts scripts has ended");
         self.jobs.send(Job { command, started }).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        let child = child.await.map_err(gone)??;
-        Ok(Running(watch(ChildFd::new(child)?)?))
+        let mut charge = child.await.map_err(gone)??;
+        let child = charge.0.take().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Running(Some(watch(child)?)))
     }
 }
 
-/// A running script and its children. Dropped before its end, all of them get SIGTERM.
+/// A child nobody waits for yet. Dropped like that, it is ended.
+struct Charge(Option<ChildFd>);
+
+impl Charge {
+    /// Kills it and waits for its end.
+    fn kill(mut self) {
+        if let Some(mut child) = self.0.take() {
+            child.signal_group(Signal::SIGKILL);
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            end(child);
+        }
+    }
+}
+
+/// Ends a script nobody is interested in any more, and its children, and waits for it: a child
+/// that is not waited for stays in the table of processes as long as we run.
+fn end(mut child: ChildFd) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
+    child.signal_group(Signal::SIGTERM);
+    // Without a runtime the daemon is at its end, and leaves it to init.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            if let Ok(child) = watch(child) {
+                Running(Some(child)).put_down().await;
+            }
+        });
+    }
+}
+
+/// A running script and its children. Dropped before its end, all of them get SIGTERM, and SIGKILL
+/// two seconds later.
 #[derive(Debug)]
-pub struct Running(AsyncFd<ChildFd>);
+pub struct Running(Option<AsyncFd<ChildFd>>);
 
 impl Running {
     /// Its process id, which is also its group's.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.0.get_ref().id()
+        self.0.as_ref().map_or(0, |child| child.get_ref().id())
     }
 
     /// Signals it and its children.
     pub fn signal(&self, signal: Signal) {
-        self.0.get_ref().signal_group(signal);
+        if let Some(child) = &self.0 {
+            child.get_ref().signal_group(signal);
+        }
     }
 
     /// Waits for its end. Cancelling changes nothing.
@@ -156,35 +199,42 @@ impl Running {
             return outcome;
         }
         self.signal(Signal::SIGTERM);
+        self.put_down().await;
+        Outcome::TimedOut
+    }
+
+    /// Waits for the end of one that got SIGTERM, not for ever.
+    async fn put_down(&mut self) {
         if tokio::time::timeout(GRACE, self.ended()).await.is_err() {
             self.signal(Signal::SIGKILL);
             self.ended().await;
         }
-        Outcome::TimedOut
     }
 
     async fn wait(&mut self) -> io::Result<Outcome> {
+        let child = self.0.as_mut().ok_or(io::ErrorKind::NotFound)?;
         loop {
-            if let Some(status) = self.0.get_mut().try_wait()? {
+            if let Some(status) = child.get_mut().try_wait()? {
                 let by_signal = status.signal().map(Outcome::Signalled);
                 let code = status.code().unwrap_or_default();
                 return Ok(by_signal.unwrap_or(Outcome::Exited(code)));
             }
-            self.0.readable().await?.clear_ready();
+            child.readable().await?.clear_ready();
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.0.get_mut().try_wait(), Ok(None)) {
-            self.0.get_ref().signal_group(Signal::SIGTERM);
+        if let Some(child) = self.0.take() {
+            end(child.into_inner());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Instant;
 
     use super::*;
@@ -238,8 +288,8 @@ mod tests {
         let runner = Runner::start().expect("a thread");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("pid");
-        let script = shell(&format!("sleep 60 & echo $! > {}; wait", path.display()));
-        let child = {
+        let script = shell(&format!("sleep 60 & echo $! $$ > {}; wait", path.display()));
+        let (child, script_pid) = {
             let mut run = std::pin::pin!(runner.run(&script));
             loop {
                 tokio::select! {
@@ -247,17 +297,43 @@ mod tests {
                     () = tokio::time::sleep(Duration::from_millis(5)) => {}
                 }
                 if let Ok(text) = std::fs::read_to_string(&path)
-                    && let Some(pid) = text.strip_suffix('\n')
+                    && let Some((child, script)) = text.split_once(' ')
+                    && let Some(script) = script.strip_suffix('\n')
                 {
-                    break pid.to_owned();
+                    break (child.to_owned(), script.to_owned());
                 }
             }
         };
+        // The script itself is waited for: it does not stay in the table of processes.
+        let ours = format!("/proc/{script_pid}");
+        while Path::new(&ours).exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         // An orphan that is gone, or waits for init to take notice of it.
         let state = || std::fs::read_to_string(format!("/proc/{child}/stat"));
         while state().is_ok_and(|stat| !stat.contains(") Z ")) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_script_nobody_waits_for_any_more_that_ignores_sigterm_is_killed() {
+        let runner = Runner::start().expect("a thread");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("ready");
+        let script = shell(&format!("trap '' TERM; : > {}; sleep 60; sleep 60", path.display()));
+        let running = runner.spawn(&script).await.expect("there is a shell");
+        let ours = format!("/proc/{}", running.id());
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let start = Instant::now();
+        drop(running);
+        while Path::new(&ours).exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(start.elapsed() >= GRACE);
+        assert!(start.elapsed() < Duration::from_secs(30));
     }
 
     #[tokio::test]

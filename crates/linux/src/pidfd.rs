@@ -21,19 +21,18 @@ impl ChildFd {
     ///
     /// # Errors
     ///
-    /// When there is no descriptor left, or on a kernel before 5.3; the child then runs on.
-    pub fn new(child: Child) -> io::Result<Self> {
-        let pid = nix::libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
-        // SAFETY: pidfd_open(2) takes two integers and touches no memory.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
+    /// When there is no descriptor left, or on a kernel before 5.3. The child, of whose end nobody
+    /// would hear, is then killed.
+    pub fn new(mut child: Child) -> io::Result<Self> {
+        match open(&child) {
+            Ok(fd) => Ok(Self { child, fd }),
+            Err(error) => {
+                // One that has ended by itself cannot be killed, but is waited for too.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
         }
-        // SAFETY: the kernel just opened this descriptor for us, with close-on-exec, and nobody
-        // else knows its number.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { child, fd })
     }
 
     /// Its process id.
@@ -49,6 +48,15 @@ impl ChildFd {
     /// When somebody else waited for it.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// Waits for its end, blocking.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else waited for it.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
     }
 
     /// Signals the child alone. One that has ended is left in peace.
@@ -70,6 +78,20 @@ impl ChildFd {
     fn pid(&self) -> Option<Pid> {
         i32::try_from(self.child.id()).ok().filter(|&pid| pid > 1).map(Pid::from_raw)
     }
+}
+
+/// A descriptor of the process `child`.
+fn open(child: &Child) -> io::Result<OwnedFd> {
+    let pid = nix::libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    // SAFETY: pidfd_open(2) takes two integers and touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just opened this descriptor for us, with close-on-exec, and nobody else
+    // knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 impl AsRawFd for ChildFd {
