@@ -241,7 +241,7 @@ impl fmt::Display for LogLine {
                 write!(f, "Script `{name}` now returning {status}")
             }
             M::ScriptSkipped { killing } => {
-                let doing = if *killing { "being killed" } else { "already running" };
+                let doing = if *killing { "being timed out" } else { "already running" };
                 write!(f, "Track script {name} is {doing}, expect idle - skipping run")
             }
             M::ScriptNotTerminated { pid } => {

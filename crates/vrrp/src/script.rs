@@ -42,6 +42,8 @@ pub struct Script {
     /// None before the first result.
     result: Option<u32>,
     last_status: i32,
+    /// No result yet under this configuration.
+    fresh: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,7 @@ impl Script {
             child: Child::None,
             result: config.init_fail.then_some(0),
             last_status: 0,
+            fresh: true,
             config,
         }
     }
@@ -129,6 +132,7 @@ impl Script {
         let good = self.is_good();
         self.name = config.name.as_str().into();
         self.config = config;
+        self.fresh = true;
         self.result = good.map(|good| if good { self.best() } else { 0 });
     }
 
@@ -149,6 +153,7 @@ impl Script {
             (Some(_), false) => 0,
         };
         self.result = Some(result);
+        self.fresh = false;
         if self.is_good() != before {
             self.log(message, actions);
             actions.push(ScriptAction::Verdict { good });
@@ -200,6 +205,8 @@ impl Script {
                 self.child = Child::Running { timeout };
                 actions.push(ScriptAction::Run);
             }
+            // As keepalived, of which it is news only that a script takes longer than its interval.
+            _ if !self.fresh => {}
             Child::Running { .. } => self.log(Message::ScriptSkipped { killing: false }, actions),
             Child::Terminating { .. } | Child::Killed => {
                 self.log(Message::ScriptSkipped { killing: true }, actions);

@@ -132,10 +132,34 @@ fn one_that_takes_too_long_is_ended_then_killed_and_counts_as_failed() {
     assert_eq!((bench.now - started, &bench.actions), (ms(2_500), &vec![ScriptAction::Kill]));
     bench.expire();
     assert_eq!(bench.now - started, ms(3_000));
-    let skipped = "Track script chk is being killed, expect idle - skipping run";
-    assert_eq!(bench.outcome(), said(&[skipped], None));
+    assert!(bench.actions.is_empty(), "{:?}", bench.actions);
     bench.tell(ScriptEvent::Signalled { signal: 9 });
     assert_eq!(bench.outcome(), said(&["VRRP_Script(chk) timed_out"], Some(false)));
+}
+
+#[test]
+fn runs_are_only_said_to_be_skipped_before_the_first_result() {
+    let config = ScriptConfig { timeout: ms(1_500), ..ScriptConfig::default() };
+    let mut bench = Bench::new(config);
+    let running = "Track script chk is already running, expect idle - skipping run";
+    let ending = "Track script chk is being timed out, expect idle - skipping run";
+    bench.expire();
+    bench.expire();
+    assert_eq!(bench.outcome(), said(&[running], None));
+    bench.expire();
+    assert_eq!(bench.actions, [ScriptAction::Terminate]);
+    bench.expire();
+    assert_eq!(bench.outcome(), said(&[ending], None));
+    bench.tell(ScriptEvent::Signalled { signal: 15 });
+    bench.expire();
+    assert_eq!(bench.actions, [ScriptAction::Run]);
+    bench.expire();
+    assert!(bench.actions.is_empty(), "{:?}", bench.actions);
+    // A reload is a beginning, too.
+    bench.script.reconfigure(bench.script.config().clone());
+    bench.expire();
+    bench.expire();
+    assert_eq!(bench.outcome(), said(&[ending], None));
 }
 
 #[test]
