@@ -22,6 +22,8 @@ use crate::monitor::Snapshot;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 /// A lifetime that never ends (linux/if_addr.h).
 const INFINITY_LIFE_TIME: u32 = u32::MAX;
+/// asm-generic/errno-base.h
+const ENODEV: i32 = 19;
 /// Who set the address, as `ip address` shows it: keepalived's number, 18, in `IFA_PROTO`.
 const PROTOCOL: AddressProtocol = AddressProtocol::Other(18);
 
@@ -116,7 +118,7 @@ impl Kernel {
     ///
     /// # Errors
     ///
-    /// What the kernel says: `ENODEV`, `EPERM`.
+    /// What the kernel says: `EPERM`.
     pub fn remove(&mut self, address: Address) -> io::Result<bool> {
         let mut message = AddressMessage::default();
         message.header.family = match address.address {
@@ -129,6 +131,8 @@ impl Kernel {
         match self.change(RouteNetlinkMessage::DelAddress(message), 0) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(false),
+            // The link is gone, and took its addresses with it.
+            Err(error) if error.raw_os_error() == Some(ENODEV) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -42,7 +42,7 @@ impl Snapshot {
 pub enum NetEvent {
     /// A link appeared or changed its name, hardware address, or whether it is up.
     Link(Link),
-    /// A link is no more.
+    /// A link is no more, or goes by another name from now on.
     LinkGone(Link),
     /// An address appeared.
     Address(Address),
@@ -100,7 +100,7 @@ impl Monitor {
                     let Self { known, events, buffer, .. } = self;
                     messages(&buffer[..length], |_, payload| {
                         if let NetlinkPayload::InnerMessage(notice) = payload {
-                            events.extend(known.apply(notice));
+                            known.apply(notice, events);
                         }
                     });
                 }
@@ -123,29 +123,33 @@ impl Monitor {
 }
 
 impl Snapshot {
-    /// Takes a notice in, and says what it changes.
-    fn apply(&mut self, notice: Notice) -> Option<NetEvent> {
+    /// Takes a notice in, and adds what it changes to `events`.
+    fn apply(&mut self, notice: Notice, events: &mut VecDeque<NetEvent>) {
         match notice {
             Notice::Link(link) => {
                 let before = self.links.insert(link.index, link.clone());
-                (before.as_ref() != Some(&link)).then_some(NetEvent::Link(link))
+                if before.as_ref() != Some(&link) {
+                    let renamed = before.filter(|before| before.name != link.name);
+                    events.extend(renamed.map(NetEvent::LinkGone));
+                    events.push_back(NetEvent::Link(link));
+                }
             }
             Notice::LinkGone(index) => {
                 self.addresses.retain(|address| address.link != index);
-                self.links.remove(&index).map(NetEvent::LinkGone)
+                events.extend(self.links.remove(&index).map(NetEvent::LinkGone));
             }
             Notice::Address(address) => {
-                let new = !self.addresses.contains(&address);
-                new.then(|| {
+                if !self.addresses.contains(&address) {
                     self.addresses.push(address);
-                    NetEvent::Address(address)
-                })
+                    events.push_back(NetEvent::Address(address));
+                }
             }
             Notice::AddressGone(address) => {
-                let at = self.addresses.iter().position(|known| *known == address)?;
-                Some(NetEvent::AddressGone(self.addresses.remove(at)))
+                if let Some(at) = self.addresses.iter().position(|known| *known == address) {
+                    events.push_back(NetEvent::AddressGone(self.addresses.remove(at)));
+                }
             }
-            Notice::Other => None,
+            Notice::Other => {}
         }
     }
 
@@ -155,7 +159,8 @@ impl Snapshot {
         let (before, after) = (set(&self.addresses), set(&now.addresses));
         let gone = self.addresses.iter().filter(|address| !after.contains(address));
         let gone = gone.copied().map(NetEvent::AddressGone);
-        let lost = self.links.values().filter(|link| !now.links.contains_key(&link.index));
+        let stays = |link: &Link| now.links.get(&link.index).is_some_and(|l| l.name == link.name);
+        let lost = self.links.values().filter(|link| !stays(link));
         let lost = lost.cloned().map(NetEvent::LinkGone);
         let changed = now.links.values().filter(|link| self.links.get(&link.index) != Some(link));
         let changed = changed.cloned().map(NetEvent::Link);

@@ -93,6 +93,43 @@ fn the_kernel_refuses_a_link_that_does_not_exist() {
         let nowhere = Address { link: 4711, ..on_loopback(1) };
         let error = kernel.add(&plain(nowhere)).expect_err("no such link");
         assert_eq!(error.raw_os_error(), Some(19), "ENODEV: {error}");
+        assert!(!kernel.remove(nowhere).expect("what is not there is removed"));
+    });
+}
+
+#[test]
+fn a_link_that_is_renamed_is_gone_by_its_old_name() {
+    in_a_namespace(|| {
+        block_on(async {
+            let mut monitor = Monitor::open().expect("a socket");
+            ip("link add before type veth peer name peer");
+            while monitor.known().link("before").is_none() {
+                monitor.next().await.expect("told");
+            }
+            let index = monitor.known().link("before").expect("just seen").index;
+            ip("link set before name after");
+            let (mut events, is_it) = (Vec::new(), |link: &Link| link.index == index);
+            while !matches!(events.last(), Some((true, name)) if name == "after") {
+                match monitor.next().await.expect("told") {
+                    NetEvent::Link(link) if is_it(&link) => events.push((true, link.name)),
+                    NetEvent::LinkGone(link) if is_it(&link) => events.push((false, link.name)),
+                    _ => {}
+                }
+            }
+            let at = events.len() - 2;
+            assert_eq!(events[at], (false, "before".to_owned()), "{events:?}");
+            // The same from a snapshot.
+            let mut now = monitor.known().clone();
+            now.links.get_mut(&index).expect("there").name = "again".to_owned();
+            monitor.compare(now);
+            let event = monitor.next().await.expect("told");
+            assert!(
+                matches!(&event, NetEvent::LinkGone(link) if link.name == "after"),
+                "{event:?}"
+            );
+            let event = monitor.next().await.expect("told");
+            assert!(matches!(&event, NetEvent::Link(link) if link.name == "again"), "{event:?}");
+        });
     });
 }
 
