@@ -89,12 +89,14 @@ struct Parting {
 #[derive(Debug)]
 struct Member {
     instance: Instance,
-    /// Its socket, while its interface is there.
+    /// Its socket, while its interface is there and it could be opened.
     key: Option<Key>,
     /// As last told to the instance.
     source: Option<IpAddr>,
     /// Sending failed the last time, which has been logged.
     send_failing: bool,
+    /// Its socket could not be opened, which has been logged.
+    deaf: bool,
 }
 
 impl Member {
@@ -136,6 +138,8 @@ struct Role {
     read_again: bool,
     /// When the instances start, if that is yet to come (`vrrp_startup_delay`).
     start_at: Option<Instant>,
+    /// When to try again to open a socket, if one could not be.
+    open_again_at: Option<Instant>,
     /// We were told to stop.
     stopping: bool,
     actions: Vec<Action>,
@@ -186,6 +190,7 @@ impl Role {
             reading: None,
             read_again: false,
             start_at: None,
+            open_again_at: None,
             stopping: false,
             actions: Vec::new(),
             packet: Vec::new(),
@@ -243,7 +248,7 @@ impl Role {
 
     fn member(&self, config: InstanceConfig) -> Member {
         let instance = Instance::new(config, &self.config.scripts);
-        Member { instance, key: None, source: None, send_failing: false }
+        Member { instance, key: None, source: None, send_failing: false, deaf: false }
     }
 
     /// The event loop.
@@ -269,7 +274,10 @@ impl Role {
                     self.trackers.end(now, end, &mut news);
                     self.spread(news);
                 }
-                loaded = reload::read(&mut self.reading) => self.reload(loaded),
+                loaded = reload::read(&mut self.reading) => {
+                    self.reload(loaded);
+                    linux::process::trim_heap();
+                }
                 asked = signals.next() => match asked {
                     Asked::Stop => return self.stop().await,
                     Asked::Reload => self.begin_reload(),
@@ -282,12 +290,16 @@ impl Role {
 
     fn deadline(&self) -> Option<Instant> {
         let instances = self.members.iter().filter_map(|member| member.instance.deadline());
-        instances.chain(self.trackers.deadline()).chain(self.start_at).min()
+        let ours = self.start_at.into_iter().chain(self.open_again_at);
+        instances.chain(self.trackers.deadline()).chain(ours).min()
     }
 
     fn tick(&mut self) {
         if self.start_at.is_some_and(|start| start <= self.clock.now()) {
             self.start_members();
+        }
+        if self.open_again_at.is_some_and(|at| at <= self.clock.now()) {
+            self.open_again();
         }
         for index in 0..self.members.len() {
             let due = self.members[index].instance.deadline();

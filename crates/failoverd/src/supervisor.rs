@@ -2,6 +2,7 @@
 //! pid file mean.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -89,17 +90,28 @@ fn start(
         loaded.log_to(log);
     }
     drop(loaded);
-    let mut pid_file = match PidFile::create(&options.pid_file) {
-        Ok(file) => file,
-        Err(error) => {
+    check_descriptors()?;
+    let already = |error: PidFileError| match error {
+        PidFileError::Locked(_) => {
             log.info(&error);
             log.info("daemon is already running");
-            if matches!(error, PidFileError::Io { .. }) {
-                fail(options, log, &error.to_string());
-            }
-            return Ok(exit::OK);
+            exit::OK
+        }
+        // keepalived's code, for it cannot tell the two.
+        PidFileError::Io { .. } => {
+            fail(options, log, &error.to_string());
+            exit::OK
         }
     };
+    let mut pid_file = match PidFile::create(&options.pid_file) {
+        Ok(file) => file,
+        Err(error) => return Ok(already(error)),
+    };
+    // The role will lock its own; here it is only asked whether somebody has. What a role that was
+    // killed left behind goes.
+    if let Err(error @ PidFileError::Locked(_)) = PidFile::create(&options.vrrp_pid_file) {
+        return Ok(already(error));
+    }
     if !options.foreground {
         // Before any thread, and before the event loop, which would not survive it.
         nix::unistd::daemon(false, false).context("cannot become a daemon")?;
@@ -129,6 +141,16 @@ fn start(
         }
         supervisor.serve().await
     })
+}
+
+/// Finds out before anything is started whether there are descriptors enough to start it: the
+/// libraries below are not prepared for the contrary.
+fn check_descriptors() -> anyhow::Result<()> {
+    /// What a role takes that has nothing to do, and some for its first instance and script.
+    const NEEDED: usize = 20;
+
+    let spare: io::Result<Vec<File>> = (0..NEEDED).map(|_| File::open("/dev/null")).collect();
+    spare.map(drop).with_context(|| format!("there are no {NEEDED} descriptors to start with"))
 }
 
 struct Supervisor<'a> {
@@ -225,7 +247,7 @@ impl Supervisor<'_> {
                     News::Report(report) => self.reported(report),
                     News::Ended(status) => {
                         let Some(code) = self.role_ended(status) else {
-                            restart_at = Some(tokio::time::Instant::now() + self.delay.unwrap_or_default());
+                            restart_at = in_future(self.delay);
                             continue;
                         };
                         return Ok(code);
@@ -235,12 +257,18 @@ impl Supervisor<'_> {
                     restart_at = None;
                     // A reload may have started it meanwhile.
                     if self.role.is_none() {
-                        self.start_role()?;
+                        restart_at = in_future(self.start_role_or_retry());
                     }
                 }
                 asked = signals.next() => match asked {
                     Asked::Stop => return self.stop().await,
-                    Asked::Reload => self.reload()?,
+                    Asked::Reload => {
+                        if let Some(delay) = self.reload() {
+                            restart_at = in_future(Some(delay));
+                        }
+                        // What was read is of no use here any more.
+                        linux::process::trim_heap();
+                    }
                     // The role was not told: it would say the same.
                     Asked::NotYet(what) => self.log.info(format_args!("not supported yet: {what}")),
                 },
@@ -266,8 +294,9 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Checks the configuration, and has the role read it if it is of any use.
-    fn reload(&mut self) -> anyhow::Result<()> {
+    /// Checks the configuration, and has the role read it if it is of any use. Returns after how
+    /// long a role is to be started, if that could not be now.
+    fn reload(&mut self) -> Option<Duration> {
         self.log.info("Reloading ...");
         self.notifier.reloading();
         let loaded = configuration::load(self.options);
@@ -276,7 +305,7 @@ impl Supervisor<'_> {
             loaded.log_to(self.log);
             self.log.write(Severity::Error, configuration::KEPT);
             self.notifier.ready(std::process::id());
-            return Ok(());
+            return None;
         }
         match &self.role {
             Some(role) => role.child.get_ref().signal(Signal::SIGHUP),
@@ -284,9 +313,32 @@ impl Supervisor<'_> {
                 self.reported(Report::Reloaded)
             }
             // There was nothing to run until now.
-            None => self.start_role()?,
+            None => return self.start_role_or_retry(),
         }
-        Ok(())
+        None
+    }
+
+    /// Starts a role; if that cannot be now, for want of processes or descriptors, says so and
+    /// after how long to try again.
+    fn start_role_or_retry(&mut self) -> Option<Duration> {
+        let error = self.start_role().err()?;
+        self.log.write(Severity::Error, format_args!("{error:#}"));
+        Some(self.put_off())
+    }
+
+    /// How long to wait before the next start of a role.
+    fn put_off(&mut self) -> Duration {
+        let delay = next_delay(self.delay, Duration::ZERO);
+        self.delay = Some(delay);
+        self.log_delay(delay);
+        delay
+    }
+
+    fn log_delay(&self, delay: Duration) {
+        self.log.info(format_args!(
+            "Restart of VRRP process delayed {} seconds to limit respawn rate",
+            delay.as_secs()
+        ));
     }
 
     /// Says how a role ended, and with which code we end too; none if it is to be restarted.
@@ -324,10 +376,7 @@ impl Supervisor<'_> {
         self.log.write(Severity::Alert, format_args!("VRRP child process({pid}) died: Respawning"));
         let delay = next_delay(self.delay, role.started.elapsed());
         self.delay = Some(delay);
-        self.log.info(format_args!(
-            "Restart of VRRP process delayed {} seconds to limit respawn rate",
-            delay.as_secs()
-        ));
+        self.log_delay(delay);
         None
     }
 
@@ -358,6 +407,10 @@ async fn news(role: &mut Option<RunningRole>) -> io::Result<News> {
         Some(role) => role.news().await,
         None => std::future::pending().await,
     }
+}
+
+fn in_future(delay: Option<Duration>) -> Option<tokio::time::Instant> {
+    delay.map(|delay| tokio::time::Instant::now() + delay)
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {

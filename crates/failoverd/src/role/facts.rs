@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use daemon::log::{Log, Severity};
 use linux::raw::Cast;
@@ -12,6 +13,9 @@ use vrrp::config::{Config, InstanceConfig, Vrid};
 use super::{Member, Role};
 use crate::links::Key;
 use crate::worker::Work;
+
+/// Between attempts to open a socket.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// What was said about packets nobody is meant by, so that it is said once.
 #[derive(Debug, Default)]
@@ -68,7 +72,10 @@ impl Role {
     }
 
     fn tell_source(&mut self, index: usize) {
-        let source = source(self.members[index].config(), &self.config, self.monitor.known());
+        let member = &self.members[index];
+        // Who cannot hear the master must not become another one.
+        let source =
+            member.key.and_then(|_| source(member.config(), &self.config, self.monitor.known()));
         if source == self.members[index].source {
             return;
         }
@@ -160,19 +167,33 @@ impl Role {
             match self.links.open(key, &name) {
                 Ok(opened) => {
                     member.key = Some(key);
+                    member.deaf = false;
                     keys.push(key);
                     new.extend(opened.then_some(key));
                 }
                 Err(error) => {
                     member.key = None;
-                    let name = &member.config().name;
-                    let line = format_args!("({name}) cannot open a raw socket: {error}");
-                    self.log.write(Severity::Error, line);
+                    self.open_again_at = Some(self.clock.now() + OPEN_AGAIN);
+                    if !std::mem::replace(&mut member.deaf, true) {
+                        let name = &member.config().name;
+                        let line = format_args!("({name}) cannot open a raw socket: {error}");
+                        self.log.write(Severity::Error, line);
+                    }
                 }
             }
         }
         self.links.keep(&keys);
         new
+    }
+
+    /// Tries once more to open the sockets that could not be.
+    pub(super) fn open_again(&mut self) {
+        self.open_again_at = None;
+        let opened = self.find_sockets();
+        self.say_opened(&opened);
+        for index in 0..self.members.len() {
+            self.tell_source(index);
+        }
     }
 
     /// Says so of each.

@@ -1,0 +1,229 @@
+//! What befalls a running daemon, in a network namespace of its own.
+//!
+//! Needs the privilege to make one; without it there is nothing to test.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Long enough for anything that is going to happen at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+const ADDRESS: &str = "192.0.2.100";
+
+fn in_a_namespace(body: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
+        Ok(()) => {
+            make_link();
+            body();
+        }
+        Err(error) => eprintln!("skipped, no network namespace: {error}"),
+    });
+    thread.join().expect("the body's assertions hold");
+}
+
+fn ip(arguments: &str) -> String {
+    let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2");
+    assert!(output.status.success(), "ip {arguments}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn make_link() {
+    ip("link add evergate0 type veth peer name peer");
+    ip("link set peer up");
+    ip("link set evergate0 up");
+    ip("address add 192.0.2.1/24 dev evergate0");
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An instance that becomes master within half a second, and `more`.
+fn configuration(track: &str, more: &str) -> String {
+    format!(
+        "global_defs {{ script_user root\n enable_script_security\n }}\n{more}
+         vrrp_instance VI_1 {{\n interface evergate0\n virtual_router_id 51\n version 3
+         advert_int 0.1\n virtual_ipaddress {{\n {ADDRESS}/24\n }}\n{track}\n}}\n"
+    )
+}
+
+struct Daemon {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Daemon {
+    fn start(text: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = |name| directory.path().join(name);
+        std::fs::write(path("conf"), text).expect("writable");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_failoverd"));
+        let arguments: [&OsStr; 5] = ["-n", "-l", "-D", "-G", "-f"].map(OsStr::new);
+        command.args(arguments).arg(path("conf"));
+        command.arg("-p").arg(path("pid")).arg("-r").arg(path("role"));
+        command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        command.stderr(std::fs::File::create(path("log")).expect("writable"));
+        Self { child: command.spawn().expect("it was built"), directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.path("log")).unwrap_or_default()).into_owned()
+    }
+
+    fn wait_for_log(&self, text: &str, times: usize) {
+        wait_for(text, || self.log().matches(text).count() >= times);
+    }
+
+    fn role(&self) -> i32 {
+        let text = std::fs::read_to_string(self.path("role")).expect("it runs");
+        text.trim().parse().expect("a number")
+    }
+
+    fn reload(&self, text: &str) {
+        let done = self.log().matches("Reload complete").count() + 1;
+        std::fs::write(self.path("conf"), text).expect("writable");
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
+        kill(pid, Signal::SIGHUP).expect("it runs");
+        self.wait_for_log("Reload complete", done);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
+        let _ = kill(pid, Signal::SIGTERM);
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// How many processes are children of `parent`, running or not.
+fn children(parent: i32) -> usize {
+    let is_child = |path: PathBuf| {
+        let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        (rest.split(' ').nth(1)? == parent.to_string()).then_some(())
+    };
+    let processes = std::fs::read_dir(Path::new("/proc")).expect("it is mounted");
+    processes.filter_map(|entry| is_child(entry.ok()?.path())).count()
+}
+
+fn holds_address() -> bool {
+    ip("-4 address show").contains(ADDRESS)
+}
+
+#[test]
+fn a_script_that_a_reload_removes_leaves_no_process_behind() {
+    in_a_namespace(|| {
+        let with = |name: &str| {
+            let script =
+                format!("vrrp_script {name} {{\n script \"/bin/sleep 60\"\n timeout 90\n }}\n");
+            configuration(&format!("track_script {{\n {name}\n }}"), &script)
+        };
+        let daemon = Daemon::start(&with("first"));
+        wait_for("the role", || daemon.log().contains("Startup complete"));
+        let role = daemon.role();
+        wait_for("the script", || children(role) == 1);
+        for name in ["second", "third", "fourth"] {
+            daemon.reload(&with(name));
+        }
+        wait_for("one script, and no dead ones", || children(role) == 1);
+        daemon.reload(&configuration("", ""));
+        wait_for("no script at all", || children(role) == 0);
+    });
+}
+
+#[test]
+fn who_has_no_socket_to_hear_others_with_is_not_master_until_there_is_one() {
+    in_a_namespace(|| {
+        let daemon = Daemon::start(&configuration("", ""));
+        daemon.wait_for_log("Entering MASTER STATE", 1);
+        wait_for("the address", holds_address);
+        ip("link del evergate0");
+        daemon.wait_for_log("Entering FAULT STATE", 1);
+        let limit = |soft: u32| {
+            let (pid, limit) =
+                (format!("--pid={}", daemon.role()), format!("--nofile={soft}:4096"));
+            let status = Command::new("prlimit").args([pid, limit]).status().expect("util-linux");
+            assert!(status.success());
+        };
+        // No descriptor is left, and the interface that returns needs one.
+        limit(3);
+        make_link();
+        daemon.wait_for_log("cannot open a raw socket", 1);
+        daemon.wait_for_log("Netlink reports evergate0 up", 1);
+        // Ten times as long as a backup waits.
+        std::thread::sleep(Duration::from_secs(4));
+        assert!(!holds_address());
+        assert_eq!(daemon.log().matches("cannot open a raw socket").count(), 1, "said once");
+        limit(1024);
+        daemon.wait_for_log("Entering MASTER STATE", 2);
+        wait_for("the address", holds_address);
+    });
+}
+
+#[test]
+fn an_interface_that_is_renamed_is_gone_and_back_when_it_is_named_again() {
+    in_a_namespace(|| {
+        let daemon = Daemon::start(&configuration("", ""));
+        daemon.wait_for_log("Entering MASTER STATE", 1);
+        ip("link set evergate0 name other0");
+        daemon.wait_for_log("Netlink reports evergate0 down", 1);
+        daemon.wait_for_log("Entering FAULT STATE", 1);
+        wait_for("its lease ends", || !holds_address());
+        ip("link set other0 name evergate0");
+        daemon.wait_for_log("Entering MASTER STATE", 2);
+        wait_for("the address", holds_address);
+    });
+}
+
+#[test]
+fn an_address_taken_away_by_hand_is_won_again() {
+    in_a_namespace(|| {
+        let daemon = Daemon::start(&configuration("", ""));
+        wait_for("the address", holds_address);
+        ip("address del 192.0.2.100/24 dev evergate0");
+        daemon.wait_for_log("removed from evergate0", 1);
+        daemon.wait_for_log("Entering MASTER STATE", 2);
+        wait_for("the address", holds_address);
+        assert!(!daemon.log().contains("cannot"), "{}", daemon.log());
+    });
+}
+
+#[test]
+fn a_second_daemon_leaves_the_first_alone_whichever_pid_file_they_share() {
+    in_a_namespace(|| {
+        let daemon = Daemon::start(&configuration("", ""));
+        wait_for("the role", || daemon.log().contains("Startup complete"));
+        let other = daemon.path("other");
+        for (parent, role) in [(daemon.path("pid"), &other), (other.clone(), &daemon.path("role"))]
+        {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_failoverd"));
+            command.args(["-n", "-l", "-G", "-f"]).arg(daemon.path("conf"));
+            let output = command.arg("-p").arg(parent).arg("-r").arg(role).output();
+            let output = output.expect("it was built");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{said}");
+            assert!(said.contains("daemon is already running"), "{said}");
+            assert!(!said.contains("Starting VRRP child process"), "{said}");
+            assert!(!other.exists());
+        }
+        assert!(daemon.path("pid").exists() && daemon.path("role").exists());
+        assert!(!daemon.log().contains("Stopping"), "{}", daemon.log());
+    });
+}
