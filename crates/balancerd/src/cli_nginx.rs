@@ -66,7 +66,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
     let args = match argv::parse(given) {
         Ok(args) => args,
         Err(said) => {
-            eprintln!("nginx: {said}");
+            say::line(&format!("nginx: {said}"));
             return ExitCode::FAILURE;
         }
     };
@@ -140,7 +140,7 @@ fn test(args: &Args, loaded: &Loaded, file: &Path, console: &Console) -> ExitCod
     let split = split.unwrap_or(loaded.diagnostics.len());
     console.complain(loaded, 0..split);
     if loaded.syntax_ok && !args.quiet {
-        eprintln!("nginx: the configuration file {file} syntax is ok");
+        say::line(&format!("nginx: the configuration file {file} syntax is ok"));
     }
     console.complain(loaded, split..loaded.diagnostics.len());
     let mut sound = !errors(&loaded.diagnostics);
@@ -148,11 +148,11 @@ fn test(args: &Args, loaded: &Loaded, file: &Path, console: &Console) -> ExitCod
         sound = start::try_out(&loaded.config, console);
     }
     if !sound {
-        eprintln!("nginx: configuration file {file} test failed");
+        say::line(&format!("nginx: configuration file {file} test failed"));
         return ExitCode::FAILURE;
     }
     if !args.quiet {
-        eprintln!("nginx: configuration file {file} test is successful");
+        say::line(&format!("nginx: configuration file {file} test is successful"));
     }
     if args.dump {
         let mut out = std::io::stdout().lock();
@@ -202,12 +202,12 @@ fn send(order: Order, loaded: &Loaded, console: &Console) -> ExitCode {
 /// `-v`, `-V`, `-h`.
 fn version(args: &Args) {
     let own = concat!("(balancerd ", env!("CARGO_PKG_VERSION"), ")");
-    eprintln!("nginx version: {VERSION} {own}");
+    say::line(&format!("nginx version: {VERSION} {own}"));
     if args.help {
-        eprintln!("{HELP}");
+        say::line(HELP);
     }
     if args.configure {
-        eprintln!("configure arguments: {CONFIGURE}");
+        say::line(&format!("configure arguments: {CONFIGURE}"));
     }
 }
 

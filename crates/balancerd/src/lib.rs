@@ -41,3 +41,4 @@ mod session;
 pub mod state;
 mod stats;
 pub mod worker;
+mod workers;

@@ -304,3 +304,142 @@ fn a_missing_file_a_directory_and_noise_are_each_one_message() {
         "{text:?}"
     );
 }
+
+#[test]
+fn a_worker_killed_again_and_again_is_always_replaced() {
+    let (site, answer) = (Site::new(), Answer::with("here"));
+    site.serve("daemon off;", &answer);
+    let mut child = site.nginx(&[]).stderr(Stdio::null()).spawn().expect("it starts");
+    let master = until("a pid file", || site.pid());
+    until("an answer", || site.ask());
+    // Each is killed the moment it exists, mostly before it serves.
+    let mut killed = Vec::new();
+    while killed.len() < 6 {
+        let worker = until("another worker", || {
+            children(master).into_iter().find(|worker| !killed.contains(worker))
+        });
+        // It may have ended by itself only if something is wrong; the loop would not end then.
+        kill(worker, Signal::SIGKILL).expect("alive");
+        killed.push(worker);
+    }
+    assert_eq!(until("an answer", || site.ask()), "here");
+    kill(master, Signal::SIGTERM).expect("alive");
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+}
+
+#[test]
+fn many_reloads_at_once_end_with_the_last_configuration_and_blame_no_worker() {
+    let (site, one, two) = (Site::new(), Answer::with("one"), Answer::with("two"));
+    site.serve("daemon off;", &one);
+    let mut child = site.nginx(&[]).stderr(Stdio::null()).spawn().expect("it starts");
+    let master = until("a pid file", || site.pid());
+    until("an answer", || site.ask());
+    for _ in 0..100 {
+        kill(master, Signal::SIGHUP).expect("alive");
+        assert_eq!(site.ask().as_deref(), Some("one"), "no request is lost");
+    }
+    site.serve("daemon off;", &two);
+    kill(master, Signal::SIGHUP).expect("alive");
+    until("the last configuration", || (site.ask()? == "two").then_some(()));
+    until("one worker", || (children(master).len() == 1).then_some(()));
+    assert!(!site.log().contains("[alert]"), "{}", site.log());
+    kill(master, Signal::SIGQUIT).expect("alive");
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+}
+
+#[test]
+fn a_reload_outlives_the_replacement_of_the_program() {
+    let (site, answer) = (Site::new(), Answer::with("here"));
+    site.serve("daemon off;", &answer);
+    let program = site.path("nginx");
+    std::fs::copy(env!("CARGO_BIN_EXE_balancerd"), &program).expect("copied");
+    let mut command = Command::new(&program);
+    command.args(["-c", "n.conf", "-p"]).arg(site.directory.path());
+    let mut child = command.stderr(Stdio::null()).spawn().expect("it starts");
+    let master = until("a pid file", || site.pid());
+    until("an answer", || site.ask());
+    let worker = children(master);
+    std::fs::remove_file(&program).expect("there");
+    kill(master, Signal::SIGHUP).expect("alive");
+    until("another worker", || {
+        let now = children(master);
+        (now.len() == 1 && now != worker).then_some(())
+    });
+    assert_eq!(site.ask().as_deref(), Some("here"));
+    kill(master, Signal::SIGTERM).expect("alive");
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+}
+
+#[test]
+fn an_address_in_use_is_logged_once_per_try_and_the_reload_is_given_up() {
+    let (site, one, two) = (Site::new(), Answer::with("one"), Answer::with("two"));
+    site.serve("daemon off;", &one);
+    let mut child = site.nginx(&[]).stderr(Stdio::null()).spawn().expect("it starts");
+    let master = until("a pid file", || site.pid());
+    until("an answer", || site.ask());
+    let (own, taken) = (site.port, two.port);
+    site.write(
+        "daemon off;",
+        &format!(
+            "server {{ listen 127.0.0.1:{own}; proxy_pass 127.0.0.1:{taken}; }} \
+             server {{ listen 127.0.0.1:{taken}; proxy_pass 127.0.0.1:9; }}"
+        ),
+    );
+    kill(master, Signal::SIGHUP).expect("alive");
+    until("its end", || site.log().contains("still could not bind()").then_some(()));
+    assert_eq!(site.ask().as_deref(), Some("one"));
+    assert_eq!(site.log().matches("failed (98: Address already in use)").count(), 5);
+    assert_eq!(site.log().matches("still could not bind()").count(), 1);
+    kill(master, Signal::SIGTERM).expect("alive");
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+}
+
+#[test]
+fn a_line_full_of_one_mistake_is_one_complaint_and_nobody_has_to_read_it() {
+    let site = Site::new();
+    let text = format!("events {{}} {}", "worker_processes 1;".repeat(20_000));
+    std::fs::write(site.path("n.conf"), text).expect("written");
+    let (code, said) = site.errors(&["-t"]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        said,
+        "nginx: [emerg] \"worker_processes\" directive is duplicate in n.conf:1\n\
+         nginx: configuration file n.conf test failed\n"
+    );
+    // Whoever would read is gone.
+    let (read, write) = std::io::pipe().expect("a pipe");
+    drop(read);
+    let status = site.nginx(&["-t"]).stderr(write).status().expect("it runs");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_reopened_log_belongs_to_the_user_who_writes_it() {
+    use std::os::unix::fs::MetadataExt as _;
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root has workers of another user");
+        return;
+    }
+    let (site, answer) = (Site::new(), Answer::with("here"));
+    // Workers must reach it.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(site.directory.path(), open).expect("ours");
+    site.serve("daemon off; user nobody nogroup; error_log error.log info;", &answer);
+    let text = std::fs::read_to_string(site.path("n.conf")).expect("there");
+    let text = text.replacen("error_log error.log notice; ", "", 1);
+    std::fs::write(site.path("n.conf"), text).expect("written");
+    let mut child = site.nginx(&[]).stderr(Stdio::null()).spawn().expect("it starts");
+    let master = until("a pid file", || site.pid());
+    until("an answer", || site.ask());
+    std::fs::rename(site.path("error.log"), site.path("old.log")).expect("there");
+    kill(master, Signal::SIGUSR1).expect("alive");
+    until("a worker's line", || {
+        let _ = site.ask();
+        site.log().contains(" connected to ").then_some(())
+    });
+    let owner = std::fs::metadata(site.path("error.log")).expect("there").uid();
+    let nobody = nix::unistd::User::from_name("nobody").expect("a passwd").expect("he is there");
+    assert_eq!(owner, nobody.uid.as_raw());
+    kill(master, Signal::SIGTERM).expect("alive");
+    assert_eq!(until("the end", || exit_code(&mut child)), 0);
+}

@@ -2,17 +2,15 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use daemon::systemd::Notifier;
 use nginx_conf::{Loaded, Options, Wording};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use proxy::{BindAddress, Config, Severity};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -22,10 +20,14 @@ use super::{VERSION, WORKER, log_files, start};
 use crate::bind::{ENVIRONMENT, Listeners, NGINX_ENVIRONMENT, inherited};
 use crate::log::{Logger, Route};
 use crate::worker;
+use crate::workers::{self, Event, signal as tell};
 
 /// How often a port in use is tried, and how long apart.
 const TRIES: u32 = 5;
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
+/// How long after a worker was lost before it served, or could not be started, another is tried.
+const BEFORE_NEXT: Duration = Duration::from_millis(250);
 
 /// How long workers may take to stop before they are killed.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -59,7 +61,7 @@ pub(super) fn run(loaded: Loaded, file: &Path, options: &Options, console: &Cons
         return alone(serving, pid_file, console);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(runtime), local) = (runtime, tokio::task::LocalSet::new()) else {
+    let Ok(runtime) = runtime else {
         console.say(Severity::Emerg, "epoll_create() failed");
         return ExitCode::FAILURE;
     };
@@ -71,11 +73,13 @@ pub(super) fn run(loaded: Loaded, file: &Path, options: &Options, console: &Cons
         pid_file,
         workers: Vec::new(),
         pending: None,
+        missing: false,
+        again: false,
         events,
         notifier: Notifier::from_env(),
         started: false,
     };
-    local.block_on(&runtime, master.run(happened, console))
+    runtime.block_on(master.run(happened, console))
 }
 
 /// `master_process off`: one process does it all.
@@ -88,8 +92,8 @@ fn alone(mut serving: Serving, pid_file: PidFile, console: &Console) -> ExitCode
     let ready = move || {
         Notifier::from_env().ready(std::process::id());
         if daemon {
-            start::say_ready();
-            start::leave_terminal(log.as_deref());
+            workers::say_ready(std::io::stdout());
+            workers::leave_terminal(log.as_deref());
         }
     };
     let options = worker::Options { ready: Box::new(ready), ..worker::Options::default() };
@@ -133,11 +137,15 @@ impl Serving {
         if !sound {
             return None;
         }
-        let to_terminal =
-            config.process.error_log.iter().any(|log| log.target == proxy::ErrorLogTarget::Stderr);
+        let shown = !sockets.is_empty()
+            || config
+                .process
+                .error_log
+                .iter()
+                .any(|log| log.target == proxy::ErrorLogTarget::Stderr);
         let say = |text: &str| {
             logger.send(&route, Severity::Emerg, text);
-            if !to_terminal {
+            if !shown {
                 complain(text);
             }
         };
@@ -201,14 +209,6 @@ impl Drop for PidFile {
     }
 }
 
-/// What happens to workers.
-enum Event {
-    /// It serves.
-    Ready(u32),
-    /// It is gone.
-    Exited(u32, Option<ExitStatus>),
-}
-
 struct Worker {
     pid: u32,
     ready: bool,
@@ -224,6 +224,10 @@ struct Master {
     workers: Vec<Worker>,
     /// A new configuration and the number of the worker that is to serve it.
     pending: Option<(Serving, u32)>,
+    /// A worker was lost and another is to be started in a moment.
+    missing: bool,
+    /// Another reload was asked for while a worker was starting.
+    again: bool,
     events: mpsc::UnboundedSender<Event>,
     notifier: Notifier,
     /// Whether clients have been served.
@@ -287,6 +291,7 @@ impl Master {
                     // The channel never closes: this holds a sender itself.
                     Some(Event::Exited(..)) | None => {}
                 },
+                () = tokio::time::sleep(BEFORE_NEXT), if self.missing => self.restart(),
             }
         };
         self.end(end, happened, [&mut term, &mut int]).await
@@ -304,8 +309,24 @@ impl Master {
         Ok(())
     }
 
+    /// Another worker for one that was lost; again in a moment if the system has no room for it.
+    fn restart(&mut self) {
+        let started = self.start_worker();
+        self.missing = started.is_err();
+        if let Err(error) = started {
+            self.log(Severity::Alert, &error);
+        }
+    }
+
     /// SIGHUP. Whatever is wrong with the new configuration, the old one goes on.
+    ///
+    /// One at a time: of those that come while a worker starts, the last is carried out after it.
     fn reload(&mut self) {
+        if self.workers.iter().any(|worker| !worker.ready && !worker.leaving) {
+            self.again = true;
+            return;
+        }
+        self.again = false;
         self.log(Severity::Notice, "signal 1 (SIGHUP) received, reconfiguring");
         self.notifier.reloading();
         self.log(Severity::Notice, "reconfiguring");
@@ -322,10 +343,6 @@ impl Master {
         }
         if !loaded.is_ok() {
             return None;
-        }
-        if let Some((_, pid)) = self.pending.take() {
-            // Overtaken by this one.
-            tell(pid, Signal::SIGTERM);
         }
         let sockets = self.serving.listeners.try_clone().ok()?;
         let handover = Handover::of(&loaded, &self.file, &self.options);
@@ -352,6 +369,7 @@ impl Master {
         }
         if let Some((serving, _)) = self.pending.take_if(|(_, pending)| *pending == pid) {
             self.serving = serving;
+            self.missing = false;
             if self.serving.config.process.pidfile.as_deref() != Some(&self.pid_file.0) {
                 match PidFile::write(&self.serving.config) {
                     Ok(pid_file) => self.pid_file = pid_file,
@@ -359,22 +377,29 @@ impl Master {
                 }
             }
             for worker in self.workers.iter_mut().filter(|worker| worker.pid != pid) {
-                worker.leaving = true;
-                tell(worker.pid, Signal::SIGQUIT);
+                worker.leave();
             }
         }
         self.notifier.ready(std::process::id());
         if !self.started {
             self.started = true;
             if self.serving.config.process.daemon {
-                start::say_ready();
-                start::leave_terminal(log_files(&self.serving.config).next());
+                workers::say_ready(std::io::stdout());
+                workers::leave_terminal(log_files(&self.serving.config).next());
             }
+        }
+        self.reload_if_asked();
+    }
+
+    /// What was asked for while a worker was starting.
+    fn reload_if_asked(&mut self) {
+        if self.again {
+            self.reload();
         }
     }
 
     /// A worker is gone. `false` if that is the end of the master: it never served.
-    fn exited(&mut self, pid: u32, status: Option<ExitStatus>) -> bool {
+    fn exited(&mut self, pid: u32, status: ExitStatus) -> bool {
         self.log_exit(pid, status);
         let Some(at) = self.workers.iter().position(|worker| worker.pid == pid) else {
             return true;
@@ -386,26 +411,36 @@ impl Master {
                 "the new configuration could not be served, the old one goes on",
             );
             self.notifier.ready(std::process::id());
+            self.reload_if_asked();
             return true;
         }
         if worker.leaving {
             return true;
         }
-        if !worker.ready {
-            let said = format!("worker process {pid} could not start and is not started again");
-            self.log(Severity::Alert, &said);
+        if worker.ready {
+            self.restart();
+            return true;
+        }
+        if !self.started {
             self.serving.logger.flush();
-            return self.started;
+            return false;
         }
-        if let Err(error) = self.start_worker() {
-            self.log(Severity::Alert, &error);
+        match status.code() {
+            // It has said why, and would say it again.
+            Some(code) => {
+                let said = format!(
+                    "worker process {pid} exited with fatal code {code} and cannot be respawned"
+                );
+                self.log(Severity::Alert, &said);
+            }
+            None => self.missing = true,
         }
+        self.reload_if_asked();
         true
     }
 
-    fn log_exit(&self, pid: u32, status: Option<ExitStatus>) {
+    fn log_exit(&self, pid: u32, status: ExitStatus) {
         use std::os::unix::process::ExitStatusExt as _;
-        let Some(status) = status else { return };
         match (status.signal(), status.code()) {
             (Some(signal), _) => {
                 let core = if status.core_dumped() { " (core dumped)" } else { "" };
@@ -426,9 +461,36 @@ impl Master {
     fn reopen(&self) {
         self.log(Severity::Notice, "signal 10 (SIGUSR1) received, reopening logs");
         self.serving.logger.reopen();
-        for worker in &self.workers {
+        // A file this made anew is root's; workers write to it with fewer rights.
+        self.serving.logger.flush();
+        if let Err((path, error)) = self.give_logs_to_workers() {
+            let (path, why) = (path.display(), nginx_conf::errno(&error));
+            self.log(Severity::Emerg, &format!("chown(\"{path}\") failed ({why})"));
+        }
+        for worker in self.workers.iter().filter(|worker| worker.ready) {
             tell(worker.pid, Signal::SIGUSR1);
         }
+    }
+
+    /// Makes the workers' user the owner of the log files, where this process may.
+    fn give_logs_to_workers(&self) -> Result<(), (PathBuf, std::io::Error)> {
+        let config = &self.serving.config;
+        let Some(user) =
+            config.process.user.as_deref().filter(|_| nix::unistd::geteuid().is_root())
+        else {
+            return Ok(());
+        };
+        for path in log_files(config) {
+            let give = || {
+                let uid = crate::privilege::user_id(user)?;
+                if std::fs::metadata(path)?.uid() == uid {
+                    return Ok(());
+                }
+                std::os::unix::fs::chown(path, Some(uid), None)
+            };
+            give().map_err(|error| (path.to_owned(), error))?;
+        }
+        Ok(())
     }
 
     /// SIGWINCH: workers drain, the master stays. Only in the background, as the signal otherwise
@@ -438,9 +500,9 @@ impl Master {
             return;
         }
         self.log(Severity::Notice, "gracefully shutting down");
+        self.missing = false;
         for worker in &mut self.workers {
-            worker.leaving = true;
-            tell(worker.pid, Signal::SIGQUIT);
+            worker.leave();
         }
     }
 
@@ -451,16 +513,19 @@ impl Master {
         [term, int]: [&mut tokio::signal::unix::Signal; 2],
     ) -> ExitCode {
         self.notifier.stopping();
-        let (said, signal) = match end {
-            End::Gracefully => ("signal 3 (SIGQUIT) received, shutting down", Signal::SIGQUIT),
-            End::AtOnce => ("signal 15 (SIGTERM) received, exiting", Signal::SIGTERM),
+        let said = match end {
+            End::Gracefully => "signal 3 (SIGQUIT) received, shutting down",
+            End::AtOnce => "signal 15 (SIGTERM) received, exiting",
         };
         self.log(Severity::Notice, said);
         // Nobody is to wait in a queue that is never read again.
         self.serving.listeners = Listeners::default();
         self.pending = None;
-        for worker in &self.workers {
-            tell(worker.pid, signal);
+        for worker in &mut self.workers {
+            match end {
+                End::Gracefully => worker.leave(),
+                End::AtOnce => tell(worker.pid, Signal::SIGTERM),
+            }
         }
         let mut at_once = end == End::AtOnce;
         while !self.workers.is_empty() {
@@ -503,42 +568,31 @@ impl Master {
     }
 }
 
-/// Starts a worker, and has the channel told what becomes of it.
-fn spawn(serving: &Serving, events: &mpsc::UnboundedSender<Event>) -> Result<Worker, String> {
-    let failed = |error: std::io::Error| {
-        format!("could not start a worker process ({})", nginx_conf::errno(&error))
-    };
-    let input = serving.handover.write().map_err(failed)?;
-    let mut command = Command::new(start::program());
-    command
-        .arg0(WORKER)
-        .env(ENVIRONMENT, serving.listeners.environment())
-        .env_remove(NGINX_ENVIRONMENT)
-        .stdin(Stdio::from(input))
-        .stdout(Stdio::piped());
-    serving.listeners.set_inheritable(true).map_err(failed)?;
-    let started = command.spawn();
-    serving.listeners.set_inheritable(false).map_err(failed)?;
-    let mut child = started.map_err(failed)?;
-    let pid = child.id().unwrap_or_default();
-    let (output, events) = (child.stdout.take(), events.clone());
-    tokio::task::spawn_local(async move {
-        if let Some(output) = output {
-            let mut line = String::new();
-            // A worker that dies first says nothing; that it has died is told below.
-            let _ = BufReader::new(output).read_line(&mut line).await;
-            if line.trim_end() == start::READY {
-                let _ = events.send(Event::Ready(pid));
-            }
-        }
-        let _ = events.send(Event::Exited(pid, child.wait().await.ok()));
-    });
-    Ok(Worker { pid, ready: false, leaving: false })
+impl Worker {
+    /// Has it drain; one that does not serve yet has nothing to drain, and no answer to SIGQUIT.
+    fn leave(&mut self) {
+        self.leaving = true;
+        tell(self.pid, if self.ready { Signal::SIGQUIT } else { Signal::SIGTERM });
+    }
 }
 
-fn tell(pid: u32, signal: Signal) {
-    if let Ok(pid) = i32::try_from(pid) {
-        // One that has just ended needs no telling.
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
+/// Starts a worker, and has the channel told what becomes of it.
+fn spawn(serving: &Serving, events: &mpsc::UnboundedSender<Event>) -> Result<Worker, String> {
+    let start = || {
+        let (line, theirs) = workers::line()?;
+        let mut command = workers::again(WORKER);
+        command
+            .env(ENVIRONMENT, serving.listeners.environment())
+            .env_remove(NGINX_ENVIRONMENT)
+            .stdin(Stdio::from(serving.handover.write()?))
+            .stdout(theirs);
+        let events = events.clone();
+        workers::start(command, line, &serving.listeners, move |event| {
+            // Nobody listens any more when the master is at its end.
+            let _ = events.send(event);
+        })
+    };
+    let failed =
+        |error| format!("could not start a worker process ({})", nginx_conf::errno(&error));
+    Ok(Worker { pid: start().map_err(failed)?, ready: false, leaving: false })
 }

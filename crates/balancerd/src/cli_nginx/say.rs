@@ -51,8 +51,14 @@ impl Console {
 
     /// Prints complaints.
     pub(super) fn complain(&self, loaded: &Loaded, which: Range<usize>) {
+        let mut last = String::new();
         for diagnostic in loaded.diagnostics.get(which).unwrap_or_default() {
             let message = Wording.message(&loaded.sources, diagnostic);
+            // A line full of the same mistake is one complaint.
+            if message == last {
+                continue;
+            }
+            last.clone_from(&message);
             let console = super::shown(loaded, diagnostic, self.explain);
             self.put(Wording.level(diagnostic), &message, &console);
         }
@@ -61,15 +67,21 @@ impl Console {
     fn put(&self, severity: Severity, text: &str, console: &str) {
         let line = log_line(severity, text);
         if self.as_log && !self.explain {
-            eprintln!("{line}");
+            self::line(&line);
         } else {
-            eprintln!("{console}");
+            self::line(console);
         }
         if let Some(mut file) = self.file.as_ref() {
             // One call, so that lines of two processes do not mix. A full disk loses lines.
             let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }
+}
+
+/// Prints a line on the standard error output, which may be closed.
+pub(super) fn line(text: &str) {
+    // One call, so that lines of two processes do not mix; there is nowhere else to complain.
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// `2026/11/21 03:12:01 [emerg] 7#7: …`

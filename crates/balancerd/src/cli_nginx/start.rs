@@ -2,36 +2,27 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
 
 use nginx_conf::Loaded;
 use proxy::{BindAddress, Config, Severity};
 
 use super::handover::Handover;
 use super::say::Console;
-use super::{MASTER, log_files};
+use super::{MASTER, log_files, say};
 use crate::bind::{ENVIRONMENT, Listeners, inherited};
-use crate::worker;
-
-/// What a new process says on its standard output once it serves.
-pub(super) const READY: &str = "ready";
+use crate::{worker, workers};
 
 /// nginx's code of a worker that is not started again.
 const FATAL: u8 = 2;
 
-/// This program, by a name that a deleted or replaced file does not change.
-pub(super) fn program() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
-}
-
 /// Becomes the master, or starts it and waits until it serves.
 pub(super) fn master(called: &[OsString], loaded: &Loaded, console: &Console) -> ExitCode {
-    let mut command = Command::new(program());
-    command.arg0(MASTER).args(called);
+    let mut command = workers::again(MASTER);
+    command.args(called);
     let failed = |error: std::io::Error| {
         console.say(Severity::Emerg, &format!("execve() failed ({})", nginx_conf::errno(&error)));
         ExitCode::FAILURE
@@ -39,24 +30,20 @@ pub(super) fn master(called: &[OsString], loaded: &Loaded, console: &Console) ->
     if !loaded.config.process.daemon {
         return failed(command.exec());
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return failed(error),
-    };
-    let mut said = String::new();
-    if let Some(out) = child.stdout.take() {
-        // An error reads like silence: it did not say that it serves.
-        let _ = BufReader::new(out).read_line(&mut said);
+    let started = workers::line().and_then(|(line, theirs)| {
+        command.stdin(Stdio::null()).stdout(theirs);
+        let child = command.spawn();
+        // Only the child is to hold the other end: its death is seen here.
+        drop(command);
+        Ok((child?, line))
+    });
+    match started {
+        // It has said why.
+        Ok((mut child, line)) => {
+            workers::wait(&mut child, line).map_or(ExitCode::SUCCESS, ExitCode::from)
+        }
+        Err(error) => failed(error),
     }
-    if said.trim_end() == READY {
-        return ExitCode::SUCCESS;
-    }
-    // It has said why.
-    let code = child.wait().ok().and_then(|status| status.code());
-    ExitCode::from(
-        code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0).unwrap_or(1),
-    )
 }
 
 /// Tries what a start would do, as far as that disturbs nobody: opens log files and the pid file,
@@ -95,7 +82,7 @@ pub(super) fn in_use(error: &std::io::Error) -> bool {
 /// A worker: the configuration comes on standard input, the sockets by number.
 pub(super) fn worker() -> ExitCode {
     let failed = |text: String| {
-        eprintln!("nginx: [emerg] {text}");
+        say::line(&format!("nginx: [emerg] {text}"));
         ExitCode::from(FATAL)
     };
     let input = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
@@ -119,9 +106,9 @@ pub(super) fn worker() -> ExitCode {
     let daemon = loaded.config.process.daemon;
     let log = log_files(&loaded.config).next().map(Path::to_path_buf);
     let ready = move || {
-        say_ready();
+        workers::say_ready(std::io::stdout());
         if daemon {
-            leave_terminal(log.as_deref());
+            workers::leave_terminal(log.as_deref());
         }
     };
     let options = worker::Options { ready: Box::new(ready), ..worker::Options::default() };
@@ -129,21 +116,4 @@ pub(super) fn worker() -> ExitCode {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(error.to_string()),
     }
-}
-
-/// Tells whoever started this process that it serves.
-pub(super) fn say_ready() {
-    // Whoever has gone away does not wait for it.
-    let _ = writeln!(std::io::stdout(), "{READY}");
-}
-
-/// Lets go of the terminal: its input and output, and its errors too where `errors` is a file they
-/// may go to. A reader of a pipe sees its end now.
-pub(super) fn leave_terminal(errors: Option<&Path>) {
-    let Ok(null) = File::options().read(true).write(true).open("/dev/null") else { return };
-    // Failing to redirect is no reason to stop serving.
-    let _ = nix::unistd::dup2_stdin(&null);
-    let _ = nix::unistd::dup2_stdout(&null);
-    let file = errors.and_then(|path| File::options().append(true).create(true).open(path).ok());
-    let _ = nix::unistd::dup2_stderr(file.as_ref().unwrap_or(&null));
 }
