@@ -14,7 +14,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use proxy::{Bind, BindAddress, Config, Flavour, Frontend, FrontendKind, Origin, Threads};
+use proxy::{
+    Bind, BindAddress, Config, Flavour, Frontend, FrontendKind, Origin, StatsSocket, Threads,
+};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// The environment variable that names inherited listening sockets: `5;6;7;`.
@@ -55,6 +57,7 @@ impl Listeners {
         inherited: Vec<OwnedFd>,
     ) -> Result<(Self, Vec<BindError>), Vec<BindError>> {
         let mut inherited = by_address(inherited);
+        let mut placings = Vec::new();
         let mut listeners = Self::default();
         let mut problems = Vec::new();
         let threads = thread_count(config.process.threads);
@@ -66,17 +69,14 @@ impl Listeners {
                 let sockets = match &line.address {
                     BindAddress::Inet(address) => {
                         let most = if line.reuseport { threads } else { 1 };
-                        let known = inherited.remove(address).unwrap_or_default();
+                        let known = inherited.remove(&line.address).unwrap_or_default();
                         inet_sockets(config.flavour, section, line, *address, known, most)
                     }
-                    BindAddress::Unix(path) => {
-                        unix_socket(path, line.mode, line.user.as_deref(), line.group.as_deref())
+                    other => {
+                        let owner = Owner::of_bind(section, line);
+                        local_socket(other, &owner, &mut inherited, &mut placings)
                             .map(|fd| (vec![fd], None))
                     }
-                    BindAddress::Abstract(name) => abstract_socket(name).map(|fd| (vec![fd], None)),
-                    BindAddress::Fd(fd) => linux::tcp::inherited_listener(*fd)
-                        .map_err(|error| ("cannot use the inherited socket", error))
-                        .map(|fd| (vec![fd], None)),
                 };
                 match sockets {
                     Ok((sockets, warning)) => {
@@ -94,15 +94,14 @@ impl Listeners {
         }
         for (index, stats) in config.process.stats_sockets.iter().enumerate() {
             let socket = match &stats.address {
-                BindAddress::Inet(address) => {
-                    inet_socket(*address, |_| Ok(()), 100).map(|(fd, _)| fd)
+                BindAddress::Inet(address) => match take(&mut inherited, &stats.address) {
+                    Some(known) => Ok(known),
+                    None => inet_socket(*address, |_| Ok(()), 100).map(|(fd, _)| fd),
+                },
+                other => {
+                    let owner = Owner::of_stats(stats);
+                    local_socket(other, &owner, &mut inherited, &mut placings)
                 }
-                BindAddress::Unix(path) => {
-                    unix_socket(path, stats.mode, stats.user.as_deref(), stats.group.as_deref())
-                }
-                BindAddress::Abstract(name) => abstract_socket(name),
-                BindAddress::Fd(fd) => linux::tcp::inherited_listener(*fd)
-                    .map_err(|error| ("cannot use the inherited socket", error)),
             };
             match socket {
                 Ok(fd) => listeners.stats.push((index, fd)),
@@ -117,15 +116,20 @@ impl Listeners {
             }
         }
         if problems.iter().any(|problem| problem.fatal) {
-            Err(problems)
-        } else {
-            Ok((listeners, problems))
+            return Err(problems);
         }
+        // Only now do paths change hands: whoever listened there goes on if this fails.
+        problems.extend(placings.into_iter().filter_map(|placing| placing.place().err()));
+        if problems.iter().any(|problem| problem.fatal) {
+            return Err(problems);
+        }
+        Ok((listeners, problems))
     }
 
-    /// The sockets a new process may inherit: those of frontends, not of `stats socket`.
+    /// The sockets a new process may inherit: those of frontends, then those of `stats socket`.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|bound| bound.fd.as_fd())
+        let stats = self.stats.iter().map(|(_, fd)| fd.as_fd());
+        self.sockets.iter().map(|bound| bound.fd.as_fd()).chain(stats)
     }
 
     /// What to put into [`ENVIRONMENT`] for a child that is to inherit the sockets.
@@ -152,7 +156,7 @@ impl Listeners {
     ///
     /// When no file descriptor is left.
     pub fn try_clone(&self) -> io::Result<Vec<OwnedFd>> {
-        self.sockets.iter().map(|bound| bound.fd.try_clone()).collect()
+        self.fds().map(|fd| fd.try_clone_to_owned()).collect()
     }
 }
 
@@ -198,11 +202,9 @@ impl BindError {
         error: io::Error,
         fatal: bool,
     ) -> Self {
-        let kind = if frontend.kind == FrontendKind::Listen { "proxy" } else { "frontend" };
-        let proxy = format!("{kind} {}", frontend.name);
         Self {
             origin: bind.origin.clone(),
-            proxy,
+            proxy: described(frontend),
             what,
             error,
             address: bind.address.clone(),
@@ -240,6 +242,12 @@ impl BindError {
             }
         })
     }
+}
+
+/// `frontend NAME`, `proxy NAME`.
+fn described(frontend: &Frontend) -> String {
+    let kind = if frontend.kind == FrontendKind::Listen { "proxy" } else { "frontend" };
+    format!("{kind} {}", frontend.name)
 }
 
 /// `127.0.0.1:80`, `::1:80`: HAProxy puts no brackets around an IPv6 address.
@@ -356,39 +364,124 @@ fn inherited_options(socket: &Socket, frontend: &Frontend) -> io::Result<()> {
     }
 }
 
-/// Listens at a path that appears at once with its final owner and mode, replacing what was there.
-fn unix_socket(
-    path: &Path,
+/// Who may use a socket that has a path, and which line asks for it.
+struct Owner<'a> {
     mode: Option<u32>,
-    user: Option<&str>,
-    group: Option<&str>,
+    user: Option<&'a str>,
+    group: Option<&'a str>,
+    origin: &'a Origin,
+    proxy: String,
+}
+
+impl<'a> Owner<'a> {
+    fn of_bind(frontend: &Frontend, line: &'a Bind) -> Self {
+        let (user, group) = (line.user.as_deref(), line.group.as_deref());
+        Self { mode: line.mode, user, group, origin: &line.origin, proxy: described(frontend) }
+    }
+
+    fn of_stats(line: &'a StatsSocket) -> Self {
+        let (user, group) = (line.user.as_deref(), line.group.as_deref());
+        let proxy = "frontend GLOBAL".to_owned();
+        Self { mode: line.mode, user, group, origin: &line.origin, proxy }
+    }
+
+    fn apply(&self, path: &Path) -> io::Result<()> {
+        if self.user.is_some() || self.group.is_some() {
+            let uid = self.user.map(crate::privilege::user_id).transpose()?;
+            let gid = self.group.map(crate::privilege::group_id).transpose()?;
+            std::os::unix::fs::chown(path, uid, gid)?;
+        }
+        match self.mode {
+            Some(mode) => fs::set_permissions(path, Permissions::from_mode(mode)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A listening socket that is not on the network: taken over, or new.
+fn local_socket(
+    address: &BindAddress,
+    owner: &Owner<'_>,
+    inherited: &mut HashMap<BindAddress, Vec<OwnedFd>>,
+    placings: &mut Vec<Placing>,
 ) -> Result<OwnedFd, Problem> {
+    let known = take(inherited, address);
+    match address {
+        BindAddress::Unix(path) => match known {
+            // Whoever has removed the path wants a new one.
+            Some(known) if path.exists() => {
+                owner.apply(path).map_err(|error| ("cannot bind UNIX socket", error))?;
+                Ok(known)
+            }
+            _ => {
+                let (fd, placing) = unix_socket(path, owner)?;
+                placings.push(placing);
+                Ok(fd)
+            }
+        },
+        BindAddress::Abstract(name) => known.map_or_else(|| abstract_socket(name), Ok),
+        BindAddress::Fd(fd) => linux::tcp::inherited_listener(*fd)
+            .map_err(|error| ("cannot use the inherited socket", error)),
+        BindAddress::Inet(address) => {
+            known.map_or_else(|| inet_socket(*address, |_| Ok(()), 100).map(|(fd, _)| fd), Ok)
+        }
+    }
+}
+
+/// A socket that listens beside its path, and takes it with [`place`](Self::place).
+struct Placing {
+    temporary: PathBuf,
+    path: PathBuf,
+    origin: Origin,
+    proxy: String,
+}
+
+impl Placing {
+    /// Replaces what stands at the path, at once.
+    fn place(self) -> Result<(), BindError> {
+        fs::rename(&self.temporary, &self.path).map_err(|error| BindError {
+            origin: self.origin.clone(),
+            proxy: self.proxy.clone(),
+            what: "cannot bind UNIX socket",
+            error,
+            address: BindAddress::Unix(self.path.clone()),
+            fatal: true,
+        })
+    }
+}
+
+impl Drop for Placing {
+    fn drop(&mut self) {
+        // Gone already if it was placed.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Listens beside a path, already with its final owner and mode.
+fn unix_socket(path: &Path, owner: &Owner<'_>) -> Result<(OwnedFd, Placing), Problem> {
     let words = |what| move |error| (what, error);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(name);
-    let _ = fs::remove_file(&temporary);
+    let placing = Placing {
+        temporary: PathBuf::from(name),
+        path: path.to_owned(),
+        origin: owner.origin.clone(),
+        proxy: owner.proxy.clone(),
+    };
+    let _ = fs::remove_file(&placing.temporary);
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)
         .map_err(words("cannot create receiving socket"))?;
-    let place = || {
-        socket.bind(&SockAddr::unix(&temporary)?)?;
-        if user.is_some() || group.is_some() {
-            let uid = user.map(crate::privilege::user_id).transpose()?;
-            let gid = group.map(crate::privilege::group_id).transpose()?;
-            std::os::unix::fs::chown(&temporary, uid, gid)?;
+    let listen = || {
+        if path.is_dir() {
+            return Err(nix::errno::Errno::EISDIR.into());
         }
-        if let Some(mode) = mode {
-            fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
-        }
-        socket.listen(1024)?;
-        fs::rename(&temporary, path)
+        socket.bind(&SockAddr::unix(&placing.temporary)?)?;
+        owner.apply(&placing.temporary)?;
+        socket.listen(1024)
     };
-    let placed: io::Result<()> = place();
-    if placed.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    placed.map_err(words("cannot bind UNIX socket"))?;
-    Ok(socket.into())
+    let listens: io::Result<()> = listen();
+    listens.map_err(words("cannot bind UNIX socket"))?;
+    Ok((socket.into(), placing))
 }
 
 fn abstract_socket(name: &str) -> Result<OwnedFd, Problem> {
@@ -401,9 +494,9 @@ fn abstract_socket(name: &str) -> Result<OwnedFd, Problem> {
     Ok(socket.into())
 }
 
-/// Sorts TCP sockets by the address they are bound to; others are dropped.
-fn by_address(inherited: Vec<OwnedFd>) -> HashMap<SocketAddr, Vec<OwnedFd>> {
-    let mut known: HashMap<SocketAddr, Vec<OwnedFd>> = HashMap::new();
+/// Sorts sockets by the address they are bound to.
+fn by_address(inherited: Vec<OwnedFd>) -> HashMap<BindAddress, Vec<OwnedFd>> {
+    let mut known: HashMap<BindAddress, Vec<OwnedFd>> = HashMap::new();
     for fd in inherited {
         if let Some(address) = local_address(&fd) {
             known.entry(address).or_default().push(fd);
@@ -412,8 +505,25 @@ fn by_address(inherited: Vec<OwnedFd>) -> HashMap<SocketAddr, Vec<OwnedFd>> {
     known
 }
 
-fn local_address(fd: &OwnedFd) -> Option<SocketAddr> {
-    socket2::SockRef::from(fd).local_addr().ok()?.as_socket()
+fn take(known: &mut HashMap<BindAddress, Vec<OwnedFd>>, address: &BindAddress) -> Option<OwnedFd> {
+    known.get_mut(address)?.pop()
+}
+
+fn local_address(fd: &OwnedFd) -> Option<BindAddress> {
+    let address = socket2::SockRef::from(fd).local_addr().ok()?;
+    if let Some(inet) = address.as_socket() {
+        return Some(BindAddress::Inet(inet));
+    }
+    if let Some(name) = address.as_abstract_namespace() {
+        return Some(BindAddress::Abstract(String::from_utf8_lossy(name).into_owned()));
+    }
+    // What it was bound to before it got its path: PATH.PID.tmp.
+    let path = address.as_pathname()?;
+    let placed = || {
+        let (path, pid) = path.to_str()?.strip_suffix(".tmp")?.rsplit_once('.')?;
+        pid.parse::<u32>().ok().map(|_| PathBuf::from(path))
+    };
+    Some(BindAddress::Unix(placed().unwrap_or_else(|| path.to_owned())))
 }
 
 #[cfg(test)]

@@ -2,23 +2,34 @@
 
 use std::os::fd::OwnedFd;
 
+use tokio::sync::watch;
+
 use crate::health::{self, Board};
 use crate::runtime_api;
 use crate::state::Shared;
+use crate::worker::Stage;
 
 /// Starts the tasks that look after servers and answer operators. `stats` are the listening
 /// sockets of `stats socket` lines, by their position in the configuration.
 ///
-/// `foreground` says that what they log is shown on stderr as well.
+/// Operators are answered while `stage` is [`Stage::Serving`]. `foreground` says that what they log is shown on stderr as well.
 pub(crate) fn start(
     shared: &'static Shared,
     board: &'static Board,
     stats: Vec<(usize, OwnedFd)>,
+    stage: &watch::Receiver<Stage>,
     foreground: bool,
 ) {
     tokio::task::spawn_local(health::run(shared, board, foreground));
     for (index, socket) in stats {
         let level = shared.config.process.stats_sockets[index].level;
-        tokio::task::spawn_local(runtime_api::serve(shared, board, socket, level));
+        let mut stage = stage.clone();
+        tokio::task::spawn_local(async move {
+            // Who comes after this process has the same socket and answers from then on.
+            tokio::select! {
+                () = runtime_api::serve(shared, board, socket, level) => {}
+                _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
+            }
+        });
     }
 }

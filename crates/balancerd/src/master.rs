@@ -13,7 +13,7 @@
 //! the environment. The sockets stay open here, so a connection that arrives between two workers
 //! waits in the kernel instead of being refused.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitCode, ExitStatus};
 
@@ -122,9 +122,8 @@ pub(crate) fn run(
     ExitCode::from(runtime.block_on(master.live(happening)))
 }
 
-/// Binds what workers accept on. Sockets of the runtime API are each worker's own.
+/// Binds what workers accept on, and where they answer operators.
 fn bind(mut config: Config, handover: Handover) -> Option<Sockets> {
-    config.process.stats_sockets.clear();
     let written = config.clone();
     handover.place(&mut config);
     let listeners = match Listeners::bind(&config, handover.sockets) {
@@ -144,7 +143,13 @@ fn bind(mut config: Config, handover: Handover) -> Option<Sockets> {
             _ => None,
         }
     };
-    let placed = listeners.sockets.iter().filter_map(placed).collect();
+    let placed_stats =
+        |(index, fd): &(usize, OwnedFd)| match written.process.stats_sockets.get(*index)?.address {
+            BindAddress::Fd(number) => Some((number, fd.as_raw_fd())),
+            _ => None,
+        };
+    let stats = listeners.stats.iter().filter_map(placed_stats);
+    let placed = listeners.sockets.iter().filter_map(placed).chain(stats).collect();
     Some(Sockets { listeners, placed })
 }
 
@@ -164,7 +169,7 @@ impl Sockets {
     fn handover(&self) -> std::io::Result<Handover> {
         let mut handover = Handover::default();
         for fd in self.listeners.fds() {
-            let copy = fd.as_fd().try_clone_to_owned()?;
+            let copy = fd.try_clone_to_owned()?;
             match self.placed.iter().find(|(_, open)| *open == fd.as_raw_fd()) {
                 // From here on it is known by its number alone; binding takes it over by that.
                 Some((number, _)) => handover.placed.push((*number, copy.into_raw_fd())),

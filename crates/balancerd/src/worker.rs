@@ -156,7 +156,8 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
         let control = tokio::task::LocalSet::new();
         control
             .run_until(async {
-                control::start(shared, board, listeners.stats, foreground);
+                let stage = worker.stage.subscribe();
+                control::start(shared, board, listeners.stats, &stage, foreground);
                 ready();
                 Ok(worker.until_told(foreground, signals).await)
             })

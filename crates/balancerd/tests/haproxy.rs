@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -47,6 +47,11 @@ struct Running {
 
 /// Starts it on a socket it inherits, with an echo server behind it.
 fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+    start_with("", arguments, environment)
+}
+
+/// As [`start`], with lines in front of the file.
+fn start_with(lines: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let front = TcpListener::bind("127.0.0.1:0").expect("a port");
     let back = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -59,7 +64,8 @@ fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Running {
             });
         }
     });
-    let text = format!("{DEFAULTS}listen l\n bind \"fd@${{front}}\"\n server s 127.0.0.1:{port}\n");
+    let text =
+        format!("{lines}{DEFAULTS}listen l\n bind \"fd@${{front}}\"\n server s 127.0.0.1:{port}\n");
     let path = write(directory.path(), &text);
     fcntl(&front, FcntlArg::F_SETFD(FdFlag::empty())).expect("open");
     let mut child = haproxy()
@@ -236,6 +242,61 @@ fn a_reload_loses_no_session_and_a_broken_file_changes_nothing() {
     master.until(&format!("Current worker ({second}) exited with code 143 (Terminated)"));
     master.until("All workers exited. Exiting... (0)");
     assert_eq!(master.child.wait().expect("ended").code(), Some(0));
+}
+
+/// What a stats socket answers: the process id of the worker behind it.
+fn pid_behind(mut stream: impl std::io::Read + std::io::Write) -> u32 {
+    stream.write_all(b"show info\n").expect("open");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let line = answer.lines().find_map(|line| line.strip_prefix("Pid: ")).expect("a Pid line");
+    line.parse().expect("a number")
+}
+
+#[test]
+fn after_a_reload_the_stats_sockets_answer_for_the_new_worker() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("bound");
+    drop(free);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("s.sock");
+    let lines = format!(
+        "global\n stats socket {}\n stats socket {address}\n stats socket abns@{}\n",
+        path.display(),
+        path.display()
+    );
+    let mut master = start_with(&lines, &["-W"], &[]);
+    let mut workers = Vec::new();
+    for _ in 0..3 {
+        let worker = number(&master.until("New worker"));
+        master.until("Loading success.");
+        // The old one lets go a moment later; who asks it then is closed without an answer.
+        if let Some(old) = workers.last() {
+            master.until(&format!("Former worker ({old})"));
+        }
+        workers.push(worker);
+        assert_eq!(pid_behind(UnixStream::connect(&path).expect("it listens")), worker);
+        assert_eq!(pid_behind(TcpStream::connect(address).expect("it listens")), worker);
+        master.signal(Signal::SIGUSR2);
+    }
+}
+
+#[test]
+fn a_reload_that_fails_leaves_the_stats_socket_with_the_worker() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("s.sock");
+    let lines = format!("global\n stats socket {}\n", path.display());
+    let mut master = start_with(&lines, &["-W"], &[]);
+    let worker = number(&master.until("New worker"));
+    master.until("Loading success.");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let file = master.directory.path().join("h.cfg");
+    let mut text = std::fs::read_to_string(&file).expect("readable");
+    text += &format!(" bind {}\n", taken.local_addr().expect("bound"));
+    std::fs::write(&file, text).expect("writable");
+    master.signal(Signal::SIGUSR2);
+    master.until("Loading failure!");
+    assert_eq!(pid_behind(UnixStream::connect(&path).expect("it listens")), worker);
 }
 
 #[test]

@@ -108,15 +108,8 @@ fn a_unix_socket_appears_with_its_mode_and_replaces_the_old_one() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("admin.sock");
     let mut config = config([]);
-    config.process.stats_sockets.push(StatsSocket {
-        address: BindAddress::Unix(path.clone()),
-        mode: Some(0o640),
-        user: None,
-        group: None,
-        level: proxy::Level::Admin,
-        expose_listeners: false,
-        origin: Origin::default(),
-    });
+    let line = StatsSocket { mode: Some(0o640), ..stats(BindAddress::Unix(path.clone())) };
+    config.process.stats_sockets.push(line);
     let (first, _) = Listeners::bind(&config, Vec::new()).expect("a path");
     let (second, _) = Listeners::bind(&config, Vec::new()).expect("again");
     drop(first);
@@ -137,4 +130,81 @@ fn a_unix_socket_appears_with_its_mode_and_replaces_the_old_one() {
             directory.path().join("none/admin.sock").display()
         )
     );
+}
+
+fn stats(address: BindAddress) -> StatsSocket {
+    StatsSocket {
+        address,
+        mode: None,
+        user: None,
+        group: None,
+        level: proxy::Level::Admin,
+        expose_listeners: false,
+        origin: Origin::default(),
+    }
+}
+
+/// A configuration with `stats socket` lines beside one `bind`.
+fn with_stats(bind: BindAddress, others: impl IntoIterator<Item = BindAddress>) -> Config {
+    let mut config = config([bind]);
+    config.process.stats_sockets = others.into_iter().map(stats).collect();
+    config
+}
+
+#[test]
+fn every_kind_of_socket_is_taken_over_by_its_address() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("front.sock");
+    let (free, address) = taken();
+    drop(free);
+    let name = format!("evergate-{}", path.display());
+    let config = with_stats(
+        BindAddress::Unix(path.clone()),
+        [BindAddress::Inet(address), BindAddress::Abstract(name)],
+    );
+    let (first, _) = Listeners::bind(&config, Vec::new()).expect("all are free");
+    let waiting = UnixStream::connect(&path).expect("it listens");
+    let copies = first.try_clone().expect("descriptors");
+    assert_eq!(copies.len(), 3);
+    let (second, problems) = Listeners::bind(&config, copies).expect("they are its own");
+    assert!(problems.is_empty());
+    drop(first);
+    // Who waited for the first is served by the second.
+    let socket = second.sockets[0].fd.as_fd().try_clone_to_owned().expect("a descriptor");
+    std::os::unix::net::UnixListener::from(socket).accept().expect("a client waits");
+    drop(waiting);
+    TcpStream::connect(address).expect("it listens");
+}
+
+#[test]
+fn a_path_changes_hands_only_if_all_addresses_are_free() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("stats.sock");
+    let (free, address) = taken();
+    drop(free);
+    let config = with_stats(BindAddress::Inet(address), [BindAddress::Unix(path.clone())]);
+    let (first, _) = Listeners::bind(&config, Vec::new()).expect("all are free");
+    let (_holder, other) = taken();
+    let config = with_stats(BindAddress::Inet(other), [BindAddress::Unix(path.clone())]);
+    Listeners::bind(&config, Vec::new()).expect_err("one is taken");
+    UnixStream::connect(&path).expect("the first still listens");
+    let names: Vec<_> = std::fs::read_dir(directory.path()).expect("readable").collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    drop(first);
+}
+
+#[test]
+fn a_path_that_cannot_be_taken_is_named() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (free, address) = taken();
+    drop(free);
+    let here = directory.path().to_owned();
+    let config = with_stats(BindAddress::Inet(address), [BindAddress::Unix(here.clone())]);
+    let errors = Listeners::bind(&config, Vec::new()).expect_err("a directory stands there");
+    let line = format!(
+        "for frontend GLOBAL: cannot bind UNIX socket (Is a directory) [{}]",
+        here.display()
+    );
+    let [error] = &errors[..] else { panic!("{errors:?}") };
+    assert!(error.haproxy().to_string().ends_with(&line), "{}", error.haproxy());
 }

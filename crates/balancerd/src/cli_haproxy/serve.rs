@@ -44,8 +44,10 @@ impl Handover {
     /// Makes `fd@N` name what N is open as here.
     pub(crate) fn place(&self, config: &mut Config) {
         let binds = config.frontends.iter_mut().flat_map(|frontend| &mut frontend.binds);
-        for bind in binds {
-            let BindAddress::Fd(number) = &mut bind.address else { continue };
+        let addresses = binds.map(|bind| &mut bind.address);
+        let stats = config.process.stats_sockets.iter_mut().map(|stats| &mut stats.address);
+        for address in addresses.chain(stats) {
+            let BindAddress::Fd(number) = address else { continue };
             let known = self.placed.iter().find(|(configured, _)| configured == number);
             if let Some((_, open)) = known {
                 *number = *open;
@@ -214,7 +216,8 @@ pub(crate) fn become_daemon(cli: &Cli, config: &Config, master: bool) -> ExitCod
     for frontend in &mut here.frontends {
         frontend.binds.retain(|bind| !matches!(bind.address, BindAddress::Fd(_)));
     }
-    here.process.stats_sockets.clear();
+    let stats = &mut here.process.stats_sockets;
+    stats.retain(|stats| !matches!(stats.address, BindAddress::Fd(_)));
     let Some(listeners) = bind(&here, Vec::new()) else { return ExitCode::from(1) };
     let role = if master { "master" } else { "daemon" };
     let started = again(cli, role).and_then(|(mut command, line)| {
