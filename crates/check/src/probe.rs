@@ -1,6 +1,7 @@
 //! The conversation of one check, without a socket.
 
 mod http;
+mod search;
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -9,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::config::{Action, Config, Connect, Expect, Match, Probe, Request, Step};
 use crate::status::{Status, Verdict};
+use search::Search;
 
 /// The most that is kept of an answer, as HAProxy's buffer.
 pub const MAX_ANSWER: usize = 16_384;
@@ -88,6 +90,10 @@ pub struct Conversation<'a> {
     phase: Phase,
     tls: bool,
     answer: Vec<u8>,
+    /// As much of it as has been read as HTTP.
+    reader: http::Reader,
+    /// What the current line looks for, once it does.
+    search: Option<Search>,
     /// The last HTTP status seen.
     code: u16,
     /// An `expect` after another one judges the same answer; after anything else, a new one.
@@ -110,6 +116,8 @@ impl<'a> Conversation<'a> {
             phase: Phase::Connecting,
             tls: false,
             answer: Vec::new(),
+            reader: http::Reader::default(),
+            search: None,
             code: 0,
             fresh: true,
         }
@@ -216,6 +224,7 @@ impl<'a> Conversation<'a> {
     fn enter(&mut self, index: usize) -> Turn {
         let Some(line) = self.lines.get(index) else { return self.passed() };
         self.at = Some(index);
+        self.search = None;
         match &line.action {
             Action::Connect(connect) => {
                 let last = index + 1 == self.lines.len();
@@ -238,6 +247,7 @@ impl<'a> Conversation<'a> {
             Action::Expect(_) => {
                 if self.fresh {
                     self.answer.clear();
+                    self.reader = http::Reader::default();
                     self.fresh = false;
                     return Turn::Expect;
                 }
@@ -307,7 +317,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn judge_tcp(&self, expect: &Expect, ended: bool) -> Judged {
+    fn judge_tcp(&mut self, expect: &Expect, ended: bool) -> Judged {
         let step = self.at.map_or(0, |at| at + 1);
         let wrong = |what: String| {
             let info = format!("TCPCHK {what} at step {step}");
@@ -327,7 +337,8 @@ impl<'a> Conversation<'a> {
         if !ended && expect.min_recv.is_some_and(|least| self.answer.len() < least) {
             return Judged::Wait;
         }
-        let found = contains(&self.answer, pattern);
+        let search = self.search.get_or_insert_with(|| Search::new(pattern));
+        let found = search.finds(pattern, &self.answer);
         // More may come, unless it was said how much is enough.
         if !found && !ended && expect.min_recv.is_none() {
             return Judged::Wait;
@@ -341,7 +352,7 @@ impl<'a> Conversation<'a> {
 
     fn judge_http(&mut self, expect: &Expect, ended: bool) -> Judged {
         let invalid = Verdict::new(Status::L7Response);
-        let answer = match http::parse(&self.answer) {
+        let answer = match self.reader.read(&self.answer) {
             Ok(Some(answer)) => answer,
             Ok(None) if !ended => return Judged::Wait,
             Ok(None) | Err(http::NotHttp) => return Judged::Otherwise(invalid),
@@ -365,21 +376,21 @@ impl<'a> Conversation<'a> {
             Match::String(text) => text,
             Match::Binary(bytes) => bytes,
         };
-        let (body, complete) = answer.body();
-        if contains(&body, pattern) {
+        let search = self.search.get_or_insert_with(|| Search::new(pattern));
+        if search.finds(pattern, answer.body) {
             return if expect.negated {
                 Judged::Otherwise(invalid.because("HTTP check matched unwanted content"))
             } else {
                 Judged::AsExpected
             };
         }
-        if !complete && !ended {
+        if !answer.complete && !ended {
             return Judged::Wait;
         }
         if expect.negated {
             return Judged::AsExpected;
         }
-        let info = if body.is_empty() {
+        let info = if answer.body.is_empty() {
             "HTTP content check could not find a response body"
         } else {
             "HTTP content check did not match"
@@ -416,6 +427,14 @@ impl<'a> Conversation<'a> {
     }
 }
 
+#[cfg(test)]
+impl Conversation<'_> {
+    /// How many bytes were looked at for the current line.
+    pub(crate) fn work(&self) -> usize {
+        self.reader.work + self.search.as_ref().map_or(0, |search| search.work)
+    }
+}
+
 enum Judged {
     Wait,
     AsExpected,
@@ -435,8 +454,4 @@ fn complete_http(steps: &[Step]) -> Vec<Cow<'_, Step>> {
         lines.push(Cow::Owned(Action::Expect(Match::Http2xx3xx.into()).into()));
     }
     lines
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || haystack.windows(needle.len()).any(|window| window == needle)
 }

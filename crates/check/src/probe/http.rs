@@ -1,6 +1,5 @@
 //! As much of HTTP/1 as a check needs: one request out, one answer in.
 
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,54 +25,179 @@ pub(super) fn request(request: &Request) -> Vec<u8> {
     bytes
 }
 
-/// The bytes are no answer.
-#[derive(Debug, PartialEq)]
-pub(super) struct NotHttp;
+/// What is known of an answer, read as it arrives: no byte is looked at twice.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    state: State,
+    /// How much of the answer has been taken in.
+    read: usize,
+    /// Up to where the end of a line was looked for.
+    looked: usize,
+    status: u16,
+    reason: Vec<u8>,
+    length: Length,
+    body: Vec<u8>,
+    /// How many bytes were looked at.
+    #[cfg(test)]
+    pub(super) work: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum State {
+    #[default]
+    StatusLine,
+    Headers,
+    /// A body of that many more bytes.
+    Body(usize),
+    ChunkSize,
+    /// A chunk of that many more bytes.
+    Chunk(usize),
+    /// The end of the line after a chunk.
+    ChunkEnd,
+    Complete,
+    NotHttp,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Length {
+    #[default]
+    ToTheEnd,
+    Bytes(usize),
+    Chunked,
+}
 
 /// An answer whose headers are complete.
 #[derive(Debug, PartialEq)]
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
     pub(super) reason: &'a [u8],
-    length: Length,
-    rest: &'a [u8],
+    /// As much of the body as there is.
+    pub(super) body: &'a [u8],
+    /// Whether that is all of it.
+    pub(super) complete: bool,
 }
 
+/// The bytes are no answer.
 #[derive(Debug, PartialEq)]
-enum Length {
-    ToTheEnd,
-    Bytes(usize),
-    Chunked,
-}
+pub(super) struct NotHttp;
 
-/// The answer in `bytes`; `None` if its headers are not complete yet.
-pub(super) fn parse(bytes: &[u8]) -> Result<Option<Answer<'_>>, NotHttp> {
-    let mut rest = bytes;
-    let Some(line) = take_line(&mut rest) else {
-        // Not complete: but is it still possible?
-        let expected = b"HTTP/";
-        let known = bytes.len().min(expected.len());
-        return if bytes[..known] == expected[..known] { Ok(None) } else { Err(NotHttp) };
-    };
-    let (status, reason) = status_line(line).ok_or(NotHttp)?;
-    let mut length = Length::ToTheEnd;
-    loop {
-        let Some(line) = take_line(&mut rest) else { return Ok(None) };
-        if line.is_empty() {
-            break;
+impl Reader {
+    /// The answer in `bytes`, which are those of the last time and more; `None` if its headers are
+    /// not complete yet.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<Answer<'_>>, NotHttp> {
+        while let Some(next) = self.advance(bytes) {
+            self.state = next;
         }
-        let colon = line.iter().position(|&byte| byte == b':').ok_or(NotHttp)?;
+        match self.state {
+            State::NotHttp => Err(NotHttp),
+            State::StatusLine | State::Headers => Ok(None),
+            state => Ok(Some(Answer {
+                status: self.status,
+                reason: &self.reason,
+                body: &self.body,
+                complete: state == State::Complete,
+            })),
+        }
+    }
+
+    /// The next state; `None` if it takes more bytes, or there is none.
+    fn advance(&mut self, bytes: &[u8]) -> Option<State> {
+        match self.state {
+            State::StatusLine => {
+                let Some(line) = self.line(bytes) else {
+                    // Not complete: but is it still possible?
+                    let expected = b"HTTP/";
+                    let known = bytes.len().min(expected.len());
+                    return (bytes[..known] != expected[..known]).then_some(State::NotHttp);
+                };
+                let Some((status, reason)) = status_line(line) else { return Some(State::NotHttp) };
+                self.status = status;
+                self.reason = reason.to_vec();
+                Some(State::Headers)
+            }
+            State::Headers => {
+                let line = self.line(bytes)?;
+                if !line.is_empty() {
+                    let known = self.header(line).is_some();
+                    return Some(if known { State::Headers } else { State::NotHttp });
+                }
+                Some(match self.length {
+                    Length::ToTheEnd => State::Body(usize::MAX),
+                    Length::Bytes(length) => State::Body(length),
+                    Length::Chunked => State::ChunkSize,
+                })
+            }
+            State::Body(left) => self.take(bytes, left).map(|left| match left {
+                0 => State::Complete,
+                left => State::Body(left),
+            }),
+            // RFC 9112 §7.1. What is no size ends the body.
+            State::ChunkSize => {
+                let line = self.line(bytes)?;
+                let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
+                let digits: String = digits.map(|&byte| byte as char).collect();
+                Some(match usize::from_str_radix(&digits, 16) {
+                    Ok(0) | Err(_) => State::Complete,
+                    Ok(size) => State::Chunk(size),
+                })
+            }
+            State::Chunk(left) => self.take(bytes, left).map(|left| match left {
+                0 => State::ChunkEnd,
+                left => State::Chunk(left),
+            }),
+            State::ChunkEnd => self.line(bytes).map(|_| State::ChunkSize),
+            State::Complete | State::NotHttp => None,
+        }
+    }
+
+    /// The next line without its end; `None` if it has no end yet.
+    fn line<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let new = &bytes[self.looked..];
+        let end = new.iter().position(|&byte| byte == b'\n');
+        let looked = end.map_or(new.len(), |end| end + 1);
+        #[cfg(test)]
+        {
+            self.work += looked;
+        }
+        self.looked += looked;
+        end?;
+        let line = &bytes[self.read..self.looked - 1];
+        self.read = self.looked;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// A line of the headers; `None` if it is none.
+    fn header(&mut self, line: &[u8]) -> Option<()> {
+        let colon = line.iter().position(|&byte| byte == b':')?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") && length != Length::Chunked {
-            let value = core::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
-            length = Length::Bytes(value.ok_or(NotHttp)?);
+        if name.eq_ignore_ascii_case(b"content-length") && self.length != Length::Chunked {
+            let value = core::str::from_utf8(value).ok()?;
+            self.length = Length::Bytes(value.parse().ok()?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding")
             && value.to_ascii_lowercase().ends_with(b"chunked")
         {
-            length = Length::Chunked;
+            self.length = Length::Chunked;
         }
+        Some(())
     }
-    Ok(Some(Answer { status, reason, length, rest }))
+
+    /// Adds up to `left` bytes to the body: how many are still to come. `None` if that takes more
+    /// bytes.
+    fn take(&mut self, bytes: &[u8], left: usize) -> Option<usize> {
+        let new = &bytes[self.read..];
+        let here = left.min(new.len());
+        if here == 0 && left > 0 {
+            return None;
+        }
+        self.body.extend_from_slice(&new[..here]);
+        #[cfg(test)]
+        {
+            self.work += here;
+        }
+        self.read += here;
+        self.looked = self.read;
+        Some(left - here)
+    }
 }
 
 /// `HTTP/1.1 200 OK`: the status and the reason, which may be missing.
@@ -90,52 +214,4 @@ fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {
     }
     let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
     Some((status, reason.trim_ascii()))
-}
-
-/// The next line without its end; `None` if it has no end yet.
-fn take_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let end = rest.iter().position(|&byte| byte == b'\n')?;
-    let line = &rest[..end];
-    *rest = &rest[end + 1..];
-    Some(line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-impl Answer<'_> {
-    /// As much of the body as there is, and whether that is all of it.
-    pub(super) fn body(&self) -> (Cow<'_, [u8]>, bool) {
-        match self.length {
-            Length::ToTheEnd => (Cow::Borrowed(self.rest), false),
-            Length::Bytes(length) if self.rest.len() >= length => {
-                (Cow::Borrowed(&self.rest[..length]), true)
-            }
-            Length::Bytes(_) => (Cow::Borrowed(self.rest), false),
-            Length::Chunked => {
-                let (body, complete) = unchunk(self.rest);
-                (Cow::Owned(body), complete)
-            }
-        }
-    }
-}
-
-/// RFC 9112 §7.1, as far as it has arrived.
-fn unchunk(mut rest: &[u8]) -> (Vec<u8>, bool) {
-    let mut body = Vec::new();
-    loop {
-        let Some(line) = take_line(&mut rest) else { return (body, false) };
-        let digits: String =
-            line.iter().take_while(|byte| byte.is_ascii_hexdigit()).map(|&b| b as char).collect();
-        let Ok(size) = usize::from_str_radix(&digits, 16) else { return (body, true) };
-        if size == 0 {
-            return (body, true);
-        }
-        let here = size.min(rest.len());
-        body.extend_from_slice(&rest[..here]);
-        if here < size {
-            return (body, false);
-        }
-        rest = &rest[here..];
-        if take_line(&mut rest).is_none() {
-            return (body, false);
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! Conversations, and what HAProxy 2.6.12 said about servers that answered the same.
 
+use alloc::format;
+
 use super::*;
 
 fn expect(matching: Match) -> Step {
@@ -38,7 +40,7 @@ fn tcp(steps: Vec<Step>) -> Config {
 /// closes; in the words of the log.
 fn verdict(config: &Config, answer: &[u8]) -> String {
     let at_once = judge(config, &mut core::iter::once(answer));
-    let in_pieces = judge(config, &mut answer.chunks(1.max(answer.len() / 256)));
+    let in_pieces = judge(config, &mut answer.chunks(1));
     assert_eq!(at_once, in_pieces, "{}", String::from_utf8_lossy(answer));
     let reason = Reason { verdict: at_once, duration: Duration::ZERO }.to_string();
     let (words, _) = reason.rsplit_once(", check duration").unwrap();
@@ -340,5 +342,37 @@ fn no_answer_whatever_makes_a_conversation_panic_or_hang() {
         for config in &configs {
             judge(config, &mut answer.chunks(7));
         }
+    }
+}
+
+#[test]
+fn an_answer_that_arrives_byte_by_byte_is_looked_at_once() {
+    let chunk = "5\r\naaaaa\r\n".repeat(1_000);
+    let headers = "X: y\r\n".repeat(2_000);
+    let answers = [
+        (http(vec![expect(text("aab"))]), format!("HTTP/1.1 200 OK\r\n\r\n{}", "a".repeat(15_000))),
+        (
+            http(vec![expect(text("aab"))]),
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"),
+        ),
+        (http(vec![]), format!("HTTP/1.1 200 OK\r\n{headers}")),
+        (http(vec![]), format!("HTTP/1.1 200 {}", "a".repeat(15_000))),
+        (tcp(vec![expect(text("aab"))]), "a".repeat(15_000)),
+    ];
+    for (config, answer) in answers {
+        let mut talk = Conversation::new(&config);
+        let mut turn = talk.start();
+        while turn != Turn::Expect {
+            turn = match turn {
+                Turn::Connect(_) => talk.connected(),
+                _ => talk.sent(),
+            };
+        }
+        for byte in answer.as_bytes() {
+            assert_eq!(talk.on_bytes(&[*byte]), Turn::Expect);
+        }
+        // Once for the end of its line or as a part of the body, and twice by the search.
+        let (work, length) = (talk.work(), answer.len());
+        assert!((length..=3 * length + 10).contains(&work), "{work} for {length}");
     }
 }
