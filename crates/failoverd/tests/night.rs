@@ -185,7 +185,7 @@ fn an_interface_that_is_renamed_is_gone_and_back_when_it_is_named_again() {
         ip("link set evergate0 name other0");
         daemon.wait_for_log("Netlink reports evergate0 down", 1);
         daemon.wait_for_log("Entering FAULT STATE", 1);
-        wait_for("its lease ends", || !holds_address());
+        wait_for("nobody has the address", || !holds_address());
         ip("link set other0 name evergate0");
         daemon.wait_for_log("Entering MASTER STATE", 2);
         wait_for("the address", holds_address);

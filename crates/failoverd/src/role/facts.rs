@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use daemon::log::{Log, Severity};
 use linux::raw::Cast;
-use netlink::{Address, NetEvent, Snapshot};
+use netlink::{Address, Link, NetEvent, Snapshot};
 use vrrp::Event;
 use vrrp::config::{Config, InstanceConfig, Vrid};
 
@@ -91,7 +91,10 @@ impl Role {
     pub(super) fn network_changed(&mut self, event: NetEvent) {
         match event {
             NetEvent::Link(link) => self.link_changed(&link.name, link.up),
-            NetEvent::LinkGone(link) => self.link_changed(&link.name, false),
+            NetEvent::LinkGone(link) => {
+                self.leave_renamed(&link);
+                self.link_changed(&link.name, false);
+            }
             NetEvent::Address(address) => self.address_came(address),
             NetEvent::AddressGone(address) => self.address_gone(address),
             NetEvent::Overrun => {
@@ -100,6 +103,31 @@ impl Role {
                 self.log.write(Severity::Warning, line);
                 self.worker.queue(Work::Snapshot);
             }
+        }
+    }
+
+    /// Takes our addresses off a link that is not gone but renamed: nobody would find them there,
+    /// and another node is about to put them up.
+    fn leave_renamed(&mut self, link: &Link) {
+        if !self.monitor.known().links.contains_key(&link.index) {
+            return;
+        }
+        let held = self.members.iter().map(Member::config).flat_map(|config| {
+            config
+                .held()
+                .filter(|held| held.interface.as_deref().unwrap_or(&config.interface) == link.name)
+        });
+        // Even if nobody has told of them yet: they may have been added just now.
+        let addresses: Vec<_> = held
+            .map(|held| Address {
+                link: link.index,
+                address: held.address,
+                prefix_len: held.prefix_len,
+            })
+            .collect();
+        for address in addresses {
+            self.removing.push(address);
+            self.worker.queue(Work::Remove(address));
         }
     }
 
@@ -234,7 +262,6 @@ fn source(of: &InstanceConfig, config: &Config, known: &Snapshot) -> Option<IpAd
 
 #[cfg(test)]
 mod tests {
-    use netlink::Link;
     use vrrp::config::VirtualAddress;
 
     use super::*;
