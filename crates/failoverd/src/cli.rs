@@ -144,7 +144,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn new(persona: Persona) -> Self {
+    pub(crate) fn new(persona: Persona) -> Self {
         Self {
             persona,
             file: "/etc/keepalived/keepalived.conf".into(),
@@ -285,7 +285,12 @@ fn help(persona: Persona) -> String {
         Persona::Keepalived => "keepalived",
         Persona::Failoverd => "failoverd",
     };
-    let mut text = format!("Usage: {name} [OPTION...]\n");
+    format!("Usage: {name} [OPTION...]\n{}", help_lines())
+}
+
+/// One line for each option, but the internal one.
+pub(crate) fn help_lines() -> String {
+    let mut text = String::new();
     for opt in OPTIONS.iter().filter(|opt| opt.long != ROLE) {
         let note = if NOT_YET.contains(&opt.long) { " (not supported yet)" } else { "" };
         // Writing to a String cannot fail.

@@ -14,7 +14,7 @@
 //! with their line.
 //!
 //! ```console
-//! $ failoverd -t -f keepalived.conf
+//! $ failoverd check keepalived.conf
 //! # keepalived -n -l -D -f keepalived.conf
 //! ```
 #![forbid(unsafe_code)]
@@ -24,6 +24,7 @@ mod cli;
 mod configuration;
 mod exit;
 mod links;
+mod own;
 mod report;
 mod role;
 mod supervisor;
@@ -45,7 +46,11 @@ fn main() -> ExitCode {
     // A role is started through /proc/self/exe, which the kernel would call it by.
     linux::process::set_name(&name);
     let arguments: Vec<OsString> = arguments.collect();
-    let (command, options) = match cli::read(Persona::of(&name), arguments.iter().cloned()) {
+    let persona = Persona::of(&name);
+    if own::is_meant(persona, &arguments) {
+        return own::run(&arguments).into();
+    }
+    let (command, options) = match cli::read(persona, arguments.iter().cloned()) {
         Ok(read) => read,
         Err(Refused(why)) => {
             say(&format!("{why}\n"));

@@ -54,6 +54,20 @@ fn the_help_names_every_option_and_which_are_to_come() {
 }
 
 #[test]
+fn under_our_own_name_the_help_begins_with_its_words() {
+    for word in ["--help", "-h"] {
+        let output = run("failoverd", &[word]);
+        assert_eq!(output.status.code(), Some(0));
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(help.contains("failoverd check [FILE]...\n"), "{help}");
+        assert!(help.contains("-f, --use-file=FILE"), "{help}");
+    }
+    let output = run("failoverd", &["chekc", "x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("'check'"), "{}", said(&output));
+}
+
+#[test]
 fn what_is_not_understood_ends_with_code_1_and_its_name() {
     let cases: [(&[&str], &str); 4] = [
         (&["--foo"], "Unknown option --foo\n"),
@@ -102,9 +116,11 @@ fn every_mistake_is_said_in_one_test_in_keepaliveds_words() {
 fn under_our_own_name_a_mistake_is_shown_in_its_line() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = file(directory.path(), GOOD.replace("virtual_router_id", "virtual_router_ib"));
-    for (name, arguments) in
-        [("failoverd", &["-t", "-f"][..]), ("keepalived", &["-t", "--explain", "-f"])]
-    {
+    for (name, arguments) in [
+        ("failoverd", &["check"][..]),
+        ("failoverd", &["-t", "-f"]),
+        ("keepalived", &["-t", "--explain", "-f"]),
+    ] {
         let output = run(name, &[arguments, &[&path]].concat());
         assert_eq!(output.status.code(), Some(5), "{name}");
         let said = said(&output);

@@ -1,0 +1,97 @@
+//! The command line under our own name: words, read by clap. Options alone are keepalived's under
+//! any name, see [`cli`](crate::cli).
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::cli::{self, Options, Persona};
+use crate::configuration;
+use crate::exit;
+
+/// VRRP for Linux: keeps an address on one of several nodes, as keepalived.conf says
+#[derive(Debug, Parser)]
+#[command(name = "failoverd", disable_help_subcommand = true)]
+#[command(override_usage = "failoverd check [FILE]...\n       failoverd [OPTION]...")]
+struct Own {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Says what is wrong with a configuration, and what to do about it
+    Check {
+        /// Files, or patterns of files; the daemon's own if there is none
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Whether `arguments` are for clap: the first is a word, or asks for help.
+pub(crate) fn is_meant(persona: Persona, arguments: &[OsString]) -> bool {
+    let Some(first) = arguments.first().filter(|_| persona == Persona::Failoverd) else {
+        return false;
+    };
+    first == "--help" || first == "-h" || !is_option(first)
+}
+
+fn is_option(word: &OsStr) -> bool {
+    word.as_encoded_bytes().first() == Some(&b'-')
+}
+
+/// Does what `arguments` say, and returns the exit code: 2 for a command line that is not
+/// understood, as all programs with such words have it.
+pub(crate) fn run(arguments: &[OsString]) -> u8 {
+    let options = cli::help_lines();
+    let command = Own::command()
+        .after_help(format!("As a daemon, and with -t, it takes keepalived's options:\n{options}"));
+    let name = OsString::from("failoverd");
+    let matches = command.try_get_matches_from(std::iter::once(&name).chain(arguments));
+    match matches.and_then(|matches| Own::from_arg_matches(&matches)) {
+        Ok(Own { what: What::Check { files } }) => check(files),
+        Err(error) => {
+            // Nobody may be listening, as with `| head`.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).unwrap_or(exit::FATAL)
+        }
+    }
+}
+
+/// As `-t`, with each mistake in its line. The code is that of the first file with mistakes.
+fn check(mut files: Vec<PathBuf>) -> u8 {
+    let options = Options::new(Persona::Failoverd);
+    if files.is_empty() {
+        files.push(options.file.clone());
+    }
+    let codes: Vec<u8> = files
+        .into_iter()
+        .map(|file| configuration::test(&Options { file, ..options.clone() }, None))
+        .collect();
+    codes.into_iter().find(|&code| code != exit::OK).unwrap_or(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_and_help_under_our_own_name_are_meant() {
+        let is = |persona, line: &str| {
+            let arguments: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+            is_meant(persona, &arguments)
+        };
+        for line in ["check", "check x", "--help", "-h", "chekc"] {
+            assert!(is(Persona::Failoverd, line), "{line}");
+            assert!(!is(Persona::Keepalived, line), "{line}");
+        }
+        for line in ["", "-n check", "--role=vrrp", "-t"] {
+            assert!(!is(Persona::Failoverd, line), "{line}");
+        }
+    }
+
+    #[test]
+    fn clap_finds_nothing_wrong_with_it() {
+        Own::command().debug_assert();
+    }
+}
