@@ -16,14 +16,15 @@ mod version;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use conf::Severity;
 use haproxy_cfg::{Loaded, Manner, Options, preamble, prefix};
 
+use crate::terminal;
+
 pub use arguments::{Arguments, Mode, Wrong};
-pub(crate) use serve::{
-    Handover, again, announce_bind_errors, let_go_of_terminal, tell_old, tell_starter, write_pid,
-};
+pub(crate) use serve::{Handover, again, announce_bind_errors, tell_old, write_pid};
 use serve::{become_daemon, serve};
 
 /// Set in processes this program started itself: `worker` or `daemon`.
@@ -38,17 +39,18 @@ pub fn is_called(argv0: &OsStr) -> bool {
 /// Runs as `haproxy` does. `program` is what it was started as, `arguments` leave that out.
 pub fn main(program: &OsStr, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     linux::process::set_name(daemon::argv::program_name(program));
+    let _ = PROGRAM.set(program.to_string_lossy().into_owned());
     let given: Vec<OsString> = arguments.into_iter().collect();
     let cli = Cli { program: program.to_owned(), given: given.clone() };
     match Arguments::parse(given) {
         Ok(arguments) => cli.run(&arguments),
         Err(Wrong::Usage) => {
-            print!("{}", version::short());
-            eprint!("{}", version::usage(daemon::argv::program_name(program)));
+            terminal::out(&version::short());
+            terminal::err(&version::usage(daemon::argv::program_name(program)));
             ExitCode::from(1)
         }
         Err(Wrong::MissingValue) => {
-            eprint!("{}", preamble(std::process::id(), &executable()));
+            terminal::err(&preamble(std::process::id(), &executable()));
             say(Severity::Error, "failed to copy argv.");
             ExitCode::from(1)
         }
@@ -66,11 +68,11 @@ impl Cli {
     fn run(&self, arguments: &Arguments) -> ExitCode {
         match &arguments.mode {
             Mode::Version => {
-                print!("{}", version::short());
+                terminal::out(&version::short());
                 return ExitCode::SUCCESS;
             }
             Mode::Build => {
-                print!("{}", version::long());
+                terminal::out(&version::long());
                 return ExitCode::SUCCESS;
             }
             Mode::Condition(condition) => return evaluate(condition),
@@ -79,15 +81,15 @@ impl Cli {
         if let Some(directory) = &arguments.directory
             && let Err(error) = std::env::set_current_dir(directory)
         {
-            eprint!("{}", preamble(std::process::id(), &executable()));
+            terminal::err(&preamble(std::process::id(), &executable()));
             let why = crate::bind::reason(&error);
             let directory = directory.display();
             say(Severity::Error, &format!("Could not change to directory {directory} : {why}"));
             return ExitCode::from(1);
         }
         if arguments.files.is_empty() || is_empty_directory(arguments) {
-            print!("{}", version::short());
-            eprint!("{}", version::usage(daemon::argv::program_name(&self.program)));
+            terminal::out(&version::short());
+            terminal::err(&version::usage(daemon::argv::program_name(&self.program)));
             return ExitCode::from(1);
         }
         let role = std::env::var(ROLE).ok();
@@ -161,21 +163,18 @@ fn report(arguments: &Arguments, loaded: &Loaded, quiet: bool) -> Option<ExitCod
         zero_warning: arguments.zero_warning,
         explain: arguments.explain,
     });
-    eprint!("{}", report.stderr);
+    terminal::err(&report.stderr);
     match report.code {
         code if check => {
-            print!("{}", report.stdout);
+            terminal::out(&report.stdout);
             Some(ExitCode::from(code))
         }
         0 => None,
         2 => {
             if report.stderr.is_empty() && !quiet {
-                eprint!("{}", preamble(pid, &executable()));
+                terminal::err(&preamble(pid, &executable()));
             }
-            say(
-                Severity::Error,
-                "[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.",
-            );
+            say(Severity::Error, &in_main(NO_LISTENER));
             Some(ExitCode::from(1))
         }
         code => Some(ExitCode::from(code)),
@@ -194,7 +193,7 @@ fn evaluate(condition: &str) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprint!("{}", preamble(std::process::id(), &executable()));
+            terminal::err(&preamble(std::process::id(), &executable()));
             say(Severity::Error, &format!("config : Failed to evaluate condition: {error}"));
             ExitCode::from(2)
         }
@@ -203,8 +202,21 @@ fn evaluate(condition: &str) -> ExitCode {
 
 /// `[WARNING]  (pid) : text` on stderr.
 pub(crate) fn say(severity: Severity, text: &str) {
-    eprintln!("{}{text}", prefix(severity, std::process::id()));
+    terminal::err(&format!("{}{text}\n", prefix(severity, std::process::id())));
 }
+
+/// What is said when nothing would listen.
+pub(crate) const NO_LISTENER: &str =
+    "No enabled listener found (check for 'bind' directives) ! Exiting.";
+
+/// What HAProxy says once it has read its files begins with what it was started as.
+pub(crate) fn in_main(text: impl std::fmt::Display) -> String {
+    let program = PROGRAM.get().map_or("haproxy", String::as_str);
+    format!("[{program}.main()] {text}")
+}
+
+/// What this program was started as, with its directory.
+static PROGRAM: OnceLock<String> = OnceLock::new();
 
 /// The path of this program.
 pub(crate) fn executable() -> String {

@@ -181,7 +181,7 @@ impl Watcher {
         };
         self.shared.log.send(&self.shared.backends[self.backend].log, severity, line);
         if self.foreground && !self.shared.config.process.quiet {
-            eprintln!("{}", on_terminal(line));
+            crate::terminal::err(&format!("{}\n", on_terminal(line)));
         }
     }
 }

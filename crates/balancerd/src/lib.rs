@@ -40,5 +40,6 @@ mod runtime_api;
 mod session;
 pub mod state;
 mod stats;
+mod terminal;
 pub mod worker;
 mod workers;

@@ -20,19 +20,17 @@ use std::process::{ExitCode, ExitStatus};
 use conf::Severity;
 use daemon::systemd::Notifier;
 use haproxy_cfg::{Manner, preamble};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use proxy::{BindAddress, Config};
-use tokio::io::AsyncReadExt as _;
-use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::bind::{ENVIRONMENT, Listeners};
 use crate::cli_haproxy::{
-    Arguments, Cli, Handover, again, announce_bind_errors, executable, let_go_of_terminal, read,
-    say, tell_old, tell_starter, write_pid,
+    Arguments, Cli, Handover, NO_LISTENER, again, announce_bind_errors, executable, in_main, read,
+    say, tell_old, write_pid,
 };
+use crate::{terminal, workers};
 
 /// Environment of a worker: `N=M;` for a configured `fd@N` that is open as M.
 pub(crate) const FDS: &str = "EVERGATE_FDS";
@@ -47,10 +45,7 @@ struct Sockets {
 
 /// What happens to a master.
 enum Event {
-    /// The worker serves.
-    Ready(u32),
-    /// The worker has ended.
-    Exited(u32, ExitStatus),
+    Worker(workers::Event),
     Reload,
     /// USR1.
     Drain,
@@ -98,7 +93,7 @@ pub(crate) fn run(
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            say(Severity::Error, &format!("[haproxy.main()] {error}"));
+            say(Severity::Error, &in_main(error));
             return ExitCode::from(1);
         }
     };
@@ -184,13 +179,13 @@ impl Master<'_> {
     /// Until the last worker has ended. Returns the exit code.
     async fn live(mut self, mut happening: mpsc::UnboundedReceiver<Event>) -> u8 {
         if let Err(error) = self.listen_for_signals().and_then(|()| self.start()) {
-            self.say(Severity::Error, &format!("[haproxy.main()] Cannot fork: {error}."));
+            self.say(Severity::Error, &in_main(format_args!("Cannot fork: {error}.")));
             return 1;
         }
         while let Some(event) = happening.recv().await {
             match event {
-                Event::Ready(pid) => self.ready(pid),
-                Event::Exited(pid, status) => self.exited(pid, status),
+                Event::Worker(workers::Event::Ready(pid)) => self.ready(pid),
+                Event::Worker(workers::Event::Exited(pid, status)) => self.exited(pid, status),
                 Event::Reload => self.reload(),
                 Event::Drain => self.stop(Signal::SIGUSR1, 0),
                 Event::Stop(signal, code) => self.stop(signal, code),
@@ -236,7 +231,7 @@ impl Master<'_> {
             return;
         }
         if severity > Severity::Notice && !self.introduced {
-            eprint!("{}", preamble(std::process::id(), &executable()));
+            terminal::err(&preamble(std::process::id(), &executable()));
             self.introduced = true;
         }
         say(severity, text);
@@ -247,25 +242,11 @@ impl Master<'_> {
         let Some(sockets) = &self.next else { return Ok(()) };
         let (mut command, line) = again(self.cli, "worker")?;
         sockets.hand_to(&mut command);
-        sockets.listeners.set_inheritable(true)?;
-        let child = tokio::process::Command::from(command).spawn();
-        sockets.listeners.set_inheritable(false)?;
-        let mut child = child?;
-        let pid = child.id().unwrap_or(0);
-        line.set_nonblocking(true)?;
-        let mut line = UnixStream::from_std(line)?;
         let events = self.events.clone();
-        tokio::spawn(async move {
-            // A worker that ends without a word ends the line, too.
-            if line.read_u8().await.is_ok() {
-                let _ = events.send(Event::Ready(pid));
-            }
-            if let Ok(status) = child.wait().await {
-                let _ = events.send(Event::Exited(pid, status));
-            }
-            // Only now: its end would tell the worker that its master is gone.
-            drop(line);
-        });
+        let pid = workers::start(command, line, &sockets.listeners, move |event| {
+            // Nobody listens any more when the master is at its end.
+            let _ = events.send(Event::Worker(event));
+        })?;
         self.starting = Some(pid);
         self.say(Severity::Notice, &format!("New worker ({pid}) forked"));
         Ok(())
@@ -281,13 +262,13 @@ impl Master<'_> {
             self.sockets = next;
         }
         if let Some(old) = self.current.replace(pid) {
-            signal_worker(old, Signal::SIGUSR1);
+            workers::signal(old, Signal::SIGUSR1);
             self.former.push(old);
         } else {
             tell_old(&self.arguments.finish, &self.arguments.terminate);
             if self.detached {
-                tell_starter();
-                let_go_of_terminal();
+                workers::say_ready(std::io::stdin());
+                workers::leave_terminal(None);
             }
         }
         self.notifier.ready(std::process::id());
@@ -325,18 +306,18 @@ impl Master<'_> {
             explain: self.arguments.explain,
         });
         if !self.detached {
-            eprint!("{}", report.stderr);
+            terminal::err(&report.stderr);
         }
         let Some(config) = loaded.config.filter(|_| report.code == 0) else {
             if report.code == 2 {
-                self.say(Severity::Error, "[haproxy.main()] No enabled listener found (check for 'bind' directives) ! Exiting.");
+                self.say(Severity::Error, &in_main(NO_LISTENER));
             }
             return false;
         };
         let handover = match self.sockets.handover() {
             Ok(handover) => handover,
             Err(error) => {
-                self.say(Severity::Error, &format!("[haproxy.main()] {error}"));
+                self.say(Severity::Error, &in_main(error));
                 return false;
             }
         };
@@ -382,14 +363,7 @@ impl Master<'_> {
 
     fn signal_all(&self, signal: Signal) {
         let workers = self.starting.iter().chain(&self.current).chain(&self.former);
-        workers.for_each(|pid| signal_worker(*pid, signal));
-    }
-}
-
-/// Signals a worker that has not been waited for yet, so that its number is still its own.
-fn signal_worker(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().filter(|pid| *pid > 1) {
-        let _ = kill(Pid::from_raw(pid), signal);
+        workers.for_each(|pid| workers::signal(*pid, signal));
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn say(
             Severity::Notice | Severity::Info | Severity::Debug => "[NOTICE]  ",
             _ => "[WARNING] ",
         };
-        eprintln!("{label} ({}) : {text}", std::process::id());
+        crate::terminal::err(&format!("{label} ({}) : {text}\n", std::process::id()));
     }
     shared.log.send(route, severity, text);
 }

@@ -36,7 +36,7 @@ use std::thread;
 use proxy::{Config, Flavour, Severity};
 use relay::{Listener, timer};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::bind::{Bound, Listeners};
@@ -150,8 +150,12 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
     privilege::confine(process).map_err(StartError::Confine)?;
 
     let Options { ready, foreground, signals } = options;
+    let flavour = shared.config.flavour;
     let runtime = runtime().map_err(StartError::System)?;
     runtime.block_on(async {
+        // Before anybody can know that we are here, and ask us to go.
+        let signals =
+            if signals { Some(Signals::new(flavour).map_err(StartError::System)?) } else { None };
         let mut worker = Worker::start(shared, listeners.sockets).map_err(StartError::System)?;
         let control = tokio::task::LocalSet::new();
         control
@@ -163,6 +167,36 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
             })
             .await
     })
+}
+
+/// The signals a worker is told by.
+enum Signals {
+    HaProxy {
+        usr1: Signal,
+        hup: Signal,
+    },
+    /// QUIT, TERM, INT, USR1.
+    Nginx([Signal; 4]),
+}
+
+impl Signals {
+    /// From here on none of them ends the process by itself. Runs in a runtime.
+    fn new(flavour: Flavour) -> io::Result<Self> {
+        if flavour == Flavour::HaProxy {
+            // 2.6 ignores it in a process without master.
+            drop(signal(SignalKind::user_defined2())?);
+            let (usr1, hup) = (signal(SignalKind::user_defined1())?, signal(SignalKind::hangup())?);
+            return Ok(Self::HaProxy { usr1, hup });
+        }
+        // For the master only.
+        drop(signal(SignalKind::hangup())?);
+        Ok(Self::Nginx([
+            signal(SignalKind::quit())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::user_defined1())?,
+        ]))
+    }
 }
 
 /// The serving threads.
@@ -197,31 +231,23 @@ impl Worker {
         Ok(Self { shared, stage, accepting, threads })
     }
 
-    async fn until_told(&mut self, foreground: bool, signals: bool) -> Ended {
-        if signals {
-            let drain = match self.shared.config.flavour {
-                Flavour::HaProxy => self.haproxy_signals(foreground).await,
-                Flavour::Nginx => self.nginx_signals().await,
-            };
-            if !drain {
-                self.end();
-                return Ended::Stopped;
+    async fn until_told(&mut self, foreground: bool, signals: Option<Signals>) -> Ended {
+        let drain = match signals {
+            Some(Signals::HaProxy { usr1, hup }) => {
+                self.haproxy_signals(usr1, hup, foreground).await
             }
-        } else {
-            std::future::pending::<()>().await;
+            Some(Signals::Nginx(signals)) => self.nginx_signals(signals).await,
+            None => std::future::pending().await,
+        };
+        if !drain {
+            self.end();
+            return Ended::Stopped;
         }
         self.drain(foreground).await
     }
 
     /// Returns when USR1 came.
-    async fn haproxy_signals(&self, foreground: bool) -> bool {
-        let (Ok(mut usr1), Ok(mut hup)) =
-            (signal(SignalKind::user_defined1()), signal(SignalKind::hangup()))
-        else {
-            return std::future::pending().await;
-        };
-        // 2.6 ignores it in a process without master.
-        let _usr2 = signal(SignalKind::user_defined2());
+    async fn haproxy_signals(&self, mut usr1: Signal, mut hup: Signal, foreground: bool) -> bool {
         loop {
             tokio::select! {
                 _ = usr1.recv() => return true,
@@ -231,18 +257,7 @@ impl Worker {
     }
 
     /// Returns when QUIT (true), TERM or INT (false) came.
-    async fn nginx_signals(&self) -> bool {
-        let kinds = [
-            SignalKind::quit(),
-            SignalKind::terminate(),
-            SignalKind::interrupt(),
-            SignalKind::user_defined1(),
-        ];
-        let [Ok(mut quit), Ok(mut term), Ok(mut int), Ok(mut usr1)] = kinds.map(signal) else {
-            return std::future::pending().await;
-        };
-        // For the master only.
-        let _hup = signal(SignalKind::hangup());
+    async fn nginx_signals(&self, [mut quit, mut term, mut int, mut usr1]: [Signal; 4]) -> bool {
         loop {
             tokio::select! {
                 _ = quit.recv() => return true,

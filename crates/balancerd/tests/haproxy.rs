@@ -324,6 +324,31 @@ fn a_worker_does_not_outlive_its_master() {
 }
 
 #[test]
+fn nobody_ends_because_the_terminal_is_gone() {
+    let mut master = start(&["-W"], &[]);
+    let worker = number(&master.until("New worker"));
+    master.until("Loading success.");
+    // Whoever writes to standard error from now on gets EPIPE.
+    let closed = std::process::Command::new("true").stderr(Stdio::piped()).spawn();
+    let mut closed = closed.expect("it runs");
+    let stderr = closed.stderr.take().expect("piped");
+    closed.wait().expect("it ends");
+    drop(std::mem::replace(&mut master.lines, BufReader::new(stderr)));
+
+    master.signal(Signal::SIGUSR2);
+    wait_gone(worker);
+    let mut session = master.connect();
+    echo(&mut session);
+    let children = format!("/proc/{0}/task/{0}/children", master.child.id());
+    let next = std::fs::read_to_string(children).expect("it runs");
+    // The old one may still stand there, not waited for yet.
+    let mut numbers = next.split_whitespace().filter_map(|word| word.parse::<u32>().ok());
+    let next = numbers.find(|number| *number != worker).expect("a new worker");
+    master.child.kill().expect("it runs");
+    wait_gone(next);
+}
+
+#[test]
 fn a_master_drains_on_usr1_and_exits_with_130_on_int() {
     for (signal, code) in [(Signal::SIGUSR1, 0), (Signal::SIGINT, 130)] {
         let mut master = start(&["-W"], &[]);

@@ -1,10 +1,9 @@
 //! Binding, going to the background, and serving.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use conf::Severity;
 use haproxy_cfg::preamble;
@@ -12,10 +11,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proxy::{BindAddress, Config};
 
-use super::{Arguments, Cli, ROLE, executable, say};
+use super::{Arguments, Cli, ROLE, executable, in_main, say};
 use crate::bind::{BindError, ENVIRONMENT, Listeners, inherited};
 use crate::master::FDS;
+use crate::terminal;
 use crate::worker::{self, StartError};
+use crate::workers;
 
 /// What a process got from the one that started it.
 #[derive(Debug, Default)]
@@ -63,7 +64,7 @@ impl Handover {
 /// Prints what could not be bound. Whether that is the end.
 pub(crate) fn announce_bind_errors(problems: &[BindError]) -> bool {
     if !problems.is_empty() {
-        eprint!("{}", preamble(std::process::id(), &executable()));
+        terminal::err(&preamble(std::process::id(), &executable()));
     }
     for problem in problems {
         let severity = if problem.fatal { Severity::Error } else { Severity::Warning };
@@ -71,10 +72,8 @@ pub(crate) fn announce_bind_errors(problems: &[BindError]) -> bool {
     }
     let fatal = problems.iter().any(|problem| problem.fatal);
     if fatal {
-        say(
-            Severity::Error,
-            "[haproxy.main()] Some protocols failed to start their listeners! Exiting.",
-        );
+        let text = "Some protocols failed to start their listeners! Exiting.";
+        say(Severity::Error, &in_main(text));
     }
     fatal
 }
@@ -98,8 +97,8 @@ pub(crate) fn write_pid(config: &Config, pid: u32) -> bool {
     let Some(path) = &config.process.pidfile else { return true };
     let written = std::fs::write(path, format!("{pid}\n"));
     if written.is_err() {
-        let text = format!("[haproxy.main()] Cannot create pidfile {}", path.display());
-        say(Severity::Error, &text);
+        let text = format!("Cannot create pidfile {}", path.display());
+        say(Severity::Error, &in_main(text));
     }
     written.is_ok()
 }
@@ -122,8 +121,8 @@ pub(crate) fn serve(arguments: &Arguments, mut config: Config, handover: Handove
             } else {
                 tell_old(&finish, &terminate);
                 if detached {
-                    tell_starter();
-                    let_go_of_terminal();
+                    workers::say_ready(std::io::stdin());
+                    workers::leave_terminal(None);
                 }
             }
         }),
@@ -144,7 +143,7 @@ pub(crate) fn serve(arguments: &Arguments, mut config: Config, handover: Handove
             ExitCode::from(1)
         }
         Err(error) => {
-            say(Severity::Error, &format!("[haproxy.main()] {error}"));
+            say(Severity::Error, &in_main(error));
             ExitCode::from(1)
         }
     }
@@ -164,9 +163,9 @@ pub(crate) fn tell_old(finish: &[i32], terminate: &[i32]) {
 /// A worker's standard input is a line to its master: a byte says "ready", its end that the master
 /// is gone.
 fn report_ready_to_master() {
+    workers::say_ready(std::io::stdin());
     let line = nix::unistd::dup(std::io::stdin()).map(UnixStream::from);
     let Ok(mut line) = line else { return };
-    let _ = line.write_all(b"1");
     let watch = move || {
         let mut byte = [0; 1];
         // The master never says anything; reading ends when it does.
@@ -178,32 +177,11 @@ fn report_ready_to_master() {
     let _ = thread.spawn(watch);
 }
 
-/// Tells the process that waits at the terminal that we serve.
-pub(crate) fn tell_starter() {
-    if let Ok(line) = nix::unistd::dup(std::io::stdin()) {
-        let _ = UnixStream::from(line).write_all(b"1");
-    }
-}
-
-/// Standard input, output and error become `/dev/null`.
-pub(crate) fn let_go_of_terminal() {
-    let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else {
-        return;
-    };
-    let _ = nix::unistd::dup2_stdin(&null);
-    let _ = nix::unistd::dup2_stdout(&null);
-    let _ = nix::unistd::dup2_stderr(&null);
-}
-
 /// This program again, with the same command line and name, and one end of a line as its input.
 pub(crate) fn again(cli: &Cli, role: &str) -> std::io::Result<(Command, UnixStream)> {
-    let (ours, theirs) = UnixStream::pair()?;
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg0(&cli.program)
-        .args(&cli.given)
-        .env(ROLE, role)
-        .stdin(Stdio::from(OwnedFd::from(theirs)));
+    let (ours, theirs) = workers::line()?;
+    let mut command = workers::again(&cli.program);
+    command.args(&cli.given).env(ROLE, role).stdin(theirs);
     Ok((command, ours))
 }
 
@@ -226,18 +204,13 @@ pub(crate) fn become_daemon(cli: &Cli, config: &Config, master: bool) -> ExitCod
         // Once `command` is gone only the child holds the other end: its death is seen here.
         Ok((command.spawn()?, line))
     });
-    let (mut child, mut line) = match started {
+    let (mut child, line) = match started {
         Ok(started) => started,
         Err(error) => {
             let why = crate::bind::reason(&error);
-            say(Severity::Error, &format!("[haproxy.main()] Cannot fork: {why}."));
+            say(Severity::Error, &in_main(format_args!("Cannot fork: {why}.")));
             return ExitCode::from(1);
         }
     };
-    let mut byte = [0; 1];
-    if matches!(line.read(&mut byte), Ok(1)) {
-        return ExitCode::SUCCESS;
-    }
-    let status = child.wait().ok().and_then(|status| status.code()).unwrap_or(1);
-    ExitCode::from(u8::try_from(status).ok().filter(|code| *code != 0).unwrap_or(1))
+    workers::wait(&mut child, line).map_or(ExitCode::SUCCESS, ExitCode::from)
 }
