@@ -83,7 +83,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
         ..options()
     };
     let file = absolute(&options.prefix, args.file.as_deref().unwrap_or(Path::new(CONF)));
-    let console = Console::new(&options, args.explain);
+    let console = Console::new(&options, &args);
     let loaded = nginx_conf::load(&file, &options);
     if is_master {
         console.complain(&loaded, 0..loaded.diagnostics.len());

@@ -443,3 +443,16 @@ fn a_reopened_log_belongs_to_the_user_who_writes_it() {
     kill(master, Signal::SIGTERM).expect("alive");
     assert_eq!(until("the end", || exit_code(&mut child)), 0);
 }
+
+#[test]
+fn a_notice_is_kept_from_those_who_asked_for_complaints_only() {
+    let site = Site::new();
+    let text = "pid n.pid;\nevents {}\nhttp {}\nstream {}\n";
+    std::fs::write(site.path("n.conf"), text).expect("written");
+    let (code, said) = site.errors(&["-t"]);
+    assert!(code == 0 && said.contains("nginx: [notice] "), "{code} {said}");
+    assert_eq!(site.errors(&["-t", "-q"]), (0, String::new()));
+    let missing = "nginx: [error] open() \"n.pid\" failed (2: No such file or directory)\n";
+    std::fs::remove_file(site.path("n.pid")).expect("a test makes one, as nginx's does");
+    assert_eq!(site.errors(&["-s", "reload"]), (1, missing.to_owned()));
+}

@@ -8,6 +8,8 @@ use linux::clock::LocalTime;
 use nginx_conf::{Loaded, Options, Wording};
 use proxy::Severity;
 
+use super::argv::Args;
+
 /// The terminal and, with `-e FILE`, a file beside it.
 #[derive(Debug)]
 pub(super) struct Console {
@@ -15,11 +17,16 @@ pub(super) struct Console {
     /// `-e stderr`: what would go to the file is what the terminal shows.
     as_log: bool,
     explain: bool,
+    /// Notices about the configuration are not shown.
+    quiet: bool,
 }
 
 impl Console {
-    pub(super) fn new(options: &Options, explain: bool) -> Self {
-        let mut console = Self { file: None, as_log: false, explain };
+    /// For a command line: what merely might interest somebody is kept from those who asked for
+    /// complaints only (`-q`), or who only have something passed on (`-s`).
+    pub(super) fn new(options: &Options, args: &Args) -> Self {
+        let quiet = args.quiet || args.order.is_some();
+        let mut console = Self { file: None, as_log: false, explain: args.explain, quiet };
         match options.error_log.as_deref() {
             None => {}
             Some("stderr") => console.as_log = true,
@@ -54,13 +61,17 @@ impl Console {
         let mut last = String::new();
         for diagnostic in loaded.diagnostics.get(which).unwrap_or_default() {
             let message = Wording.message(&loaded.sources, diagnostic);
+            let level = Wording.level(diagnostic);
+            if self.quiet && level >= Severity::Notice {
+                continue;
+            }
             // A line full of the same mistake is one complaint.
             if message == last {
                 continue;
             }
             last.clone_from(&message);
             let console = super::shown(loaded, diagnostic, self.explain);
-            self.put(Wording.level(diagnostic), &message, &console);
+            self.put(level, &message, &console);
         }
     }
 
