@@ -10,7 +10,7 @@ use std::time::Duration;
 use daemon::systemd::Notifier;
 use nginx_conf::{Loaded, Options, Wording};
 use nix::sys::signal::Signal;
-use proxy::{BindAddress, Config, Severity};
+use proxy::{BindAddress, Config, ErrorLogTarget, Severity};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -137,15 +137,13 @@ impl Serving {
         if !sound {
             return None;
         }
-        let shown = !sockets.is_empty()
-            || config
-                .process
-                .error_log
-                .iter()
-                .any(|log| log.target == proxy::ErrorLogTarget::Stderr);
+        // Once it serves, the log is the only place; and the terminal may be the log.
+        let reloading = !sockets.is_empty();
+        let is_terminal = |log: &proxy::ErrorLog| log.target == ErrorLogTarget::Stderr;
+        let seen = reloading || config.process.error_log.iter().any(is_terminal);
         let say = |text: &str| {
             logger.send(&route, Severity::Emerg, text);
-            if !shown {
+            if !seen {
                 complain(text);
             }
         };

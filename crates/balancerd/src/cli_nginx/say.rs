@@ -91,8 +91,7 @@ impl Console {
 
 /// Prints a line on the standard error output, which may be closed.
 pub(super) fn line(text: &str) {
-    // One call, so that lines of two processes do not mix; there is nowhere else to complain.
-    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+    crate::terminal::err(&format!("{text}\n"));
 }
 
 /// `2026/11/21 03:12:01 [emerg] 7#7: …`
