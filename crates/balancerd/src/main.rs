@@ -4,6 +4,39 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use balancerd::{cli_haproxy, cli_nginx};
+use clap::{Parser, Subcommand};
+
+/// A layer 4 load balancer that reads haproxy.cfg and nginx's stream {}
+#[derive(Debug, Parser)]
+#[command(name = "balancerd", version)]
+struct Own {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Says what is wrong with a configuration, and what to do about it
+    Check {
+        /// Files of one configuration: haproxy's, in order, or nginx's
+        #[arg(required = true)]
+        files: Vec<OsString>,
+    },
+    /// As haproxy; or start it through a link called haproxy
+    #[command(disable_help_flag = true)]
+    Haproxy {
+        /// As haproxy takes them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+    /// As nginx; or start it through a link called nginx
+    #[command(disable_help_flag = true)]
+    Nginx {
+        /// As nginx takes them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
+    },
+}
 
 fn main() -> ExitCode {
     let mut words: Vec<OsString> = std::env::args_os().collect();
@@ -14,13 +47,26 @@ fn main() -> ExitCode {
         let program = words.remove(0);
         return cli_haproxy::main(&program, words);
     }
+    // What follows these is an original's, to the letter: clap would take two dashes out of it.
     match words.get(1).and_then(|word| word.to_str()) {
-        Some("haproxy") => cli_haproxy::main(OsStr::new("haproxy"), words.split_off(2)),
-        Some("nginx") => cli_nginx::main(&words[1..]),
-        Some("check") if words.len() > 2 => check(&words[2..]),
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(2)
+        Some("haproxy") => return cli_haproxy::main(OsStr::new("haproxy"), words.split_off(2)),
+        Some("nginx") => return cli_nginx::main(&words[1..]),
+        _ => {}
+    }
+    match Own::try_parse_from(&words) {
+        Ok(Own { what: What::Check { files } }) => check(&files),
+        Ok(Own { what: What::Haproxy { options } }) => {
+            cli_haproxy::main(OsStr::new("haproxy"), options)
+        }
+        Ok(Own { what: What::Nginx { options } }) => {
+            words = vec![OsString::from("nginx")];
+            words.extend(options);
+            cli_nginx::main(&words)
+        }
+        Err(error) => {
+            // Nobody may be listening, as with `| head`.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).unwrap_or(1).into()
         }
     }
 }
@@ -54,9 +100,24 @@ fn is_nginx(file: &OsStr) -> bool {
     })
 }
 
-const USAGE: &str = "\
-balancerd: a layer 4 load balancer that reads haproxy.cfg and nginx's stream {}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
 
-  balancerd check FILE…       what is wrong with a configuration, and what to do about it
-  balancerd haproxy [OPTION]… as haproxy; or start it through a link called haproxy
-  balancerd nginx [OPTION]…   as nginx; or start it through a link called nginx";
+    use super::*;
+
+    #[test]
+    fn clap_finds_nothing_wrong_with_it() {
+        Own::command().debug_assert();
+    }
+
+    #[test]
+    fn the_first_word_decides_and_a_check_needs_a_file() {
+        let read = |line: &str| Own::try_parse_from(line.split(' '));
+        assert!(matches!(read("balancerd check a b").expect("understood").what,
+            What::Check { files } if files == ["a", "b"]));
+        for line in ["balancerd", "balancerd check", "balancerd chekc a", "balancerd -f a"] {
+            assert_eq!(read(line).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+}
