@@ -20,6 +20,7 @@ use std::sync::OnceLock;
 
 use conf::Severity;
 use haproxy_cfg::{Loaded, Manner, Options, preamble, prefix};
+use proxy::Config;
 
 use crate::terminal;
 
@@ -101,7 +102,11 @@ impl Cli {
         }
         let loud = |d: &conf::Diagnostic| d.severity > Severity::Notice;
         let introduced = !quiet && loaded.diagnostics.iter().any(loud);
+        let strict_limits = loaded.strict_limits;
         let Some(config) = loaded.config else { return ExitCode::from(1) };
+        if role.is_none() && !limits_allow(&config, strict_limits, introduced) {
+            return ExitCode::from(1);
+        }
         if !arguments.quiet && role.is_none() {
             not_built(arguments);
         }
@@ -179,6 +184,36 @@ fn report(arguments: &Arguments, loaded: &Loaded, quiet: bool) -> Option<ExitCod
         }
         code => Some(ExitCode::from(code)),
     }
+}
+
+/// Raises the limit of open files to what the configuration may need. Whether to start: HAProxy
+/// refuses where fewer files may be opened than `maxconn` takes, unless `no strict-limits` says so.
+fn limits_allow(config: &Config, strict: bool, introduced: bool) -> bool {
+    /// What HAProxy takes at least when nothing is said.
+    const LEAST: u32 = 100;
+    let maxconn = config.process.maxconn.unwrap_or(LEAST);
+    let binds: usize = config.frontends.iter().map(|front| front.binds.len()).sum();
+    // Two per connection, one per listener, and 16 of the process itself.
+    let needed = u64::from(maxconn) * 2 + binds as u64 + 16;
+    let wanted = needed.max(config.process.nofile.unwrap_or(0));
+    let limit = crate::privilege::raise_open_files(wanted);
+    if limit >= needed {
+        return true;
+    }
+    if !introduced {
+        terminal::err(&preamble(std::process::id(), &executable()));
+    }
+    let text = in_main(format_args!("Cannot raise FD limit to {needed}, limit is {limit}."));
+    if strict {
+        say(Severity::Error, &text);
+        return false;
+    }
+    say(Severity::Warning, &text);
+    let text = format!(
+        "FD limit ({limit}) too low for maxconn={maxconn}/maxsock={needed}. Please raise 'ulimit-n' to {needed} or more to avoid any trouble."
+    );
+    say(Severity::Error, &in_main(text));
+    true
 }
 
 /// Options that are taken and do nothing yet: said, not passed over.

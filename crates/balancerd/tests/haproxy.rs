@@ -192,6 +192,36 @@ fn bad_command_lines_and_bad_files_get_one_message_and_exit_code_1() {
 }
 
 #[test]
+fn without_enough_open_files_it_does_not_start_unless_told_to() {
+    use nix::sys::resource::{Resource, setrlimit};
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // More than the kernel lets anybody have (fs.nr_open), so that even root is refused.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound");
+    let text = format!("global\n maxconn 2000000000\n{DEFAULTS}listen l\n bind {address}\n");
+    write(directory.path(), &text);
+    setrlimit(Resource::RLIMIT_NOFILE, 1024, 1024).expect("only lowered");
+    for mode in ["-db", "-W", "-D"] {
+        let (code, _, stderr) = run(directory.path(), &[mode, "-f", "h.cfg"]);
+        let line = "[haproxy.main()] Cannot raise FD limit to 4000000017, limit is 1024.";
+        assert!(code == 1 && stderr.contains(line), "{mode}: {code}: {stderr}");
+    }
+    assert_eq!(run(directory.path(), &["-c", "-f", "h.cfg"]).0, 0);
+
+    write(directory.path(), &text.replace("global\n", "global\n no strict-limits\n"));
+    let (_, _, stderr) = run(directory.path(), &["-db", "-f", "h.cfg"]);
+    for line in [
+        "[WARNING]  (",
+        "Cannot raise FD limit to 4000000017, limit is 1024.",
+        "FD limit (1024) too low for maxconn=2000000000/maxsock=4000000017.",
+        // It went on, up to here.
+        "Address already in use",
+    ] {
+        assert!(stderr.contains(line), "{line}: {stderr}");
+    }
+}
+
+#[test]
 fn an_address_in_use_is_named_with_its_line_and_nothing_is_left_running() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound");

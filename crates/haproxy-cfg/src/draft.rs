@@ -261,6 +261,8 @@ pub(crate) struct Global {
     pub(crate) context: Shared,
     pub(crate) process: Process,
     pub(crate) ca_base: Option<PathBuf>,
+    /// `no strict-limits`.
+    pub(crate) lax_limits: bool,
     /// `zero-warning`.
     pub(crate) zero_warning: bool,
     /// Keywords that may stand once, as they come.

@@ -110,6 +110,9 @@ pub struct Loaded {
     pub zero_warning: bool,
     /// `quiet` of the global section.
     pub quiet: bool,
+    /// Whether to start only where all files that may be needed can be opened: not with
+    /// `no strict-limits`.
+    pub strict_limits: bool,
     /// Whether anything listens: a configuration without is valid, and not started (exit code 2).
     pub listens: bool,
 }
@@ -220,6 +223,7 @@ fn finish(mut loader: Loader) -> Loaded {
         config,
         zero_warning: loader.global.zero_warning,
         quiet: loader.global.process.quiet,
+        strict_limits: !loader.global.lax_limits,
         listens,
     }
 }

@@ -483,8 +483,10 @@ impl Loader {
             return;
         };
         if negated {
-            if stmt.word(0) == "log" {
-                self.global.process.log.clear();
+            match stmt.word(0) {
+                "log" => self.global.process.log.clear(),
+                "strict-limits" => self.global.lax_limits = true,
+                _ => {}
             }
             return;
         }

@@ -210,6 +210,8 @@ pub(crate) const TABLE: &[G] = &[
     .default("10"),
     G::new("stats bind-process", Words("<set>", 0..=ALL, |_, _, _| {}))
         .status(Status::Accepted("there is one process")),
+    G::new("strict-limits", Flag(|g| g.lax_limits = false))
+        .doc("Do not start where fewer files may be opened than 'maxconn' needs; 'no' in front: say so, and start."),
     G::new("ulimit-n", Words("<number>", 0..=ALL, |g, w, b| {
         if let Some(n) = number(b, "ulimit-n", w) {
             g.process.nofile = u64::try_from(n).ok().filter(|n| *n > 0);

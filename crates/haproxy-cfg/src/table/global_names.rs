@@ -45,7 +45,6 @@ pub(crate) const TABLE: &[G] = &[
     G::planned("set-var", "…"),
     G::planned("set-var-fmt", "…"),
     G::accepted("ssl-dh-param-file", "…", TLS),
-    G::accepted("strict-limits", "…", TUNING),
     G::accepted("thread-group", "…", TUNING),
     G::accepted("thread-groups", "…", TUNING),
     G::accepted("tune.bufsize", "…", TUNING),
