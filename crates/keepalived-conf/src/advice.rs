@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use conf::{Binder, Problem, Span};
+use conf::{Binder, Problem, Span, Word};
 use vrrp::config::{Initial, OWNER};
 
 use crate::draft::{Draft, InstanceDraft, ScriptDraft};
@@ -60,11 +60,29 @@ impl Advisor<'_> {
             );
         }
         if !command.text.starts_with('<') {
+            let user = script.config.user.clone().or(self
+                .draft
+                .globals
+                .script_user
+                .as_ref()
+                .map(Word::owned));
+            let own = || (self.system.own_user(), self.system.own_user());
+            let (uid, gid) = user.and_then(|user| self.system.user(&user)).unwrap_or_else(own);
             match self.system.program(program) {
                 Program::Missing => self.note(
                     command.span,
-                    format!("vrrp_script {name}: '{program}' cannot be run on this machine, so instances do not follow it"),
-                    "install it and make it executable; until then nothing is checked",
+                    format!("Script {program} cannot be accessed - No such file or directory"),
+                    "install it and make it executable; until then instances do not follow it",
+                ),
+                Program::NotExecutable => self.note(
+                    command.span,
+                    format!("WARNING - script '{program}' is not executable for uid:gid {uid}:{gid} - disabling."),
+                    format!("run 'chmod +x {program}'; until then instances do not follow it"),
+                ),
+                Program::NoFile => self.note(
+                    command.span,
+                    format!("Wrong file type found in script path '{program}'."),
+                    "name the script itself; until then instances do not follow it",
                 ),
                 Program::Found { found_at: Some(path), .. } => self.note(
                     command.span,

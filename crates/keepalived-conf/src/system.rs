@@ -30,8 +30,12 @@ pub trait System {
 /// What is known of a script before it runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Program {
-    /// There is no such file, or it cannot be executed.
+    /// There is no such file.
     Missing,
+    /// It is there, and nobody may execute it.
+    NotExecutable,
+    /// It is a directory, or something else that is no file.
+    NoFile,
     /// It can be executed.
     Found {
         /// Somebody other than root could replace it, or a directory above it.
@@ -81,7 +85,7 @@ impl System for Host {
             .filter(|directory| !directory.is_empty())
             .map(|directory| Path::new(directory).join(name))
             .map(|file| inspect(&file, Some(file.clone())))
-            .find(|program| *program != Program::Missing)
+            .find(|program| matches!(program, Program::Found { .. }))
             .unwrap_or(Program::Missing)
     }
 
@@ -114,8 +118,11 @@ fn inspect(file: &Path, found_at: Option<PathBuf>) -> Program {
     else {
         return Program::Missing;
     };
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Program::Missing;
+    if !metadata.is_file() {
+        return Program::NoFile;
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Program::NotExecutable;
     }
     let insecure = real.ancestors().any(|part| {
         std::fs::metadata(part).is_ok_and(|m| {

@@ -487,3 +487,36 @@ proptest! {
         fuzz(parts.join(" ").as_bytes());
     }
 }
+
+/// In keepalived's words, measured with 2.2.7; `-t` says nothing of the first.
+#[test]
+fn a_script_that_cannot_run_is_told_from_one_that_is_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().display();
+    let plain = directory.path().join("plain.sh");
+    std::fs::write(&plain, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let text = format!(
+        "vrrp_script a {{\n script {here}/plain.sh\n user root\n}}\n\
+         vrrp_script b {{\n script {here}\n user root\n}}\n\
+         vrrp_script c {{\n script {here}/none.sh\n user root\n}}\n\
+         vrrp_instance V {{\n interface lo\n virtual_router_id 9\n virtual_ipaddress {{\n 192.0.2.9\n }}\n}}\n"
+    );
+    let loaded = load_text("t.conf", &text, &Options::new(&Host));
+    let lines = loaded.upstream_lines().join("\n");
+    assert!(!lines.contains("script a"), "{lines}");
+    assert!(lines.contains("Disabling track script b due to insecure"), "{lines}");
+    assert!(lines.contains("Disabling track script c since not found/accessible"), "{lines}");
+    let notices = loaded.notices().collect::<Vec<_>>().join("\n");
+    for said in [
+        format!(
+            "WARNING - script '{here}/plain.sh' is not executable for uid:gid 0:0 - disabling."
+        ),
+        format!("Wrong file type found in script path '{here}'."),
+        format!("Script {here}/none.sh cannot be accessed - No such file or directory"),
+    ] {
+        assert!(notices.contains(&said), "{said} is not in {notices}");
+    }
+    assert!(loaded.config.is_none_or(|config| config.scripts.is_empty()));
+}

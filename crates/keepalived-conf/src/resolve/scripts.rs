@@ -118,6 +118,8 @@ impl Resolver<'_> {
     pub(super) fn check_scripts(&mut self, config: &mut Config) {
         let security = config.globals.script_security;
         let mut disabled: Vec<(String, &str)> = Vec::new();
+        // Without a line of `-t`: the log alone speaks of them.
+        let mut silent: Vec<String> = Vec::new();
         let (mut runs, mut unsafe_one) = (false, false);
         let own = self.system.own_user();
         let uid_of = |user: Option<&String>| match user {
@@ -133,6 +135,11 @@ impl Resolver<'_> {
             let uid = script.user.as_ref().map_or(default_uid, |user| uid_of(Some(user)));
             match self.system.program(&script.command[0]) {
                 Program::Missing => disabled.push((script.name.clone(), "not found/accessible")),
+                Program::NoFile => disabled.push((script.name.clone(), "insecure")),
+                Program::NotExecutable => {
+                    silent.push(script.name.clone());
+                    runs = true;
+                }
                 Program::Found { insecure, .. } if uid == 0 && insecure && security => {
                     disabled.push((script.name.clone(), "insecure"));
                 }
@@ -156,7 +163,8 @@ impl Resolver<'_> {
             let span = draft.and_then(|d| d.command.as_ref()).map_or(Span::default(), |c| c.span);
             self.say(AFTER, span, format!("Disabling track script {name} {due} {why}"));
         }
-        config.scripts.retain(|s| !disabled.iter().any(|(name, _)| *name == s.name));
+        let gone = disabled.iter().map(|(name, _)| name).chain(&silent);
+        config.scripts.retain(|s| !gone.clone().any(|name| *name == s.name));
         if runs && !security {
             let more = if unsafe_one { " There are insecure scripts." } else { "" };
             self.after(format!(
