@@ -208,10 +208,10 @@ fn it_serves_reloads_and_quits_under_one_process_number() {
     until("the old worker's end", || (!children(master).contains(&worker)).then_some(()));
 
     // A worker that is killed is replaced.
-    let worker = children(master)[0];
+    let worker = until("one worker", || children(master).first().copied());
     kill(worker, Signal::SIGKILL).expect("alive");
     until("another worker", || {
-        (!children(master).is_empty() && children(master)[0] != worker).then_some(())
+        children(master).first().is_some_and(|other| *other != worker).then_some(())
     });
     until("an answer", || site.ask());
     assert!(site.log().contains(&format!(
@@ -417,7 +417,7 @@ fn a_line_full_of_one_mistake_is_one_complaint_and_nobody_has_to_read_it() {
 fn a_reopened_log_belongs_to_the_user_who_writes_it() {
     use std::os::unix::fs::MetadataExt as _;
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only root has workers of another user");
+        eprintln!("SKIPPED: only root has workers of another user");
         return;
     }
     let (site, answer) = (Site::new(), Answer::with("here"));

@@ -1,5 +1,5 @@
 //! The command line under our own name: words, read by clap. Options alone are keepalived's under
-//! any name, see [`cli`](crate::cli).
+//! any name, see [`cli`].
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! What befalls a running daemon, in a network namespace of its own.
 //!
-//! Needs the privilege to make one; without it there is nothing to test.
+//! Needs the privilege to make one, and iproute2; what is skipped without them is said.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ADDRESS: &str = "192.0.2.100";
 
 fn in_a_namespace(body: impl FnOnce() + Send + 'static) {
+    if let Err(error) = Command::new("ip").arg("-V").output() {
+        eprintln!("SKIPPED: iproute2 is not installed: {error}");
+        return;
+    }
     let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => {
             make_link();
             body();
         }
-        Err(error) => eprintln!("skipped, no network namespace: {error}"),
+        Err(error) => eprintln!("SKIPPED: no network namespace: {error}"),
     });
     thread.join().expect("the body's assertions hold");
 }

@@ -91,7 +91,7 @@ fn haproxy_2_6_says_what_the_file_says() {
     let version = Command::new("haproxy").arg("-v").output();
     let version = version.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
     if !version.as_ref().is_ok_and(|text| text.starts_with("HAProxy version 2.6.")) {
-        eprintln!("skipped: HAProxy 2.6 is not installed");
+        eprintln!("SKIPPED: HAProxy 2.6 is not installed");
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -117,7 +117,7 @@ fn haproxy_2_6_says_what_the_file_says() {
 fn shared(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(folder);
     let Ok(listing) = std::fs::read_dir(&root) else {
-        eprintln!("skipped: {} is not there", root.display());
+        eprintln!("SKIPPED: {} is not there", root.display());
         return vec![];
     };
     let mut files: Vec<_> = listing
@@ -180,7 +180,7 @@ fn every_keyword_of_haproxy_s_is_a_row() {
     let list = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/reference/haproxy-keywords.tsv");
     let Ok(list) = std::fs::read_to_string(&list) else {
-        eprintln!("skipped: {} is not there", list.display());
+        eprintln!("SKIPPED: {} is not there", list.display());
         return;
     };
     let tables = haproxy_cfg::tables();

@@ -13,7 +13,7 @@ use crate::{Address, Kernel, Link, Monitor, NetEvent, NewAddress, Snapshot};
 fn in_a_namespace(body: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => body(),
-        Err(error) => eprintln!("skipped, no network namespace: {error}"),
+        Err(error) => eprintln!("SKIPPED: no network namespace: {error}"),
     });
     thread.join().expect("the body's assertions hold");
 }

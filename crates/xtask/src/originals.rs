@@ -1,14 +1,16 @@
-//! The originals the tests run beside ours: installed from Debian where that is allowed.
+//! The originals the tests run beside ours, and the one tool some need: installed from Debian where
+//! that is allowed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Debian's packages, and a program each brings.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("keepalived", "/usr/sbin/keepalived"),
     ("haproxy", "/usr/sbin/haproxy"),
     ("nginx", "/usr/sbin/nginx"),
     ("libnginx-mod-stream", "/usr/lib/nginx/modules/ngx_stream_module.so"),
+    ("iproute2", "/usr/sbin/ip"),
 ];
 
 /// What keeps a package from starting its daemon while it is installed (invoke-rc.d(8)).

@@ -31,7 +31,19 @@ const STEPS: &[Step] = &[
     ),
     cargo("tidy", &["xtask", "tidy"]),
     cargo("pages", &["xtask", "gen", "--check"]),
-    cargo("tests", &["test", "--workspace", "--exclude", "compat-tests", "--no-fail-fast"]),
+    // What a passing test wrote is shown, so that a skipped one is counted as such.
+    cargo(
+        "tests",
+        &[
+            "test",
+            "--workspace",
+            "--exclude",
+            "compat-tests",
+            "--no-fail-fast",
+            "--",
+            "--show-output",
+        ],
+    ),
     cargo("fuzz", &["xtask", "fuzz", "--seconds", "2"]),
     cargo("config", &["test", "--package", "compat-tests", "--test", "config"]),
     cargo("netns", &["test", "--package", "compat-tests", "--lib", "--test", "netns"]),

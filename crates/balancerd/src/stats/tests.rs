@@ -97,12 +97,12 @@ fn stat_info_and_state_have_haproxys_shape_and_values() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let Some(_haproxy) = HaProxy::start(directory) else {
-        eprintln!("skipped: HAProxy is not installed");
+        eprintln!("SKIPPED: HAProxy is not installed");
         return;
     };
     let version = HaProxy::ask(directory, "show version");
     if !version.starts_with("2.6.") {
-        eprintln!("skipped: this HAProxy is {version}");
+        eprintln!("SKIPPED: this HAProxy is {version}");
         return;
     }
     let ours = ours(directory);

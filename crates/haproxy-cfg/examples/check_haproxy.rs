@@ -1,4 +1,4 @@
-//! `cargo run -p haproxy-cfg --example check -- [--explain] FILE…`: what `haproxy -c` would say.
+//! `cargo run -p haproxy-cfg --example check_haproxy -- [--explain] FILE…`: what `haproxy -c` would say.
 
 use std::path::PathBuf;
 

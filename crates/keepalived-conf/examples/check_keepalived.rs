@@ -1,4 +1,4 @@
-//! Checks a keepalived.conf: `cargo run -p keepalived-conf --example check -- [--explain] FILE`.
+//! Checks a keepalived.conf: `cargo run -p keepalived-conf --example check_keepalived -- [--explain] FILE`.
 //!
 //! Prints what `keepalived -t -f FILE` prints and ends with its exit code; with `--explain`, shows
 //! every mistake and advice with its line.
