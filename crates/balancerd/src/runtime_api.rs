@@ -49,7 +49,8 @@ pub(crate) async fn serve(
     let listener = match Listener::new(socket) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%error, "the stats socket cannot be watched");
+            let text = format!("the stats socket cannot be watched: {error}");
+            crate::terminal::err(&format!("[ALERT]    ({}) : {text}\n", std::process::id()));
             return;
         }
     };
