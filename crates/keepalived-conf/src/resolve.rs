@@ -8,7 +8,7 @@ use std::time::Duration;
 use conf::{Binder, FileId, Problem, Span};
 use vrrp::config::{
     Auth, Config, GarpConfig, Initial, InstanceConfig, LeasePolicy, OWNER, ScriptConfig,
-    SyncGroupConfig, Version, VirtualAddress, Vrid,
+    SyncGroupConfig, UnicastPeer, Version, VirtualAddress, Vrid,
 };
 
 use crate::draft::{AddressDraft, AuthType, Draft, InstanceDraft};
@@ -176,7 +176,7 @@ impl Resolver<'_> {
             addresses,
             source: draft.source,
             track_source: draft.track_source,
-            unicast_peers: draft.peers.clone(),
+            unicast_peers: draft.peers.iter().map(|&peer| peer.into()).collect(),
             unicast_ttl: draft.unicast_ttl,
             check_unicast_source: own
                 .check_unicast_source
@@ -212,6 +212,8 @@ impl Resolver<'_> {
             track_interfaces: draft.track_interfaces.iter().map(|(t, _)| t.clone()).collect(),
             dont_track_primary: draft.dont_track_primary,
             lease: own.lease.or(global.lease).unwrap_or(LeasePolicy::Auto),
+            no_addresses: draft.no_addresses,
+            ..default
         };
         config.track_scripts.retain(|t| scripts.iter().any(|s| s.name == t.script));
         self.required(draft, &config);
@@ -260,6 +262,7 @@ impl Resolver<'_> {
             }),
             lower_prio_repeat: lower_repeat.unwrap_or(if strict { 0 } else { master_repeat }),
             interval: globals.garp_interval.unwrap_or_default(),
+            ..default
         }
     }
 
@@ -402,7 +405,9 @@ impl Resolver<'_> {
                 let apart = if one.unicast_peers.is_empty() && other.unicast_peers.is_empty() {
                     one.multicast_group != other.multicast_group
                 } else {
-                    let shared = |p: &IpAddr| other.unicast_peers.contains(p);
+                    let shared = |p: &UnicastPeer| {
+                        other.unicast_peers.iter().any(|theirs| theirs.address == p.address)
+                    };
                     !one.unicast_peers.iter().any(shared)
                 };
                 let set = |name: &str| {

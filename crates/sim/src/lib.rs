@@ -367,7 +367,14 @@ impl Lan {
                 | Action::RemoveAddresses { .. } => {
                     self.nodes[i].change_addresses(&action, self.now, &mut self.rng);
                 }
-                Action::Announce { .. } | Action::Entered(_) | Action::Log(_) => {}
+                Action::Announce { .. }
+                | Action::AddRoutes { .. }
+                | Action::RemoveRoutes { .. }
+                | Action::Block { .. }
+                | Action::HeardLowerPriority
+                | Action::PriorityChanged { .. }
+                | Action::Entered(_)
+                | Action::Log(_) => {}
             }
             self.trace.push((self.now, i, Traced::Action(action)));
             let holders = self.holders();

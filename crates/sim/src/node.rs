@@ -137,6 +137,11 @@ impl Node {
             }
             Action::SendAdvert { .. }
             | Action::Announce { .. }
+            | Action::AddRoutes { .. }
+            | Action::RemoveRoutes { .. }
+            | Action::Block { .. }
+            | Action::HeardLowerPriority
+            | Action::PriorityChanged { .. }
             | Action::Entered(_)
             | Action::Log(_) => {}
         }
@@ -148,8 +153,8 @@ impl Node {
         let mut packets = vec![];
         for destination in self.config.destinations() {
             let mut bytes = vec![];
-            if instance.packet(priority, *destination, &mut bytes) {
-                packets.push((*destination, bytes));
+            if instance.packet(priority, destination, &mut bytes) {
+                packets.push((destination, bytes));
             }
         }
         packets

@@ -195,7 +195,10 @@ pub fn accept<'a>(config: &InstanceConfig, datagram: &Datagram<'a>) -> Result<Me
     if unicast != unicast_expected {
         return Err(Reject::Cast { unicast_expected });
     }
-    if config.check_unicast_source && unicast && !config.unicast_peers.contains(&datagram.source) {
+    if config.check_unicast_source
+        && unicast
+        && !config.unicast_peers.iter().any(|peer| peer.address == datagram.source)
+    {
         return Err(Reject::UnknownPeer(datagram.source));
     }
     Ok(message)

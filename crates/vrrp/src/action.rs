@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::config::VirtualAddress;
+use crate::config::{RouteConfig, RuleConfig, VirtualAddress};
 use crate::log::LogLine;
 
 /// What an [`Instance`](crate::Instance) asks its driver to do, in this order.
@@ -35,6 +35,33 @@ pub enum Action {
     RenewLease {
         /// For how long, in whole seconds.
         lifetime: Duration,
+    },
+    /// Put these in the kernel's tables; those that are there already are no error.
+    AddRoutes {
+        /// Routes, first.
+        routes: Vec<RouteConfig>,
+        /// Rules.
+        rules: Vec<RuleConfig>,
+    },
+    /// Take these out of the kernel's tables; those that are not there are no error.
+    RemoveRoutes {
+        /// Rules, first.
+        rules: Vec<RuleConfig>,
+        /// Routes.
+        routes: Vec<RouteConfig>,
+    },
+    /// Have the packet filter drop packets for these addresses, but neighbour discovery, until
+    /// told otherwise (RFC 9568 §6.1, Accept_Mode).
+    Block {
+        /// Those that are dropped from now on; none takes the filter away.
+        addresses: Vec<VirtualAddress>,
+    },
+    /// A master heard an advert of lower priority: for notify scripts.
+    HeardLowerPriority,
+    /// The priority changed, without a change of state: for the FIFO.
+    PriorityChanged {
+        /// What it is now.
+        priority: u8,
     },
     /// Send one gratuitous ARP, or one unsolicited neighbour advertisement.
     Announce {

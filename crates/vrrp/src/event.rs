@@ -35,6 +35,23 @@ pub enum Event<'a> {
         /// As [`Script`](crate::Script) judges it.
         good: bool,
     },
+    /// The number in a tracked file, 0 if it holds none.
+    File {
+        /// Its name; others than the tracked ones are ignored.
+        name: &'a str,
+        /// As it was read.
+        value: i64,
+    },
+    /// As many tracked processes run as have to, or too few or too many.
+    Process {
+        /// Their name; others than the tracked ones are ignored.
+        name: &'a str,
+        /// Whether there is a quorum, and not more than the most there may be.
+        good: bool,
+    },
+    /// Somebody, or the kernel, took one of our routes or rules away. Not sent for our own removals,
+    /// nor for those that are not tracked.
+    RouteLost,
     /// Somebody, or the kernel, took this virtual address away. Not sent for our own removals.
     AddressLost(IpAddr),
     /// Stop taking part.

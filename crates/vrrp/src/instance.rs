@@ -208,7 +208,7 @@ impl Instance {
         let addresses: Vec<IpAddr> = self.config.addresses.iter().map(|a| a.address).collect();
         let auth = match self.config.auth {
             Some(Auth::Pass(password)) => AuthData::Simple(password),
-            None => AuthData::None,
+            Some(Auth::Ah(_)) | None => AuthData::None,
         };
         let advert = Advert {
             version: self.config.version,
@@ -292,6 +292,7 @@ impl Machine for Instance {
             Event::Link { interface, up } => self.tracked.set_link(interface, up),
             Event::Source(source) => self.tracked.set_source(source),
             Event::Script { name, good } => self.tracked.set_script(name, good),
+            Event::File { .. } | Event::Process { .. } | Event::RouteLost => {}
             Event::AddressLost(address) => self.address_lost(now, address, actions),
             Event::Shutdown => self.shut_down(now, actions),
         }

@@ -29,8 +29,13 @@ impl Role {
                     self.add_addresses(index, &held, Some(lifetime));
                 }
                 Action::Announce { address, interface } => self.announce(address, &interface),
-                // Notify scripts and mails are not built yet.
-                Action::Entered(_) => {}
+                // Notify scripts, mails, routes and the packet filter are not built yet.
+                Action::Entered(_)
+                | Action::HeardLowerPriority
+                | Action::PriorityChanged { .. }
+                | Action::AddRoutes { .. }
+                | Action::RemoveRoutes { .. }
+                | Action::Block { .. } => {}
                 Action::Log(line) => self.say(&line),
             }
         }
@@ -49,8 +54,9 @@ impl Role {
         let member = &mut self.members[index];
         let Some(key) = member.key else { return };
         let mut result = Ok(());
-        for at in 0..member.instance.config().destinations().len() {
-            let IpAddr::V4(to) = member.instance.config().destinations()[at] else { continue };
+        let destinations: Vec<_> = member.instance.config().destinations().collect();
+        for destination in destinations {
+            let IpAddr::V4(to) = destination else { continue };
             self.packet.clear();
             if !member.instance.packet(priority, to.into(), &mut self.packet) {
                 continue;
@@ -69,8 +75,9 @@ impl Role {
         let addresses: Vec<_> = held.map(|new| new.address).collect();
         let member = &mut self.members[index];
         let Some(key) = member.key else { return };
-        for at in 0..member.instance.config().destinations().len() {
-            let IpAddr::V4(to) = member.instance.config().destinations()[at] else { continue };
+        let destinations: Vec<_> = member.instance.config().destinations().collect();
+        for destination in destinations {
+            let IpAddr::V4(to) = destination else { continue };
             let mut packet = Vec::new();
             if member.instance.packet(RESIGN, to.into(), &mut packet) {
                 self.partings.push(Parting { key, packet, to, addresses: addresses.clone() });

@@ -56,7 +56,7 @@ fn proper_adverts_are_accepted() {
     for version in [Version::V2, Version::V3] {
         let payload = to(GROUP, &advert(version));
         assert_eq!(judge(&config(version), GROUP, 255, &payload), Ok(()));
-        let unicast = InstanceConfig { unicast_peers: vec![PEER], ..config(version) };
+        let unicast = InstanceConfig { unicast_peers: vec![PEER.into()], ..config(version) };
         let payload = to(US, &advert(version));
         assert_eq!(judge(&unicast, US, 3, &payload), Ok(()), "unicast may be routed");
     }
@@ -87,7 +87,7 @@ fn each_cause_is_told_apart_and_worded() {
         to(GROUP, &Advert { auth, ..advert(Version::V2) })
     };
     let slow = Advert { interval: Duration::from_secs(2), ..advert(Version::V2) };
-    let unicast = InstanceConfig { unicast_peers: vec![US], ..v2.clone() };
+    let unicast = InstanceConfig { unicast_peers: vec![US.into()], ..v2.clone() };
     let checked = InstanceConfig { check_unicast_source: true, ..unicast.clone() };
     let v3_for_us = to(US, &advert(Version::V3));
     let rows: [(&InstanceConfig, IpAddr, u8, Vec<u8>, &str); 17] = [

@@ -110,6 +110,7 @@ fn configs() -> impl Strategy<Value = Config> {
             static_addresses,
             instances,
             sync_groups: (0..groups).map(|_| SyncGroupConfig::default()).collect(),
+            ..Config::default()
         },
     )
 }

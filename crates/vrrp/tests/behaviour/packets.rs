@@ -63,7 +63,7 @@ fn another_interval_in_version_3_is_said_by_a_master() {
 fn packets_are_written_as_configured() {
     let config = InstanceConfig {
         auth: Some(Auth::pass("1234567890")),
-        unicast_peers: vec![LOW],
+        unicast_peers: vec![LOW.into()],
         unicast_ttl: Some(7),
         ..config()
     };

@@ -147,7 +147,7 @@ pub(crate) fn advert(
     let addresses: Vec<IpAddr> = config.addresses.iter().map(|held| held.address).collect();
     let auth = match config.auth {
         Some(Auth::Pass(password)) => AuthData::Simple(password),
-        None => AuthData::None,
+        Some(Auth::Ah(_)) | None => AuthData::None,
     };
     let advert = Advert {
         version: config.version,
