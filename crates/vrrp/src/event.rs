@@ -1,6 +1,7 @@
 //! What can happen to a virtual router.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use wire::ipv4;
 
@@ -15,6 +16,16 @@ pub enum Event<'a> {
     Tick,
     /// Take part from now on.
     Start,
+    /// Instead of [`Start`](Self::Start), in a process that follows one that died, of an instance
+    /// that was master there: go on as if nothing had happened, with an advert at once. Nothing is
+    /// removed and no state is entered.
+    ///
+    /// Only if that is safe: beyond [`patience`](crate::Instance::patience) a backup may have taken
+    /// over, and the instance starts as any other does.
+    Resume {
+        /// How long ago its last advert was, at most.
+        silent: Duration,
+    },
     /// A packet came in, of our protocol, interface and virtual router.
     Received(Datagram<'a>),
     /// An interface is up and running, or is not.

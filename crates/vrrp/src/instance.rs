@@ -174,6 +174,22 @@ impl Instance {
         &self.counters
     }
 
+    /// Goes on counting from what an earlier process counted.
+    pub fn set_counters(&mut self, counters: Counters) {
+        self.counters = counters;
+    }
+
+    /// How long a master may be silent and still be sure that no backup has taken over.
+    ///
+    /// A backup's skew is not counted on, and an eighth of an interval is left for our own advert
+    /// to arrive. Where backups let no advert be missed, being late is not yet oversleeping.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let interval = self.config.advert_interval;
+        let down = interval * u32::from(self.config.down_timer_adverts);
+        down.saturating_sub(interval / 8).max(interval * 3 / 2)
+    }
+
     /// How long its addresses live without renewal, in whole seconds; none if they stay.
     #[must_use]
     pub fn lease(&self) -> Option<Lease> {
@@ -288,6 +304,7 @@ impl Machine for Instance {
         match event {
             Event::Tick => {}
             Event::Start => self.start(now, actions),
+            Event::Resume { silent } => self.resume(now, silent, actions),
             Event::Received(datagram) => self.received(now, &datagram, actions),
             Event::Link { interface, up } => self.tracked.set_link(interface, up),
             Event::Source(source) => self.tracked.set_source(source),
@@ -339,6 +356,22 @@ impl Instance {
         }
     }
 
+    /// Takes up where another process left off.
+    fn resume(&mut self, now: Instant, silent: Duration, actions: &mut Vec<Action>) {
+        if self.started {
+            return;
+        }
+        if silent > self.patience() {
+            return self.start(now, actions);
+        }
+        self.started = true;
+        self.tracked.settle();
+        self.update_priority();
+        self.log_missing_lease(actions);
+        self.log(Message::Resumed { silent }, actions);
+        self.resume_master(now, actions);
+    }
+
     /// RFC 9568 §6.4.2 and §6.4.3, "If a Shutdown event is received".
     fn shut_down(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if !self.started {
@@ -356,6 +389,7 @@ impl Instance {
         }
         if let Some((from, to)) = self.update_priority() {
             self.log(Message::EffectivePriority { from, to }, actions);
+            actions.push(Action::PriorityChanged { priority: to });
         }
         let fault = self.tracked.fault().is_some();
         match self.role {
@@ -469,6 +503,10 @@ impl Instance {
     /// Changes the state; the log line, which has many forms, is the caller's.
     fn enter(&mut self, role: Role, actions: &mut Vec<Action>) {
         let was_master = matches!(self.role, Role::Master(_));
+        if matches!(&self.role, Role::Master(master) if !master.holds()) {
+            // It was master, if only until somebody better was heard.
+            actions.push(Action::Entered(State::Master));
+        }
         self.role = role;
         self.logged = 0;
         self.counters.released_master += u64::from(was_master);

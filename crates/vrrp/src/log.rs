@@ -158,6 +158,10 @@ pub enum Message {
     Overslept {
         silence: Duration,
     },
+    /// Ours: another process was master before, and this one goes on.
+    Resumed {
+        silent: Duration,
+    },
     /// Ours: adverts are too frequent for kernel lifetimes, which are whole seconds.
     NoLease {
         interval: Duration,
@@ -342,6 +346,11 @@ impl Message {
                 f,
                 "silent for {:.3} sec - leaving MASTER, since a backup may have taken over",
                 silence.as_secs_f64()
+            ),
+            Self::Resumed { silent } => write!(
+                f,
+                "still MASTER after this process was restarted, silent for {:.3} sec at most",
+                silent.as_secs_f64()
             ),
             Self::NoLease { interval } => write!(
                 f,

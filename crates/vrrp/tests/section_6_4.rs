@@ -159,6 +159,7 @@ fn section_6_4_3_active() {
     let assert_self = vec![send(100), renew()];
     let mut once_more = assert_self.clone();
     once_more.extend(vec![announce(); 5]);
+    once_more.push(Action::HeardLowerPriority);
     let give_way = vec![remove(), Entered(Backup)];
     check(vec![
         Row {

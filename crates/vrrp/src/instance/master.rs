@@ -96,6 +96,30 @@ impl Instance {
         self.send_advert(now, actions);
     }
 
+    /// Is master as it was in another process, which left the addresses up.
+    ///
+    /// If something is wrong it resigns in the same moment: see `Instance::reconsider`.
+    pub(super) fn resume_master(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.role = Role::Master(Master {
+            advert_due: now + self.config.advert_interval,
+            last_advert: now,
+            addresses_due: None,
+            graced: false,
+            renew_due: None,
+            last_renewal: now,
+            lapsed: None,
+            announcer: Announcer::default(),
+        });
+        self.counters.adverts_sent += 1;
+        actions.push(Action::SendAdvert { priority: self.priority });
+        let addresses: Vec<VirtualAddress> = self.config.held().cloned().collect();
+        if !addresses.is_empty() {
+            let lifetime = self.lease.map(|lease| lease.lifetime);
+            actions.push(Action::AddAddresses { addresses, lifetime });
+        }
+        self.renewed(now);
+    }
+
     /// Puts the addresses up, if it is time.
     fn take_addresses(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Role::Master(master) = &mut self.role else { return };
@@ -227,6 +251,7 @@ impl Instance {
         {
             let to = &mut Self::to(&self.name, &self.config, actions);
             master.announcer.heard_lower(now, to);
+            actions.push(Action::HeardLowerPriority);
         }
     }
 
@@ -281,13 +306,8 @@ impl Instance {
     /// priority 0: it is the other's turn already.
     pub(super) fn wake_master(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let Role::Master(master) = &self.role else { return };
-        let interval = self.config.advert_interval;
-        // A backup's skew is not counted on, and an eighth of an interval is left for our own advert
-        // to arrive. Where backups let no advert be missed, being late is not yet oversleeping.
-        let down = interval * u32::from(self.config.down_timer_adverts);
-        let patience = down.saturating_sub(interval / 8).max(interval * 3 / 2);
         let silence = now - master.last_advert;
-        if silence <= patience {
+        if silence <= self.patience() {
             return;
         }
         let late = now - master.advert_due;

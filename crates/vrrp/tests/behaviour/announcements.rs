@@ -99,7 +99,7 @@ fn a_lower_advert_is_answered_by_announcements_now_and_five_seconds_later() {
     let quiet = InstanceConfig { lower_prio_no_advert: true, garp, ..config() };
     let mut bench = Bench::master(quiet);
     bench.hear(LOW, 50);
-    assert_eq!(bench.done(), []);
+    assert_eq!(bench.done(), [vrrp::Action::HeardLowerPriority]);
     assert_eq!(
         bench.said(),
         ["(VI_1) Received advert from 192.0.2.1 with lower priority 50, ours 100"]

@@ -10,5 +10,6 @@ mod lease;
 mod log;
 mod packets;
 mod reload;
+mod resume;
 mod taking_over;
 mod tracking;
