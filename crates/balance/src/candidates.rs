@@ -17,6 +17,22 @@ pub struct Candidates {
     /// nginx: every server is tried once, first the primaries, then the backups.
     tried: Vec<u64>,
     pub(crate) backups: bool,
+    /// What is hashed, and how far nginx's search has come with it.
+    pub(crate) key: Vec<u8>,
+    pub(crate) search: Search,
+}
+
+/// nginx's search for a server by a key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Search {
+    /// The running sum of `hash`, the point of `hash … consistent`.
+    pub(crate) at: u32,
+    /// How often the key was hashed.
+    pub(crate) rehash: u32,
+    /// Servers that could not be used.
+    pub(crate) misses: u32,
+    /// Whether `at` is set.
+    pub(crate) begun: bool,
 }
 
 impl Candidates {
@@ -24,7 +40,22 @@ impl Candidates {
     /// by; `None` for clients without an address.
     #[must_use]
     pub const fn new(source: Option<IpAddr>) -> Self {
-        Self { source, prefer: None, avoid: None, tried: Vec::new(), backups: false }
+        Self {
+            source,
+            prefer: None,
+            avoid: None,
+            tried: Vec::new(),
+            backups: false,
+            key: Vec::new(),
+            search: Search { at: 0, rehash: 0, misses: 0, begun: false },
+        }
+    }
+
+    /// What [`Algorithm::Hash`](crate::Algorithm::Hash) and
+    /// [`Algorithm::SmoothHash`](crate::Algorithm::SmoothHash) go by. Without a key, or with an
+    /// empty one, servers are taken in turn.
+    pub fn set_key(&mut self, key: impl Into<Vec<u8>>) {
+        self.key = key.into();
     }
 
     /// The next pick is this server if it can be used at all: a retry without redispatch.

@@ -1,7 +1,10 @@
 //! What a pool and its servers are told: the typed form of `balance`, `server … weight …` and of
 //! nginx's `upstream`.
 
+use alloc::string::String;
 use core::time::Duration;
+
+use crate::hash::HashFunction;
 
 /// How a server is picked.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -15,8 +18,10 @@ pub enum Algorithm {
     LeastConn,
     /// `balance first`: the lowest id that has a free slot.
     First,
-    /// `balance source`, map-based: the client's address decides.
+    /// `balance source`: the client's address decides, by [`PoolConfig::hash`].
     Source,
+    /// `balance hash`: the [key](crate::Candidates::set_key) decides, by [`PoolConfig::hash`].
+    Hash,
     /// `balance random(<draws>)`: the least loaded of so many servers drawn by weight.
     Random {
         /// How many are drawn; 2 when not written; at least 1.
@@ -26,6 +31,17 @@ pub enum Algorithm {
     SmoothRoundRobin,
     /// nginx's `least_conn`: fewest connections per weight, smooth round robin among equals.
     SmoothLeastConn,
+    /// nginx's `hash <key>`: the [key](crate::Candidates::set_key) decides; other servers follow
+    /// when that one cannot be used.
+    SmoothHash {
+        /// `consistent`: few keys move when servers come and go.
+        consistent: bool,
+    },
+    /// nginx's `random`: by weight.
+    SmoothRandom {
+        /// `two`: the one of two with fewer connections per weight.
+        two: bool,
+    },
 }
 
 impl Algorithm {
@@ -38,23 +54,32 @@ impl Algorithm {
             Self::LeastConn => "leastconn",
             Self::First => "first",
             Self::Source => "source",
+            Self::Hash => "hash",
             Self::Random { .. } => "random",
             Self::SmoothRoundRobin => "round_robin",
             Self::SmoothLeastConn => "least_conn",
+            Self::SmoothHash { .. } => "hash",
+            Self::SmoothRandom { .. } => "random",
         }
     }
 
-    /// Whether weights follow the configuration only (`set weight` refuses, slow start is ignored).
+    /// Whether a key decides, and not whose turn it is.
     #[must_use]
-    pub const fn is_static(self) -> bool {
-        matches!(self, Self::StaticRoundRobin | Self::Source)
+    pub const fn is_hash(self) -> bool {
+        matches!(self, Self::Source | Self::Hash | Self::SmoothHash { .. })
     }
 
     /// Whether it is one of nginx's: backups form one group, and each connection tries a server
     /// once.
     #[must_use]
     pub const fn is_smooth(self) -> bool {
-        matches!(self, Self::SmoothRoundRobin | Self::SmoothLeastConn)
+        matches!(
+            self,
+            Self::SmoothRoundRobin
+                | Self::SmoothLeastConn
+                | Self::SmoothHash { .. }
+                | Self::SmoothRandom { .. }
+        )
     }
 }
 
@@ -63,13 +88,41 @@ impl Algorithm {
 pub struct PoolConfig {
     /// How a server is picked.
     pub algorithm: Algorithm,
+    /// `hash-type` and `hash-balance-factor`, for [`Algorithm::Source`] and [`Algorithm::Hash`].
+    pub hash: HashType,
     /// `option allbackups`: all backups share the load, not only the first one that is up.
     pub all_backups: bool,
     /// `fullconn`: connections of the whole pool at which a server with `minconn` is given its full
     /// `maxconn`; 0 for always.
     pub fullconn: u32,
-    /// Seed of the draws of [`Algorithm::Random`].
+    /// Seed of the draws of [`Algorithm::Random`] and [`Algorithm::SmoothRandom`].
     pub seed: u64,
+}
+
+impl PoolConfig {
+    /// Whether weights follow the configuration only (`set weight` refuses, slow start is ignored).
+    #[must_use]
+    pub const fn is_static(&self) -> bool {
+        match self.algorithm {
+            Algorithm::StaticRoundRobin => true,
+            Algorithm::Source | Algorithm::Hash => !self.hash.consistent,
+            _ => false,
+        }
+    }
+}
+
+/// HAProxy's `hash-type` and `hash-balance-factor`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct HashType {
+    /// `consistent`; otherwise `map-based`, where every change of a server moves most keys.
+    pub consistent: bool,
+    /// What a key is put through. `balance source` uses none, whatever this says.
+    pub function: HashFunction,
+    /// `avalanche`: the result is mixed once more.
+    pub avalanche: bool,
+    /// `hash-balance-factor`: a server has at most so many per cent of the mean load, counted by
+    /// weight; above 100, 0 for no such limit. Only with [`consistent`](Self::consistent).
+    pub balance_factor: u32,
 }
 
 /// What holds for one server.
@@ -93,6 +146,8 @@ pub struct ServerConfig {
     pub passive: Option<Passive>,
     /// `disabled` or nginx's `down`: it starts in maintenance.
     pub disabled: bool,
+    /// The text of nginx's `server` directive, from which `hash … consistent` takes its places.
+    pub text: String,
 }
 
 impl Default for ServerConfig {
@@ -107,6 +162,7 @@ impl Default for ServerConfig {
             slowstart: Duration::ZERO,
             passive: None,
             disabled: false,
+            text: String::new(),
         }
     }
 }

@@ -33,19 +33,23 @@ extern crate alloc;
 
 pub mod candidates;
 pub mod config;
+pub mod hash;
 pub mod pool;
 
+mod consistent;
 mod least_conn;
 mod map;
 mod queue;
 mod random;
 mod round_robin;
 mod smooth;
+mod smooth_hash;
 #[cfg(test)]
 mod tests;
 mod unordered;
 
 pub use candidates::{Again, Candidates, Retries};
-pub use config::{Algorithm, Passive, PoolConfig, ServerConfig};
+pub use config::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
+pub use hash::HashFunction;
 pub use pool::{Choice, Pool, PoolView, ServerId, ServerView, State, Wake};
 pub use queue::Ticket;

@@ -7,15 +7,19 @@ use machine::Instant;
 
 use crate::candidates::Candidates;
 use crate::config::{Algorithm, PoolConfig, ServerConfig};
+use crate::consistent::{Load, Ring};
+use crate::hash::avalanche;
 use crate::least_conn::LeastConn;
 use crate::map::{Map, common_divisor, hash_address};
 use crate::queue::{Queue, Ticket};
 use crate::random::Random;
 use crate::round_robin::RoundRobin;
-use crate::smooth::{self, Peer};
 use crate::unordered::{draw, first};
 
+mod nginx;
 mod view;
+
+use nginx::Smooth;
 
 pub use view::{PoolView, ServerView};
 
@@ -103,7 +107,8 @@ enum Picker {
     LeastConn(LeastConn),
     First,
     Random(u32, Random),
-    Smooth { least: bool, peers: Vec<Peer> },
+    Ring(Ring),
+    Smooth(Smooth),
 }
 
 /// The servers of one backend.
@@ -145,20 +150,22 @@ impl Pool {
         let groups = || servers.iter().map(|server| usize::from(server.config.backup));
         let picker = match config.algorithm {
             Algorithm::RoundRobin => Picker::RoundRobin(RoundRobin::new(groups())),
-            Algorithm::StaticRoundRobin | Algorithm::Source => Picker::Map(Map::default()),
+            Algorithm::Source | Algorithm::Hash if config.hash.consistent => {
+                Picker::Ring(Ring::default())
+            }
+            Algorithm::StaticRoundRobin | Algorithm::Source | Algorithm::Hash => {
+                Picker::Map(Map::default())
+            }
             Algorithm::LeastConn => Picker::LeastConn(LeastConn::new(groups())),
             Algorithm::First => Picker::First,
             Algorithm::Random { draws } => Picker::Random(draws.max(1), Random::new(config.seed)),
-            Algorithm::SmoothRoundRobin | Algorithm::SmoothLeastConn => Picker::Smooth {
-                least: config.algorithm == Algorithm::SmoothLeastConn,
-                peers: servers
-                    .iter()
-                    .map(|server| {
-                        let config = &server.config;
-                        Peer::new(config.weight, config.passive.unwrap_or_default())
-                    })
-                    .collect(),
-            },
+            Algorithm::SmoothRoundRobin
+            | Algorithm::SmoothLeastConn
+            | Algorithm::SmoothHash { .. }
+            | Algorithm::SmoothRandom { .. } => {
+                let configs: Vec<&ServerConfig> = servers.iter().map(|s| &s.config).collect();
+                Picker::Smooth(Smooth::new(&config, &configs))
+            }
         };
         let connections = servers.iter().map(|_| 0).collect();
         let queue = Queue::default();
@@ -178,7 +185,8 @@ impl Pool {
                 }
             }
             Picker::Map(_) => self.lay_out_map(),
-            Picker::First | Picker::Random(..) | Picker::Smooth { .. } => {}
+            Picker::Ring(_) => self.lay_out_ring(),
+            Picker::First | Picker::Random(..) | Picker::Smooth(_) => {}
         }
     }
 
@@ -223,17 +231,23 @@ impl Pool {
         };
         let found = match picker {
             Picker::RoundRobin(round_robin) => round_robin.next(group, avoid, free),
-            Picker::Map(map) if config.algorithm == Algorithm::Source => {
-                let source = candidates.source;
-                let hash = source.map(hash_address);
-                match hash.and_then(|hash| map.at(hash)) {
-                    // A hash names one server, and who does not fit waits for it.
-                    Some(server) => return self.take_or_wait(now, ServerId(server as usize)),
-                    // No address to hash: in turn.
-                    None => map.next(avoid, free),
+            // A hash names one server, and who does not fit waits for it. Nothing to hash: in turn.
+            Picker::Map(map) => match hash_of(config, candidates).and_then(|hash| map.at(hash)) {
+                Some(server) => return self.take_or_wait(now, ServerId(server as usize)),
+                None => map.next(avoid, free),
+            },
+            Picker::Ring(ring) => match hash_of(config, candidates) {
+                Some(hash) => {
+                    let nearest = nearest(ring, group, hash, avoid, servers, config, self.served);
+                    match nearest {
+                        Some(server) => {
+                            return self.take_or_wait(now, ServerId(server as usize));
+                        }
+                        None => None,
+                    }
                 }
-            }
-            Picker::Map(map) => map.next(avoid, free),
+                None => ring.next(group, avoid, free),
+            },
             Picker::LeastConn(least) => least.next(group, avoid, |index| {
                 let server = &servers[index as usize];
                 let most =
@@ -242,7 +256,7 @@ impl Pool {
             }),
             Picker::First => first(servers, group, avoid, free),
             Picker::Random(draws, random) => draw(servers, group, *draws, random, avoid, free),
-            Picker::Smooth { .. } => None,
+            Picker::Smooth(_) => None,
         };
         match found {
             Some(server) => self.take_or_wait(now, ServerId(server as usize)),
@@ -379,7 +393,7 @@ impl Pool {
     ///
     /// [`State::Up`] with a `slowstart` becomes [`State::Starting`] when the server was down.
     pub fn set_state(&mut self, now: Instant, id: ServerId, state: State, wakes: &mut Vec<Wake>) {
-        let slow = !self.config.algorithm.is_static() && !self.config.algorithm.is_smooth();
+        let slow = !self.config.is_static() && !self.config.algorithm.is_smooth();
         let server = &mut self.servers[id.0];
         let slowstart = server.config.slowstart;
         let was_usable = matches!(server.state, State::Up | State::Starting { .. });
@@ -404,12 +418,12 @@ impl Pool {
 
     /// Sets a server's weight, 0 to 256; without effect on static algorithms.
     pub fn set_weight(&mut self, now: Instant, id: ServerId, weight: u32, wakes: &mut Vec<Wake>) {
-        if self.config.algorithm.is_static() {
+        if self.config.is_static() {
             return;
         }
         self.servers[id.0].weight = weight;
-        if let Picker::Smooth { peers, .. } = &mut self.picker {
-            peers[id.0].set_weight(weight);
+        if let Picker::Smooth(smooth) = &mut self.picker {
+            smooth.set_weight(id, weight);
         }
         self.weight_changed(now, id);
         self.after_change(now, wakes);
@@ -433,7 +447,8 @@ impl Pool {
             Picker::RoundRobin(round_robin) => round_robin.set_weight(id.0 as u32, weight),
             Picker::LeastConn(_) => self.load_changed(id),
             Picker::Map(_) => self.lay_out_map(),
-            Picker::First | Picker::Random(..) | Picker::Smooth { .. } => {}
+            Picker::Ring(_) => self.lay_out_ring(),
+            Picker::First | Picker::Random(..) | Picker::Smooth(_) => {}
         }
     }
 
@@ -451,6 +466,16 @@ impl Pool {
         if let Picker::Map(map) = &mut self.picker {
             map.lay_out(&weights);
         }
+    }
+
+    /// Each group's places on the circle.
+    fn lay_out_ring(&mut self) {
+        let Picker::Ring(ring) = &mut self.picker else { return };
+        let usable = self.servers.iter().enumerate().filter(|(_, server)| server.usable());
+        ring.lay_out(usable.map(|(index, server)| {
+            let group = usize::from(server.config.backup);
+            (group, server.config.id, index as u32, server.effective)
+        }));
     }
 
     /// Who waits for any server is served by whoever became usable, or told that nobody is left.
@@ -500,68 +525,51 @@ impl Pool {
         finished
     }
 
-    fn pick_smooth(&mut self, now: Instant, candidates: &mut Candidates) -> Choice {
-        let Picker::Smooth { least, peers } = &mut self.picker else { return Choice::Nothing };
-        let servers = &self.servers;
-        let second = smooth::seconds(now);
-        // A server that is alone is never left out for its failures.
-        let alone = servers.len() == 1;
-        loop {
-            let usable = |index: usize, peer: &Peer| {
-                let server = &servers[index];
-                server.config.backup == candidates.backups
-                    && !candidates.was_tried(index)
-                    && matches!(server.state, State::Up | State::Starting { .. })
-                    && (server.config.maxconn == 0 || server.served < server.config.maxconn)
-                    && (alone || !peer.left_out(second))
-            };
-            let found = if *least {
-                smooth::least_conn(peers, &self.connections, usable)
-            } else {
-                smooth::round_robin(peers, usable)
-            };
-            if let Some(index) = found {
-                peers[index].tried(second);
-                candidates.mark_tried(index);
-                self.take(ServerId(index));
-                return Choice::Server(ServerId(index));
-            }
-            if candidates.backups || !servers.iter().any(|server| server.config.backup) {
-                return Choice::Nothing;
-            }
-            candidates.go_to_backups();
-        }
-    }
-
-    /// nginx: a connect to `server` failed; true if it is left out from now on (`upstream server
-    /// temporarily disabled`). [`release`](Self::release) it as well.
-    pub fn failed(&mut self, now: Instant, id: ServerId) -> bool {
-        let alone = self.servers.len() == 1;
-        match &mut self.picker {
-            Picker::Smooth { peers, .. } if alone => {
-                peers[id.0].forgive();
-                false
-            }
-            Picker::Smooth { peers, .. } => peers[id.0].failed(smooth::seconds(now)),
-            _ => false,
-        }
-    }
-
-    /// nginx: a connection to `server` is established.
-    pub fn succeeded(&mut self, id: ServerId) {
-        if let Picker::Smooth { peers, .. } = &mut self.picker {
-            peers[id.0].succeeded();
-        }
-    }
-
     /// Whether a redispatch can go elsewhere at once: a round robin of any kind with more than one
     /// active server.
     #[must_use]
     pub fn has_others(&self) -> bool {
-        let in_turn = !matches!(self.config.algorithm, Algorithm::Source | Algorithm::First);
+        let algorithm = self.config.algorithm;
+        let in_turn = !algorithm.is_hash() && algorithm != Algorithm::First;
         let usable = |server: &&Server| server.usable() && !server.config.backup;
         in_turn && self.servers.iter().filter(usable).nth(1).is_some()
     }
+}
+
+/// What a connection is hashed to, if the algorithm hashes and there is something to hash.
+fn hash_of(config: &PoolConfig, candidates: &Candidates) -> Option<u32> {
+    let hash = match config.algorithm {
+        // HAProxy leaves addresses out of `hash-type`'s function.
+        Algorithm::Source => hash_address(candidates.source?),
+        Algorithm::Hash if !candidates.key.is_empty() => config.hash.function.of(&candidates.key),
+        _ => return None,
+    };
+    Some(if config.hash.avalanche { avalanche(hash) } else { hash })
+}
+
+/// The server a hash falls on, with `hash-balance-factor` the next that is not loaded too much.
+fn nearest(
+    ring: &Ring,
+    group: usize,
+    hash: u32,
+    avoid: Option<u32>,
+    servers: &[Server],
+    config: &PoolConfig,
+    served: u32,
+) -> Option<u32> {
+    let factor = config.hash.balance_factor;
+    if factor == 0 {
+        return ring.nearest(group, hash, avoid, |_| true);
+    }
+    let in_group = |server: &&Server| server.usable() && usize::from(server.config.backup) == group;
+    let total = servers.iter().filter(in_group).map(|server| server.effective).sum();
+    let load = Load { served, factor, total };
+    ring.nearest(group, hash, avoid, |index| {
+        let before = servers[..index as usize].iter().filter(in_group);
+        let before = before.map(|server| server.effective).sum();
+        let server = &servers[index as usize];
+        load.allows(server.served, server.effective, before)
+    })
 }
 
 /// Time between two steps of a slow start.

@@ -30,6 +30,11 @@ impl Peer {
         self.effective = self.weight;
     }
 
+    /// Its share as configured or as set since.
+    pub(crate) const fn weight(&self) -> i64 {
+        self.weight
+    }
+
     /// Left out for now, after `max_fails` failures.
     pub(crate) fn left_out(&self, now: u64) -> bool {
         self.passive.max_fails > 0

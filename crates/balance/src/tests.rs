@@ -1,4 +1,4 @@
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -8,6 +8,7 @@ use machine::Instant;
 use crate::*;
 
 mod haproxy;
+mod hash;
 mod laws;
 mod nginx;
 mod queue;

@@ -1,6 +1,6 @@
 //! `defaults`, `frontend`, `listen` and `backend`: what has no file of its own.
 
-use balance::Algorithm;
+use balance::{Algorithm, HashFunction, HashType};
 use conf::Form::Words;
 use conf::{Binder, Keyword, Problem, Severity, Span, Unit, Word};
 use proxy::Mode;
@@ -105,7 +105,15 @@ pub(crate) const TABLE: &[P] = &[
     .doc("Connections at which servers with `minconn` get their `maxconn`."),
     P::new("hash-type", Words("<method> [<function> [<modifier>]]", 0..=ALL, hash_type))
         .within(SERVER)
-        .doc("How `balance source` and its kin spread: map-based only."),
+        .default("map-based sdbm")
+        .doc(
+            "How keys are spread: `map-based` or `consistent`; `sdbm`, `djb2`, `wt6`, `crc32` or `none`; \
+             `avalanche`, which `consistent` alone implies.",
+        ),
+    P::new("hash-balance-factor", Words("<per cent>", 0..=ALL, hash_balance_factor))
+        .within(SERVER)
+        .default("0")
+        .doc("With `hash-type consistent`: the most a server may have of the mean load; 0 for no limit."),
     P::new("id", Words("<number>", 0..=ALL, |p, w, b| {
         let span = w.first().map_or_else(Span::default, |w| w.span);
         if w.is_empty() {
@@ -181,7 +189,6 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("filter-sequence", "<name>…").within(NAMED),
     P::planned("be-unpublished", "").within(SERVER),
     P::planned("ssl-f-use", "<param…>").within(CLIENT_ONLY),
-    P::planned("hash-balance-factor", "<per cent>").within(SERVER),
     P::planned("hash-preserve-affinity", "<mode>").within(SERVER),
     P::planned("max-session-srv-conns", "<n>").within(PROXY),
     P::planned("persist rdp-cookie", "[(<name>)]").within(SERVER),
@@ -345,25 +352,58 @@ fn draws(argument: Option<&str>, b: &mut Binder, span: Span) -> Option<u32> {
     }
 }
 
-/// `map-based sdbm` is what `balance source` does; anything else spreads differently.
-fn hash_type(_: &mut Draft, words: &[Word], b: &mut Binder) {
+/// `hash-type <method> [<function> [avalanche]]`.
+fn hash_type(p: &mut Draft, words: &[Word], b: &mut Binder) {
     let span = words.first().map_or_else(Span::default, |w| w.span);
-    let method = text(words, 0);
-    if !matches!(method, "map-based" | "consistent") {
-        b.refuse(span, "'hash-type' only supports 'consistent' and 'map-based'.");
-        return;
-    }
+    let consistent = match text(words, 0) {
+        "map-based" => false,
+        "consistent" => true,
+        "avalanche" => {
+            b.refuse(span, "experimental feature 'hash-type avalanche' is not supported anymore, please use 'hash-type map-based sdbm avalanche' instead.");
+            return;
+        }
+        _ => {
+            b.refuse(span, "'hash-type' only supports 'consistent' and 'map-based'.");
+            return;
+        }
+    };
     let function = text(words, 1);
-    if !matches!(function, "" | "sdbm" | "djb2" | "crc32" | "wt6" | "none" | "avalanche") {
+    let named = HashFunction::NAMES.iter().position(|name| *name == function);
+    if !function.is_empty() && named.is_none() {
         b.refuse(
             span,
             "'hash-type' only supports 'sdbm', 'djb2', 'crc32', or 'wt6' hash functions.",
         );
         return;
     }
-    if method == "consistent" || words.iter().any(|word| word.text == "avalanche") {
-        b.error(span, Problem::Planned { keyword: format!("hash-type {}", join(words)) });
+    let avalanche = match text(words, 2) {
+        "avalanche" => true,
+        "" => consistent && function.is_empty(),
+        _ => {
+            b.refuse(
+                span,
+                "'hash-type' only supports 'avalanche' as a modifier for hash functions.",
+            );
+            return;
+        }
+    };
+    let function = named.map_or_else(HashFunction::default, |at| HashFunction::ALL[at]);
+    let balance_factor = p.back.hash.balance_factor;
+    p.back.hash = HashType { consistent, function, avalanche, balance_factor };
+}
+
+/// `hash-balance-factor <per cent>`: digits at the front count, as for HAProxy.
+fn hash_balance_factor(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else {
+        b.refuse(Span::default(), "'hash-balance-factor' expects an integer argument.");
+        return;
+    };
+    let factor = u32::try_from(leading(&word.text).0).unwrap_or(0);
+    if (1..=100).contains(&factor) {
+        b.refuse(word.span, "'hash-balance-factor' must be 0 or greater than 100.");
+        return;
     }
+    p.back.hash.balance_factor = factor;
 }
 
 /// What HAProxy says of a keyword in the wrong kind of section, and how bad it is.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use balance::{Algorithm, Passive, PoolConfig, ServerConfig};
+use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
 use super::{KeepAlive, LogTarget, Mode, Origin};
 
@@ -28,6 +28,8 @@ pub struct Backend {
     pub servers: Vec<Server>,
     /// How one is picked.
     pub algorithm: Algorithm,
+    /// `hash-type` and `hash-balance-factor`, where the algorithm hashes.
+    pub hash: HashType,
     /// `retries`: connects after the first that failed. HAProxy's default: 3.
     pub retries: u32,
     /// `option redispatch [N]`: when a retry may go to another server. `None`: never. `Some(-1)`:
@@ -84,6 +86,7 @@ impl Backend {
             mode: Mode::Tcp,
             servers: Vec::new(),
             algorithm: Algorithm::RoundRobin,
+            hash: HashType::default(),
             retries: 3,
             redispatch: None,
             connect_timeout: None,
@@ -114,6 +117,7 @@ impl Backend {
     pub fn pool_config(&self, frontends_maxconn: u32, seed: u64) -> PoolConfig {
         PoolConfig {
             algorithm: self.algorithm,
+            hash: self.hash,
             all_backups: self.allbackups,
             fullconn: self.fullconn.unwrap_or_else(|| frontends_maxconn.div_ceil(10).max(1)),
             seed,
@@ -220,6 +224,10 @@ impl Server {
             slowstart: self.slowstart,
             passive: self.passive,
             disabled: self.disabled,
+            text: match self.passive {
+                Some(_) => self.name.clone(),
+                None => String::new(),
+            },
         }
     }
 }

@@ -1,0 +1,189 @@
+//! nginx's picks over the servers of a pool.
+
+use alloc::vec::Vec;
+
+use machine::Instant;
+
+use super::{Choice, Picker, Pool, Server, ServerId, State};
+use crate::candidates::{Candidates, Search};
+use crate::config::{Algorithm, PoolConfig, ServerConfig};
+use crate::random::Random;
+use crate::smooth::{self, Peer};
+use crate::smooth_hash::{self, Circle};
+
+/// Draws until nginx takes servers in turn.
+const DRAWS: u32 = 20;
+
+/// What nginx's algorithms keep.
+#[derive(Debug)]
+pub(super) struct Smooth {
+    method: Method,
+    peers: Vec<Peer>,
+    /// The servers that are no backups.
+    primaries: Vec<u32>,
+}
+
+#[derive(Debug)]
+enum Method {
+    RoundRobin,
+    LeastConn,
+    Hash,
+    Consistent(Circle),
+    Random { two: bool, random: Random },
+}
+
+impl Smooth {
+    pub(super) fn new(config: &PoolConfig, servers: &[&ServerConfig]) -> Self {
+        let method = match config.algorithm {
+            Algorithm::SmoothLeastConn => Method::LeastConn,
+            Algorithm::SmoothHash { consistent: false } => Method::Hash,
+            Algorithm::SmoothHash { consistent: true } => Method::Consistent(Circle::new(servers)),
+            Algorithm::SmoothRandom { two } => {
+                Method::Random { two, random: Random::new(config.seed) }
+            }
+            _ => Method::RoundRobin,
+        };
+        let peer =
+            |server: &&ServerConfig| Peer::new(server.weight, server.passive.unwrap_or_default());
+        let primary = |&index: &u32| !servers[index as usize].backup;
+        Self {
+            method,
+            peers: servers.iter().map(peer).collect(),
+            primaries: (0..servers.len() as u32).filter(primary).collect(),
+        }
+    }
+
+    /// `set weight`; the places of `hash … consistent` stay.
+    pub(super) fn set_weight(&mut self, id: ServerId, weight: u32) {
+        self.peers[id.0].set_weight(weight);
+    }
+
+    /// What the method says of the primaries; `None` leaves it to the round robin.
+    fn by_method(
+        &mut self,
+        candidates: &Candidates,
+        search: &mut Search,
+        connections: &[u32],
+        usable: &dyn Fn(&Candidates, usize, &Peer) -> bool,
+    ) -> Option<usize> {
+        let Self { method, peers, primaries } = self;
+        let key = &candidates.key;
+        let few = primaries.len() < 2;
+        let usable = |index: usize, peer: &Peer| usable(candidates, index, peer);
+        match method {
+            Method::RoundRobin => None,
+            Method::LeastConn => smooth::least_conn(peers, connections, usable),
+            Method::Hash | Method::Consistent(_) if few || key.is_empty() => None,
+            Method::Hash => smooth_hash::named(key, search, peers, primaries, usable),
+            Method::Consistent(circle) => circle.named(key, search, peers, usable),
+            Method::Random { .. } if few => None,
+            Method::Random { two, random } => {
+                let usable = |index: usize| usable(index, &peers[index]);
+                drawn(*two, random, peers, primaries, connections, usable)
+            }
+        }
+    }
+}
+
+/// A server drawn by weight, or the better of two different ones.
+fn drawn(
+    two: bool,
+    random: &mut Random,
+    peers: &[Peer],
+    primaries: &[u32],
+    connections: &[u32],
+    usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let weight = |index: usize| u32::try_from(peers[index].weight()).unwrap_or(u32::MAX);
+    let members = || primaries.iter().map(|&index| index as usize);
+    let total = members().map(weight).fold(0, u32::saturating_add);
+    if total == 0 {
+        return None;
+    }
+    let mut first: Option<usize> = None;
+    for _ in 0..DRAWS {
+        let mut point = random.below(total);
+        let found = members().find(|&index| match point.checked_sub(weight(index)) {
+            Some(rest) => {
+                point = rest;
+                false
+            }
+            None => true,
+        })?;
+        if first == Some(found) || !usable(found) {
+            continue;
+        }
+        if !two {
+            return Some(found);
+        }
+        let Some(other) = first else {
+            first = Some(found);
+            continue;
+        };
+        let load = |index: usize, by: usize| u64::from(connections[index]) * u64::from(weight(by));
+        return Some(if load(other, found) < load(found, other) { other } else { found });
+    }
+    None
+}
+
+impl Pool {
+    pub(super) fn pick_smooth(&mut self, now: Instant, candidates: &mut Candidates) -> Choice {
+        let Picker::Smooth(smooth) = &mut self.picker else { return Choice::Nothing };
+        let servers = &self.servers;
+        let second = smooth::seconds(now);
+        // A server that is alone is never left out for its failures.
+        let alone = servers.len() == 1;
+        let usable = |candidates: &Candidates, index: usize, peer: &Peer| {
+            let server: &Server = &servers[index];
+            server.config.backup == candidates.backups
+                && !candidates.was_tried(index)
+                && matches!(server.state, State::Up | State::Starting { .. })
+                && (server.config.maxconn == 0 || server.served < server.config.maxconn)
+                && (alone || !peer.left_out(second))
+        };
+        loop {
+            let mut found = None;
+            if !candidates.backups || matches!(smooth.method, Method::LeastConn) {
+                let mut search = candidates.search;
+                found = smooth.by_method(candidates, &mut search, &self.connections, &usable);
+                candidates.search = search;
+            }
+            let found = found.or_else(|| {
+                smooth::round_robin(&mut smooth.peers, |index, peer| {
+                    usable(candidates, index, peer)
+                })
+            });
+            if let Some(index) = found {
+                smooth.peers[index].tried(second);
+                candidates.mark_tried(index);
+                self.take(ServerId(index));
+                return Choice::Server(ServerId(index));
+            }
+            if candidates.backups || !servers.iter().any(|server| server.config.backup) {
+                return Choice::Nothing;
+            }
+            candidates.go_to_backups();
+        }
+    }
+
+    /// nginx: a connect to `server` failed; true if it is left out from now on (`upstream server
+    /// temporarily disabled`). [`release`](Self::release) it as well.
+    pub fn failed(&mut self, now: Instant, id: ServerId) -> bool {
+        let alone = self.servers.len() == 1;
+        match &mut self.picker {
+            Picker::Smooth(smooth) if alone => {
+                smooth.peers[id.0].forgive();
+                false
+            }
+            Picker::Smooth(smooth) => smooth.peers[id.0].failed(smooth::seconds(now)),
+            _ => false,
+        }
+    }
+
+    /// nginx: a connection to `server` is established.
+    pub fn succeeded(&mut self, id: ServerId) {
+        if let Picker::Smooth(smooth) = &mut self.picker {
+            smooth.peers[id.0].succeeded();
+        }
+    }
+}
