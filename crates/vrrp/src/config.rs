@@ -44,6 +44,7 @@ pub const MULTICAST_GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0,
 
 /// Everything one `failoverd` is told.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Config {
     /// Settings of no single block.
     pub globals: Globals,
@@ -73,6 +74,7 @@ pub struct Config {
 
 /// Settings of no single block (`global_defs`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Globals {
     /// The name in mails and dumps; the short host name if none.
     pub router_id: Option<String>,
@@ -123,6 +125,7 @@ pub struct Globals {
 
 /// The table of the packet filter.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NftablesConfig {
     /// Its name; `keepalived` if none.
     pub table: Option<String>,
@@ -136,6 +139,7 @@ pub struct NftablesConfig {
 
 /// The number of a virtual router on its link, 1 to 255 (RFC 9568 §5.2.3).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Vrid(pub u8);
 
 impl Default for Vrid {
@@ -152,6 +156,7 @@ impl fmt::Display for Vrid {
 
 /// Virtual routers that move together (`vrrp_sync_group`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SyncGroupConfig {
     /// The name in logs.
     pub name: String,

@@ -23,6 +23,7 @@ pub const ADVERTISEMENT: u8 = 1;
 
 /// The protocol's version.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Version {
     /// RFC 3768, with the authentication of RFC 2338.
     #[default]

@@ -8,6 +8,7 @@ use super::Prefix;
 
 /// An address that is put on an interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct VirtualAddress {
     /// The address.
     pub address: IpAddr,
@@ -76,6 +77,7 @@ impl fmt::Display for VirtualAddress {
 
 /// The broadcast address of a [`VirtualAddress`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Broadcast {
     /// This one.
     Address(Ipv4Addr),

@@ -13,6 +13,7 @@ use super::{
 
 /// Which state an instance wishes to start in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Initial {
     /// `state MASTER`: decides only for the owner ([`OWNER`]), who starts as master at once.
     Master,
@@ -30,6 +31,7 @@ impl Initial {
 
 /// Authentication of version 2 (RFC 2338 §5.3.6).
 #[derive(Clone, Copy, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Auth {
     /// A clear text password, padded with zeros.
     Pass([u8; 8]),
@@ -61,6 +63,7 @@ impl fmt::Debug for Auth {
 
 /// One virtual router (`vrrp_instance`).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InstanceConfig {
     /// The name in logs and notifications.
     pub name: String,
@@ -234,6 +237,7 @@ impl Default for InstanceConfig {
 
 /// A router that is told by unicast.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UnicastPeer {
     /// Its address.
     pub address: IpAddr,
@@ -252,6 +256,7 @@ impl From<IpAddr> for UnicastPeer {
 
 /// Whether the checksum of keepalived before 1.3.6 is used between unicast peers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OldChecksum {
     /// When a peer is heard to use it.
     #[default]
@@ -264,6 +269,7 @@ pub enum OldChecksum {
 
 /// The 28 bytes keepalived 2.4 appends to signed adverts, and who may leave them out.
 #[derive(Clone, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HmacConfig {
     /// Number and key, 32 to 64 bytes each.
     pub keys: Vec<(u8, Vec<u8>)>,
@@ -291,6 +297,7 @@ impl fmt::Debug for HmacConfig {
 
 /// What tells an old advert from a new one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum HmacReplay {
     /// The time of day.
     #[default]
@@ -301,6 +308,7 @@ pub enum HmacReplay {
 
 /// What is required of others' adverts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum HmacMode {
     /// A valid signature.
     #[default]
@@ -313,6 +321,7 @@ pub enum HmacMode {
 
 /// When a master announces its addresses by gratuitous ARP.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GarpConfig {
     /// From becoming master to the second block of announcements; zero for none.
     pub master_delay: Duration,
@@ -352,6 +361,7 @@ impl Default for GarpConfig {
 
 /// Whether virtual addresses expire by themselves when nobody renews them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum LeasePolicy {
     /// Wherever the advert interval leaves room for it: a dead or frozen daemon then loses its
     /// addresses before a backup takes them.

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 /// A program that is run, and by whom.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Command {
     /// The program and its arguments, quotes resolved. Never empty.
     pub words: Vec<String>,
@@ -19,6 +20,7 @@ pub struct Command {
 ///
 /// [`any`](Self::any) and the FIFOs get `INSTANCE|GROUP`, the name, the state and the priority.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NotifyConfig {
     /// On becoming master.
     pub master: Option<Command>,
@@ -45,6 +47,7 @@ pub struct NotifyConfig {
 
 /// A named pipe that is told of every transition, one line each.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FifoConfig {
     /// Where it is, or is created.
     pub path: String,
@@ -58,6 +61,7 @@ pub struct FifoConfig {
 
 /// Where mail goes, and from whom (RFC 5321).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MailConfig {
     /// Who gets it; nobody gets any if empty.
     pub recipients: Vec<String>,
@@ -91,6 +95,7 @@ impl Default for MailConfig {
 
 /// A script of the daemon's own start or end.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LifeScript {
     /// What is run.
     pub command: Command,

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 /// The daemon's place among other processes and in the file system.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessConfig {
     /// The network namespace it works in; its own if none. Not changed by a reload.
     pub net_namespace: Option<String>,

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 
 /// An address and the length of its prefix.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Prefix {
     /// The address, host bits and all, as it was written.
     pub address: IpAddr,
@@ -16,6 +17,7 @@ pub struct Prefix {
 /// A route (`virtual_routes`, `static_routes`). Numbers are the kernel's (rtnetlink(7)); names of
 /// tables, protocols, scopes and realms have been looked up.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RouteConfig {
     /// Where to; everywhere if none.
     pub to: Option<Prefix>,
@@ -69,6 +71,7 @@ pub struct RouteConfig {
 
 /// One way of several.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NextHop {
     /// The gateway.
     pub via: Option<IpAddr>,
@@ -84,6 +87,7 @@ pub struct NextHop {
 
 /// Where a new route goes among its equals.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum RouteMode {
     /// Before those that are there (`NLM_F_CREATE`).
     #[default]
@@ -96,6 +100,7 @@ pub enum RouteMode {
 
 /// A rule (`virtual_rules`, `static_rules`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuleConfig {
     /// Of which family.
     pub ipv6: bool,

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 /// What an instance or a sync group follows, besides interfaces and scripts.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackedFile {
     /// The name of a [`TrackFileConfig`].
     pub file: String,
@@ -17,6 +18,7 @@ pub struct TrackedFile {
 
 /// A process whose presence an instance follows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackedProcess {
     /// The name of a [`TrackProcessConfig`].
     pub process: String,
@@ -28,6 +30,7 @@ pub struct TrackedProcess {
 
 /// A file that holds a number (`track_file`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackFileConfig {
     /// The name instances refer to.
     pub name: String,
@@ -44,6 +47,7 @@ pub struct TrackFileConfig {
 
 /// A process that has to run (`vrrp_track_process`).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackProcessConfig {
     /// The name instances refer to.
     pub name: String,
@@ -89,6 +93,7 @@ impl Default for TrackProcessConfig {
 
 /// How the arguments of a tracked process are compared.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ParamMatch {
     /// All of them, and no others.
     #[default]
@@ -101,6 +106,7 @@ pub enum ParamMatch {
 
 /// How long an interface must be down, or up, before that counts (`interface_up_down_delays`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct InterfaceDelays {
     /// Its name.
     pub interface: String,
@@ -112,6 +118,7 @@ pub struct InterfaceDelays {
 
 /// Interfaces that share the pace of their announcements (`garp_group`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GarpGroup {
     /// Their names.
     pub interfaces: Vec<String>,
@@ -123,6 +130,7 @@ pub struct GarpGroup {
 
 /// Instances that depend on static addresses, routes and rules (`track_group`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackGroup {
     /// The name static objects refer to.
     pub name: String,
@@ -132,6 +140,7 @@ pub struct TrackGroup {
 
 /// A script whose result an instance follows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackedScript {
     /// The name of a [`ScriptConfig`].
     pub script: String,
@@ -143,6 +152,7 @@ pub struct TrackedScript {
 
 /// An interface an instance follows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackedInterface {
     /// Its name.
     pub interface: String,
@@ -155,6 +165,7 @@ pub struct TrackedInterface {
 
 /// A command run every so often (`vrrp_script`).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ScriptConfig {
     /// The name instances refer to.
     pub name: String,

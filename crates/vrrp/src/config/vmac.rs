@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 /// The interface the virtual addresses live on (`use_vmac`, `use_ipvlan`).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct VmacConfig {
     /// What kind.
     pub kind: VmacKind,
@@ -20,6 +21,7 @@ pub struct VmacConfig {
 
 /// The kinds of interface a virtual router can have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum VmacKind {
     /// A macvlan with this hardware address; 00:00:5e:00:01:VRID or 00:00:5e:00:02:VRID if none
     /// (RFC 9568 §7.3).
@@ -35,6 +37,7 @@ pub enum VmacKind {
 
 /// How an ipvlan treats its siblings (ip-link(8)).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum IpvlanMode {
     /// It talks to them.
     #[default]
