@@ -52,4 +52,5 @@ extern crate alloc;
 pub mod arp;
 pub mod checksum;
 pub mod ipv4;
+pub mod ndisc;
 pub mod vrrp;
