@@ -11,13 +11,14 @@
 //! requests by the worker, programs are started by the runner's thread, and a configuration is read
 //! by a thread that exists for the purpose.
 
+mod agenda;
 mod facts;
 mod perform;
 mod reload;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -27,22 +28,23 @@ use daemon::clock::Clock;
 use daemon::log::{Log, Severity};
 use daemon::pidfile::PidFile;
 use linux::packet::FrameSocket;
-use linux::raw::Cast;
+use linux::raw::{Cast, IPPROTO_AH, IPPROTO_VRRP, Received};
 use machine::{Instant, Machine as _};
 use netlink::{Address, Kernel, Monitor};
 use tokio::sync::oneshot;
-use vrrp::config::{Config, InstanceConfig};
+use vrrp::config::{Auth, Config, InstanceConfig};
 use vrrp::{Action, Datagram, Event, Instance};
 
 use crate::asked::{Asked, Signals};
 use crate::cli::Options;
 use crate::configuration::{self, Loaded};
 use crate::exit;
-use crate::links::{Key, Links};
+use crate::links::{Key, Links, Route};
 use crate::report::{Report, Reporter};
 use crate::trackers::{News, Trackers};
 use crate::worker::{Done, Work, Worker};
 
+use self::agenda::Agenda;
 use self::facts::Facts;
 
 /// Packets taken off a socket before anything else has its turn.
@@ -74,13 +76,16 @@ pub(crate) fn run(options: Options) -> u8 {
     })
 }
 
+/// One packet off a socket, if there is one.
+type Take = fn(&Links, Key, &mut [u8]) -> Option<Received>;
+
 /// An advert of priority 0 on its way: it leaves when the addresses are gone, for whoever hears it
 /// puts them up.
 #[derive(Debug)]
 struct Parting {
     key: Key,
     packet: Vec<u8>,
-    to: Ipv4Addr,
+    route: Route,
     /// Being removed when it was written.
     addresses: Vec<Address>,
 }
@@ -104,13 +109,26 @@ impl Member {
         self.instance.config()
     }
 
-    /// The kind of socket it needs.
-    fn cast(&self) -> Cast {
+    /// The socket it needs on the link with this index.
+    fn key_on(&self, link: u32) -> Key {
         let config = self.config();
-        match config.multicast_group {
-            IpAddr::V4(group) if config.unicast_peers.is_empty() => Cast::Multicast(group),
-            IpAddr::V4(_) | IpAddr::V6(_) => Cast::Unicast,
-        }
+        let cast = match config.multicast_group {
+            group if config.unicast_peers.is_empty() => Cast::Multicast(group),
+            _ if config.is_ipv4() => Cast::Unicast4,
+            _ => Cast::Unicast6,
+        };
+        let protocol = match config.auth {
+            Some(Auth::Ah(_)) => IPPROTO_AH,
+            Some(Auth::Pass(_)) | None => IPPROTO_VRRP,
+        };
+        Key { link, cast, protocol }
+    }
+
+    /// How its adverts go to `to`, once it has a source address.
+    fn route(&self, to: IpAddr) -> Option<Route> {
+        let source = self.instance.source()?;
+        let hop_limit = self.config().unicast_ttl.filter(|_| !to.is_multicast());
+        Some(Route { source, to, hop_limit })
     }
 }
 
@@ -127,8 +145,9 @@ struct Role {
     worker: Worker,
     links: Links,
     facts: Facts,
+    agenda: Agenda,
     /// Addresses being removed by us, whose end is no loss.
-    removing: Vec<Address>,
+    removing: BTreeSet<Address>,
     partings: Vec<Parting>,
     /// What was wrong with the configuration, its places left out.
     mistakes: BTreeSet<String>,
@@ -184,7 +203,8 @@ impl Role {
             worker: Worker::start(kernel, frames).context("no thread")?,
             links: Links::default(),
             facts: Facts::default(),
-            removing: Vec::new(),
+            agenda: Agenda::default(),
+            removing: BTreeSet::new(),
             partings: Vec::new(),
             mistakes,
             reading: None,
@@ -257,16 +277,16 @@ impl Role {
         loop {
             let deadline = self.deadline();
             if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
-                // An advert that has arrived is heard before its silence is judged.
-                for key in self.links.keys() {
-                    self.receive(key, Links::receive_now);
-                }
                 self.tick();
                 continue;
             }
             tokio::select! {
                 () = self.clock.until(deadline) => {}
-                key = self.links.readable() => self.receive(key, Links::receive),
+                keys = self.links.readable() => {
+                    for key in keys {
+                        self.receive(key, Links::receive);
+                    }
+                }
                 event = self.monitor.next() => self.network_changed(event?),
                 done = self.worker.done() => self.done(done),
                 end = self.trackers.ended() => {
@@ -288,10 +308,9 @@ impl Role {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let instances = self.members.iter().filter_map(|member| member.instance.deadline());
+    fn deadline(&mut self) -> Option<Instant> {
         let ours = self.start_at.into_iter().chain(self.open_again_at);
-        instances.chain(self.trackers.deadline()).chain(ours).min()
+        ours.chain(self.agenda.next()).chain(self.trackers.deadline()).min()
     }
 
     fn tick(&mut self) {
@@ -301,11 +320,18 @@ impl Role {
         if self.open_again_at.is_some_and(|at| at <= self.clock.now()) {
             self.open_again();
         }
-        for index in 0..self.members.len() {
+        let due = self.agenda.due(self.clock.now());
+        // An advert that has arrived is heard before its silence is judged.
+        let keys: BTreeSet<Key> = due.iter().filter_map(|&index| self.members[index].key).collect();
+        for key in keys {
+            self.receive(key, Links::receive_now);
+        }
+        for index in due {
             let due = self.members[index].instance.deadline();
             if due.is_some_and(|due| due <= self.clock.now()) {
                 self.feed(index, Event::Tick);
             }
+            self.schedule(index);
         }
         let mut news = Vec::new();
         self.trackers.tick(self.clock.now(), &mut news);
@@ -334,18 +360,27 @@ impl Role {
     }
 
     /// Takes what is waiting on a socket.
-    fn receive(&mut self, key: Key, take: fn(&Links, Key, &mut [u8]) -> Option<usize>) {
+    fn receive(&mut self, key: Key, take: Take) {
         let mut buffer = [0; LONGEST_PACKET];
         for _ in 0..BURST {
-            let Some(length) = take(&self.links, key, &mut buffer) else { return };
-            let Ok(datagram) = Datagram::from_ipv4(&buffer[..length]) else {
-                self.facts.malformed(key, &self.log);
-                continue;
+            let Some(received) = take(&self.links, key, &mut buffer) else { return };
+            let packet = &buffer[..received.length];
+            let datagram = match received.header {
+                Some(header) => Datagram {
+                    source: header.source.into(),
+                    destination: header.destination.into(),
+                    ttl: header.hop_limit,
+                    payload: packet,
+                },
+                None => match Datagram::from_ipv4(packet) {
+                    Ok(datagram) => datagram,
+                    Err(_) => {
+                        self.facts.malformed(key, &self.log);
+                        continue;
+                    }
+                },
             };
-            let of = |member: &Member| {
-                member.key == Some(key) && Some(member.config().vrid) == datagram.vrid()
-            };
-            match self.members.iter().position(of) {
+            match self.facts.member(key, datagram.vrid()) {
                 Some(index) => self.feed(index, Event::Received(datagram)),
                 None => {
                     let log = self.config.globals.log_unknown_vrids.then_some(&*self.log);
@@ -400,23 +435,22 @@ impl Role {
 
     /// Takes note that an address we are removing is gone. Returns whether it is one.
     fn forget_removal(&mut self, address: Address) -> bool {
-        let at = self.removing.iter().position(|known| *known == address);
-        if let Some(at) = at {
-            self.removing.swap_remove(at);
+        let was_ours = self.removing.remove(&address);
+        if was_ours {
             self.part();
         }
-        at.is_some()
+        was_ours
     }
 
     /// Sends the adverts of priority 0 whose addresses are gone.
     fn part(&mut self) {
         let Self { partings, removing, links, .. } = self;
-        partings.retain(|Parting { key, packet, to, addresses }| {
+        partings.retain(|Parting { key, packet, route, addresses }| {
             if addresses.iter().any(|address| removing.contains(address)) {
                 return true;
             }
             // It often cannot leave, as when the interface is down; others then wait for longer.
-            let _ = links.send(*key, packet, *to);
+            let _ = links.send(*key, packet, *route);
             false
         });
     }

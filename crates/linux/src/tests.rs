@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
@@ -16,12 +16,12 @@ use crate::clock::LocalTime;
 use crate::packet::FrameSocket;
 use crate::pidfd::ChildFd;
 use crate::process::{Capability, dies_with_parent, has_capability, set_name, trim_heap};
-use crate::raw::{Cast, VrrpSocket};
+use crate::raw::{Cast, IPPROTO_VRRP, VrrpSocket};
 use crate::route::RouteSocket;
 use crate::user::Identity;
 use crate::{file, poll};
 
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
 
 fn may_open_raw_sockets() -> bool {
     has_capability(Capability::NetRaw).expect("capget never fails")
@@ -29,7 +29,7 @@ fn may_open_raw_sockets() -> bool {
 
 #[test]
 fn a_raw_socket_opens_with_the_capability_and_only_with_it() {
-    match VrrpSocket::open("lo", 1, Cast::Multicast(GROUP)) {
+    match VrrpSocket::open("lo", 1, Cast::Multicast(GROUP), IPPROTO_VRRP) {
         Ok(socket) => {
             assert!(may_open_raw_sockets());
             let error = socket.receive(&mut [0; 64]).expect_err("nothing was sent");
@@ -44,7 +44,8 @@ fn a_raw_socket_opens_with_the_capability_and_only_with_it() {
 
 #[test]
 fn a_raw_socket_refuses_an_interface_that_does_not_exist() {
-    let error = VrrpSocket::open("no-such-if", 1, Cast::Unicast).expect_err("no such interface");
+    let error = VrrpSocket::open("no-such-if", 1, Cast::Unicast4, IPPROTO_VRRP)
+        .expect_err("no such interface");
     let expected = if may_open_raw_sockets() { libc::ENODEV } else { libc::EPERM };
     assert_eq!(error.raw_os_error(), Some(expected));
 }
@@ -54,7 +55,7 @@ fn a_packet_to_ourselves_arrives_with_its_ip_header() {
     if !may_open_raw_sockets() {
         return;
     }
-    let socket = VrrpSocket::open("lo", 1, Cast::Unicast).expect("allowed");
+    let socket = VrrpSocket::open("lo", 1, Cast::Unicast4, IPPROTO_VRRP).expect("allowed");
     // A header of 20 bytes, protocol 112, to 127.0.0.1, and four bytes that are no advert.
     let mut packet = [0; 24];
     packet[0] = 0x45;
@@ -70,10 +71,38 @@ fn a_packet_to_ourselves_arrives_with_its_ip_header() {
     }
     let mut buffer = [0; 64];
     // Loopback delivers within send().
-    let length = socket.receive(&mut buffer).expect("it is there");
-    assert_eq!(length, packet.len());
+    let received = socket.receive(&mut buffer).expect("it is there");
+    assert_eq!((received.length, received.header), (packet.len(), None));
     assert_eq!(buffer[8], 255);
     assert_eq!(buffer[20..24], packet[20..]);
+}
+
+#[test]
+fn a_packet_over_ipv6_arrives_with_what_its_header_said() {
+    if !may_open_raw_sockets() {
+        return;
+    }
+    // Where IPv6 is switched off there is nothing to try.
+    let Ok(socket) = VrrpSocket::open("lo", 1, Cast::Unicast6, IPPROTO_VRRP) else { return };
+    let us = Ipv6Addr::LOCALHOST;
+    if socket.send_v6(b"\xff\0xx", us, us, Some(77)).is_err() {
+        return;
+    }
+    let mut buffer = [0; 64];
+    let received = socket.receive(&mut buffer).expect("it is there");
+    assert_eq!(&buffer[..received.length], b"\xff\0xx");
+    let header = received.header.expect("of IPv6");
+    assert_eq!((header.source, header.destination, header.hop_limit), (us, us, 77));
+    let error = socket.receive(&mut buffer).expect_err("only one was sent");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    // A source that is nobody's, a hop limit that is the kernel's, and a group.
+    let group = IpAddr::V6("ff02::12".parse().expect("an address"));
+    let socket = VrrpSocket::open("lo", 1, Cast::Multicast(group), IPPROTO_VRRP).expect("allowed");
+    let foreign = "fe80::51".parse().expect("an address");
+    let to = "ff02::12".parse().expect("an address");
+    if let Err(error) = socket.send_v6(b"x", foreign, to, None) {
+        assert!(matches!(error.raw_os_error(), Some(libc::ENETUNREACH | libc::EADDRNOTAVAIL)));
+    }
 }
 
 #[test]

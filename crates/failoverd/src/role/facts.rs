@@ -1,6 +1,6 @@
 //! What the network is like, as instances want to know it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -25,9 +25,34 @@ pub(super) struct Facts {
     unknown_on: BTreeSet<(Key, Option<Vrid>)>,
     /// The links an instance follows, as last logged.
     links: BTreeMap<String, bool>,
+    /// Which member an advert is for.
+    members: HashMap<(Key, Vrid), usize>,
+    /// The members that hold an address while they are master.
+    holders: HashMap<IpAddr, Vec<usize>>,
+    /// The addresses adverts have to be sent from.
+    sources: HashSet<IpAddr>,
 }
 
 impl Facts {
+    /// Takes in which members there are.
+    pub(super) fn index(&mut self, members: &[Member], config: &Config) {
+        self.members.clear();
+        self.holders.clear();
+        for (index, member) in members.iter().enumerate() {
+            let vrid = member.config().vrid;
+            self.members.extend(member.key.map(|key| ((key, vrid), index)));
+            for held in member.config().held() {
+                self.holders.entry(held.address).or_default().push(index);
+            }
+        }
+        self.sources = config.instances.iter().filter_map(|instance| instance.source).collect();
+    }
+
+    /// The member an advert of `vrid` on the socket of `key` is for.
+    pub(super) fn member(&self, key: Key, vrid: Option<Vrid>) -> Option<usize> {
+        self.members.get(&(key, vrid?)).copied()
+    }
+
     /// A packet whose IP header is wrong.
     pub(super) fn malformed(&mut self, key: Key, log: &Log) {
         self.malformed += 1;
@@ -75,7 +100,7 @@ impl Role {
         let member = &self.members[index];
         // Who cannot hear the master must not become another one.
         let source =
-            member.key.and_then(|_| source(member.config(), &self.config, self.monitor.known()));
+            member.key.and_then(|_| source(member.config(), &self.facts, self.monitor.known()));
         if source == self.members[index].source {
             return;
         }
@@ -126,7 +151,7 @@ impl Role {
             })
             .collect();
         for address in addresses {
-            self.removing.push(address);
+            self.removing.insert(address);
             self.worker.queue(Work::Remove(address));
         }
     }
@@ -151,6 +176,15 @@ impl Role {
     }
 
     fn address_came(&mut self, address: Address) {
+        self.tell_sources(address);
+    }
+
+    /// Tells the instances on its link that `address` came or went, if it can be anybody's source.
+    fn tell_sources(&mut self, address: Address) {
+        let ip = &address.address;
+        if self.facts.holders.contains_key(ip) && !self.facts.sources.contains(ip) {
+            return;
+        }
         let name = self.link_name(address.link).to_owned();
         for index in 0..self.members.len() {
             if self.members[index].config().interface == name {
@@ -163,17 +197,14 @@ impl Role {
         if self.forget_removal(address) {
             return;
         }
+        self.tell_sources(address);
+        let holders = self.facts.holders.get(&address.address).cloned().unwrap_or_default();
         let name = self.link_name(address.link).to_owned();
-        for index in 0..self.members.len() {
-            let config = self.members[index].config();
-            let interface = config.interface == name;
-            let lost = config.held().any(|held| {
-                held.address == address.address
-                    && held.interface.as_deref().unwrap_or(&config.interface) == name
-            });
-            if interface {
-                self.tell_source(index);
-            }
+        for index in holders {
+            let Some(config) = self.members.get(index).map(Member::config) else { continue };
+            let lost = config
+                .held()
+                .any(|held| held.address == address.address && config.interface_of(held) == name);
             if lost {
                 self.feed(index, Event::AddressLost(address.address));
             }
@@ -183,11 +214,11 @@ impl Role {
     /// Opens the sockets the instances need, and closes those nobody needs any more. Returns those
     /// that were opened.
     pub(super) fn find_sockets(&mut self) -> Vec<Key> {
-        let (mut keys, mut new) = (Vec::new(), Vec::new());
+        let (mut keys, mut new) = (BTreeSet::new(), Vec::new());
         for member in &mut self.members {
             let name = member.config().interface.clone();
             let link = self.monitor.known().link(&name);
-            let key = link.map(|link| Key { link: link.index, cast: member.cast() });
+            let key = link.map(|link| member.key_on(link.index));
             let Some(key) = key else {
                 member.key = None;
                 continue;
@@ -196,7 +227,7 @@ impl Role {
                 Ok(opened) => {
                     member.key = Some(key);
                     member.deaf = false;
-                    keys.push(key);
+                    keys.insert(key);
                     new.extend(opened.then_some(key));
                 }
                 Err(error) => {
@@ -211,6 +242,7 @@ impl Role {
             }
         }
         self.links.keep(&keys);
+        self.renumber();
         new
     }
 
@@ -236,28 +268,34 @@ impl Role {
 
 /// keepalived's line about a pair of sockets; ours are one.
 fn sockpool(key: Key, fd: i32, source: Option<IpAddr>) -> String {
-    let link = key.link;
+    let (link, protocol) = (key.link, key.protocol);
+    let family = if key.cast.is_ipv6() { "IPv6" } else { "IPv4" };
     let cast = match (key.cast, source) {
         (Cast::Multicast(group), _) => format!("multicast, address({group})"),
-        (Cast::Unicast, Some(source)) => format!(", unicast, address({source})"),
-        (Cast::Unicast, None) => ", unicast".to_owned(),
+        (Cast::Unicast4 | Cast::Unicast6, Some(source)) => format!(", unicast, address({source})"),
+        (Cast::Unicast4 | Cast::Unicast6, None) => ", unicast".to_owned(),
     };
-    format!("VRRP sockpool: [ifindex({link:3}), family(IPv4), proto(112), fd({fd},{fd}) {cast}]")
+    format!(
+        "VRRP sockpool: [ifindex({link:3}), family({family}), proto({protocol}), fd({fd},{fd}) \
+         {cast}]"
+    )
 }
 
 /// What to tell an instance as [`Event::Source`]: the configured address if it is there, else the
 /// first of its interface that is no virtual or static one.
-fn source(of: &InstanceConfig, config: &Config, known: &Snapshot) -> Option<IpAddr> {
+fn source(of: &InstanceConfig, facts: &Facts, known: &Snapshot) -> Option<IpAddr> {
     let link = known.link(&of.interface)?.index;
     let mut there = known.addresses.iter().filter(|a| a.link == link).map(|a| a.address);
     if let Some(configured) = of.source {
         return there.find(|&address| address == configured);
     }
-    let held = |address: IpAddr| {
-        let mut held = config.instances.iter().flat_map(InstanceConfig::held);
-        held.any(|held| held.address == address)
+    let held = |address: IpAddr| facts.holders.contains_key(&address);
+    // RFC 9568 §5.1.2.1: over IPv6 a link-local address.
+    let fits = |address: IpAddr| match address {
+        IpAddr::V4(_) => of.is_ipv4(),
+        IpAddr::V6(address) => !of.is_ipv4() && address.is_unicast_link_local(),
     };
-    there.find(|&address| address.is_ipv4() == of.is_ipv4() && !held(address))
+    there.find(|&address| fits(address) && !held(address))
 }
 
 #[cfg(test)]
@@ -288,7 +326,8 @@ mod tests {
             addresses: vec![VirtualAddress::host(ip(100))],
             ..InstanceConfig::default()
         };
-        let config = Config { instances: vec![instance.clone()], ..Config::default() };
+        let mut config = Facts::default();
+        config.holders.insert(ip(100), vec![0]);
         let there = known(&[(1, 1), (2, 100), (2, 7), (2, 8)]);
         assert_eq!(source(&instance, &config, &there), Some(ip(7)));
         assert_eq!(source(&instance, &config, &known(&[(1, 1), (2, 100)])), None);

@@ -10,13 +10,15 @@ use netlink::{Address, NewAddress};
 use vrrp::config::{Broadcast, RESIGN, VirtualAddress};
 use vrrp::{Action, LogLine};
 use wire::arp::Frame;
+use wire::ndisc;
 
 use super::{Parting, Role};
 use crate::worker::Work;
 
 impl Role {
-    /// Carries out `actions` of one instance, in order.
+    /// Carries out `actions` of one instance, in order, and notes when it is due again.
     pub(super) fn perform(&mut self, index: usize, actions: &mut Vec<Action>) {
+        self.schedule(index);
         for action in actions.drain(..) {
             match action {
                 Action::SendAdvert { priority } => self.send_advert(index, priority),
@@ -54,14 +56,14 @@ impl Role {
         let member = &mut self.members[index];
         let Some(key) = member.key else { return };
         let mut result = Ok(());
-        let destinations: Vec<_> = member.instance.config().destinations().collect();
-        for destination in destinations {
-            let IpAddr::V4(to) = destination else { continue };
+        for at in 0.. {
+            let Some(to) = member.instance.config().destinations().nth(at) else { break };
+            let Some(route) = member.route(to) else { break };
             self.packet.clear();
-            if !member.instance.packet(priority, to.into(), &mut self.packet) {
+            if !member.instance.packet(priority, to, &mut self.packet) {
                 continue;
             }
-            if let Err(error) = self.links.send(key, &self.packet, to) {
+            if let Err(error) = self.links.send(key, &self.packet, route) {
                 result = Err((to, error));
             }
         }
@@ -76,18 +78,18 @@ impl Role {
         let member = &mut self.members[index];
         let Some(key) = member.key else { return };
         let destinations: Vec<_> = member.instance.config().destinations().collect();
-        for destination in destinations {
-            let IpAddr::V4(to) = destination else { continue };
+        for to in destinations {
+            let Some(route) = member.route(to) else { continue };
             let mut packet = Vec::new();
-            if member.instance.packet(RESIGN, to.into(), &mut packet) {
-                self.partings.push(Parting { key, packet, to, addresses: addresses.clone() });
+            if member.instance.packet(RESIGN, to, &mut packet) {
+                self.partings.push(Parting { key, packet, route, addresses: addresses.clone() });
             }
         }
         self.part();
     }
 
     /// Logs when sending begins to fail, once until it succeeds again.
-    fn note_sending(&mut self, index: usize, result: Result<(), (Ipv4Addr, io::Error)>) {
+    fn note_sending(&mut self, index: usize, result: Result<(), (IpAddr, io::Error)>) {
         let member = &mut self.members[index];
         match result {
             Ok(()) => member.send_failing = false,
@@ -124,7 +126,7 @@ impl Role {
         let interface = self.members[index].config().interface.clone();
         for address in addresses {
             if let Some(new) = self.new_address(address, &interface, None) {
-                self.removing.push(new.address);
+                self.removing.insert(new.address);
                 self.worker.queue(Work::Remove(new.address));
             }
         }
@@ -136,13 +138,14 @@ impl Role {
     }
 
     fn announce(&self, address: IpAddr, interface: &str) {
-        let link = self.monitor.known().link(interface);
-        if let (IpAddr::V4(address), Some(link)) = (address, link)
-            && let Some(mac) = link.hardware
-        {
-            let frame = Frame::gratuitous(mac, address).to_bytes().to_vec();
-            self.worker.queue(Work::Announce { link: link.index, frame });
-        }
+        let Some(link) = self.monitor.known().link(interface) else { return };
+        let Some(mac) = link.hardware else { return };
+        let link = link.index;
+        let frame = match address {
+            IpAddr::V4(address) => Frame::gratuitous(mac, address).to_bytes().to_vec(),
+            IpAddr::V6(address) => ndisc::unsolicited(mac, address, false).to_vec(),
+        };
+        self.worker.queue(Work::Announce { link, frame });
     }
 
     /// Puts up an address that is nobody's virtual one.
@@ -162,7 +165,7 @@ impl Role {
     pub(super) fn remove_static(&mut self, address: &VirtualAddress) {
         let default = self.config.globals.default_interface.as_deref().unwrap_or("eth0");
         if let Some(new) = self.new_address(address, default, None) {
-            self.removing.push(new.address);
+            self.removing.insert(new.address);
             self.worker.queue(Work::Remove(new.address));
         }
     }

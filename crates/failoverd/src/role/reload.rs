@@ -89,6 +89,7 @@ impl Role {
                 if let Some(index) = self.members.iter().position(|m| m.config().key() == key) {
                     self.feed(index, Event::Shutdown);
                     self.members.remove(index);
+                    self.renumber();
                 }
             }
             Step::AddInstance(config) => {
