@@ -6,6 +6,7 @@
 mod backend;
 mod frontend;
 mod log;
+mod nginx;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,11 @@ pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
 pub use log::{
     ErrorLog, ErrorLogTarget, Facility, LogAddress, LogFormat, LogFraming, LogPolicy, LogTarget,
     Severity,
+};
+
+pub use nginx::{
+    AccessLog, AccessTarget, Content, LimitConn, LimitZone, NginxServer, Peers, Preread,
+    ProxyHeader, Resolver,
 };
 
 /// A whole proxy process: immutable, comparable, without positions of a text.
@@ -108,6 +114,10 @@ pub struct Process {
     pub quiet: bool,
     /// `working_directory` of nginx.
     pub working_directory: Option<PathBuf>,
+    /// The variables nginx's configuration defines.
+    pub variables: Vec<crate::variable::Definition>,
+    /// `limit_conn_zone` of nginx.
+    pub limit_zones: Vec<LimitZone>,
 }
 
 /// How many cores serve connections: `nbthread`, `worker_processes`.

@@ -25,6 +25,7 @@
 pub mod config;
 mod plan;
 mod termination;
+pub mod variable;
 
 pub use config::*;
 pub use plan::{Plan, Step};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
-use super::{KeepAlive, LogTarget, Mode, Origin};
+use super::{KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
+use crate::variable::Template;
 
 /// A `backend`, the server side of a `listen`, or an nginx `upstream`.
 ///
@@ -30,6 +31,8 @@ pub struct Backend {
     pub algorithm: Algorithm,
     /// `hash-type` and `hash-balance-factor`, where the algorithm hashes.
     pub hash: HashType,
+    /// nginx's `hash`: what is hashed.
+    pub hash_key: Option<Template>,
     /// `retries`: connects after the first that failed. HAProxy's default: 3.
     pub retries: u32,
     /// `option redispatch [N]`: when a retry may go to another server. `None`: never. `Some(-1)`:
@@ -73,6 +76,17 @@ pub struct Backend {
     pub disabled: bool,
     /// `description` of the section.
     pub description: Option<String>,
+    /// nginx's `proxy_upload_rate`: bytes a second from each client; 0 is no limit.
+    pub upload_rate: u64,
+    /// nginx's `proxy_download_rate`: bytes a second to each client; 0 is no limit.
+    pub download_rate: u64,
+    /// nginx's `proxy_requests`: datagrams of a client after which a new session begins; 0 never.
+    pub requests: u32,
+    /// nginx's `proxy_responses`: answers to each datagram that end a session; `None` does not end
+    /// it.
+    pub responses: Option<u32>,
+    /// nginx's `resolver`, for addresses that are known only when a client comes.
+    pub resolver: Option<Resolver>,
 }
 
 impl Backend {
@@ -87,6 +101,7 @@ impl Backend {
             servers: Vec::new(),
             algorithm: Algorithm::RoundRobin,
             hash: HashType::default(),
+            hash_key: None,
             retries: 3,
             redispatch: None,
             connect_timeout: None,
@@ -107,6 +122,11 @@ impl Backend {
             abortonclose: false,
             disabled: false,
             description: None,
+            upload_rate: 0,
+            download_rate: 0,
+            requests: 0,
+            responses: None,
+            resolver: None,
         }
     }
 
@@ -185,6 +205,8 @@ pub struct Server {
     pub shutdown_backup_sessions_when_up: bool,
     /// `source` of this line.
     pub source: Option<SocketAddr>,
+    /// `send-proxy`, `send-proxy-v2`, `proxy_protocol on`: what it is sent first.
+    pub send_proxy: Option<ProxyHeader>,
     /// Where the line stands.
     pub origin: Origin,
 }
@@ -208,6 +230,7 @@ impl Server {
             on_marked_down: OnMarkedDown::Nothing,
             shutdown_backup_sessions_when_up: false,
             source: None,
+            send_proxy: None,
             origin: Origin::default(),
         }
     }

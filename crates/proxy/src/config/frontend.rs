@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BackendIndex, ErrorLog, LogPolicy, Origin};
+use super::{BackendIndex, ErrorLog, LogPolicy, NginxServer, Origin};
 
 /// A `frontend`, the client side of a `listen`, or an nginx `server`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,6 +43,8 @@ pub struct Frontend {
     pub disabled: bool,
     /// `description` of the section.
     pub description: Option<String>,
+    /// What an nginx `server` does besides passing its sessions on; `None` if that is all.
+    pub nginx: Option<Box<NginxServer>>,
 }
 
 impl Frontend {
@@ -66,6 +68,7 @@ impl Frontend {
             nodelay: true,
             disabled: false,
             description: None,
+            nginx: None,
         }
     }
 }
@@ -124,6 +127,10 @@ pub struct Bind {
     pub receive_buffer: Option<u32>,
     /// SO_SNDBUF, for nginx's `sndbuf=`.
     pub send_buffer: Option<u32>,
+    /// `accept-proxy`, `proxy_protocol`: a connection begins with a PROXY header.
+    pub proxy_protocol: bool,
+    /// Datagrams instead of connections: nginx's `udp`.
+    pub udp: bool,
     /// Where the line stands, for `Binding [file:line] for frontend …`.
     pub origin: Origin,
 }
@@ -147,6 +154,8 @@ impl Bind {
             group: None,
             receive_buffer: None,
             send_buffer: None,
+            proxy_protocol: false,
+            udp: false,
             origin: Origin::default(),
         }
     }

@@ -1,0 +1,166 @@
+//! What only nginx's `server` has: what happens to a session before it has a server, and what is
+//! written about it after its end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{BackendIndex, Facility, LogAddress, Severity};
+use crate::variable::{Escape, Network, Template};
+
+/// The phases of a session of nginx, in their order: PROXY header, `set_real_ip_from`, `set`,
+/// `limit_conn`, `allow` and `deny`, `ssl_preread`, `return` or `proxy_pass`, `access_log`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NginxServer {
+    /// `proxy_protocol_timeout`: how long a PROXY header may take.
+    pub header_timeout: Duration,
+    /// `set_real_ip_from`: whose PROXY header tells the client's address.
+    pub trusted: Vec<Peers>,
+    /// `set`: positions among [`Process::variables`](super::Process::variables) and their values.
+    pub sets: Vec<(usize, Template)>,
+    /// `limit_conn`.
+    pub limits: Vec<LimitConn>,
+    /// `limit_conn_dry_run`: nobody is refused.
+    pub limit_dry_run: bool,
+    /// `limit_conn_log_level`; nginx's default is `error`.
+    pub limit_level: Option<Severity>,
+    /// `allow` (true) and `deny`: the first that fits decides; nobody is refused if none does.
+    pub access: Vec<(bool, Peers)>,
+    /// `ssl_preread on`.
+    pub preread: Option<Preread>,
+    /// What is done with a session that comes so far.
+    pub content: Content,
+    /// `access_log`.
+    pub access_logs: Vec<AccessLog>,
+    /// The first `server_name`.
+    pub name: String,
+}
+
+/// What is done with a session.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Content {
+    /// It goes to the frontend's backend; it ends with status 500 if there is none.
+    #[default]
+    Proxy,
+    /// `return`: the client gets this and is closed.
+    Return(Template),
+    /// `proxy_pass` with variables: the name of an upstream, or an address with a port.
+    Dynamic {
+        /// Where to.
+        to: Template,
+        /// Upstreams by name in lower case, and the backends they are for this server.
+        upstreams: Vec<(String, BackendIndex)>,
+        /// The backend without servers that holds the timeouts for any other address.
+        other: BackendIndex,
+    },
+}
+
+/// Whom `allow`, `deny` and `set_real_ip_from` mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Peers {
+    /// `all`.
+    All,
+    /// `unix:`: clients of UNIX sockets.
+    Unix,
+    /// An address or a network.
+    Network(Network),
+}
+
+/// `limit_conn ZONE NUMBER`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LimitConn {
+    /// The position among [`Process::limit_zones`](super::Process::limit_zones).
+    pub zone: usize,
+    /// The most at a time, at least 1.
+    pub most: u32,
+}
+
+/// `limit_conn_zone KEY zone=NAME:SIZE`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LimitZone {
+    /// Its name.
+    pub name: String,
+    /// What connections are counted by; empty is not counted.
+    pub key: Template,
+    /// Bytes of shared memory nginx would use: how many keys there may be at a time follows.
+    pub size: u64,
+}
+
+/// `preread_timeout`, `preread_buffer_size`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Preread {
+    /// How long a ClientHello may take; 30 s.
+    pub timeout: Duration,
+    /// How many bytes it may have; 16 KB.
+    pub size: usize,
+}
+
+/// One `access_log`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessLog {
+    /// Where to.
+    pub target: AccessTarget,
+    /// What a line says.
+    pub format: Template,
+    /// `escape=` of the format.
+    pub escape: Escape,
+    /// `if=`: no line when this is empty or `0`.
+    pub condition: Option<Template>,
+    /// `buffer=`: bytes collected before they are written; 0 writes each line.
+    pub buffer: usize,
+    /// `flush=`: how long they are collected at most; zero is no limit.
+    pub flush: Duration,
+    /// `gzip`: its level, 1 to 9.
+    pub gzip: Option<u8>,
+}
+
+/// Where an `access_log` points.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AccessTarget {
+    /// A file, the prefix already applied.
+    File(PathBuf),
+    /// A file whose name has variables; opened for each line.
+    Files {
+        /// What a name that does not begin with `/` is relative to.
+        prefix: PathBuf,
+        /// The name.
+        name: Template,
+    },
+    /// `syslog:server=…`.
+    Syslog {
+        /// Where the daemon listens.
+        server: LogAddress,
+        /// `facility=`, `local7` by default.
+        facility: Facility,
+        /// `severity=`, `info` by default.
+        severity: Severity,
+        /// `tag=`, `nginx` by default.
+        tag: String,
+        /// Whether the header holds a host name: off with `nohostname`.
+        hostname: bool,
+    },
+}
+
+/// The PROXY header a server is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyHeader {
+    /// Version 1, a line of text.
+    V1,
+    /// Version 2, binary.
+    V2,
+}
+
+/// `resolver ADDRESS … [valid=TIME] [ipv4=off] [ipv6=off]`, and `resolver_timeout`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Resolver {
+    /// The name servers, asked in turn.
+    pub servers: Vec<SocketAddr>,
+    /// `valid=`: how long an answer is good for; otherwise as long as it says.
+    pub valid: Option<Duration>,
+    /// Whether IPv4 addresses are asked for.
+    pub v4: bool,
+    /// Whether IPv6 addresses are asked for.
+    pub v6: bool,
+    /// `resolver_timeout`: how long an answer may take.
+    pub timeout: Duration,
+}
