@@ -73,6 +73,18 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "ipv4_packet", run: ipv4_packet, seeds: IPV4, files: &[], words: &[] },
     Target { name: "arp_frame", run: arp_frame, seeds: &[&[0; 42]], files: &[], words: &[] },
     Target {
+        name: "client_hello",
+        run: client_hello,
+        seeds: &[
+            b"\x16\x03\x01\x00\x44\x01\x00\x00\x40\x03\x0301234567890123456789012345678901\x00\
+              \x00\x02\x13\x01\x01\x00\x00\x15\x00\x00\x00\x06\x00\x04\x00\x00\x01a\
+              \x00\x10\x00\x05\x00\x03\x02h2\x00\x23\x00\x00",
+            b"\x80\x2e\x01\x03\x01",
+        ],
+        files: &[],
+        words: &["\x16\x03\x01\x00\x01", "\x00\x00\x00\x06\x00\x04\x00\x00\x01", "\x00\x10\x00\x05"],
+    },
+    Target {
         name: "check_answer",
         run: check_answer,
         seeds: &[
@@ -127,6 +139,24 @@ fn arp_frame(bytes: &[u8]) {
     if let Ok(frame) = wire::arp::Frame::parse(bytes) {
         let again = wire::arp::Frame::parse(&frame.to_bytes());
         assert_eq!(again.ok(), Some(frame), "what was read is written as it was");
+    }
+}
+
+fn client_hello(bytes: &[u8]) {
+    use wire::client_hello::{ClientHello, Error, message_type, version};
+
+    let whole = ClientHello::parse(bytes);
+    if let Ok(hello) = &whole {
+        assert_eq!((message_type(bytes), version(bytes)), (Ok(1), Ok(hello.version())));
+        let _ = (hello.server_name(), hello.alpn().count(), hello.session_ticket());
+        let _ = (hello.ciphers(), hello.extensions().count());
+    }
+    // What is cut off may be more, and is never something else.
+    let cut = &bytes[..bytes.len() / 2];
+    match ClientHello::parse(cut) {
+        Err(Error::Other) => assert_eq!(whole, Err(Error::Other), "bytes made it a hello"),
+        Ok(hello) => assert_eq!(whole.as_ref(), Ok(&hello), "bytes behind it changed it"),
+        Err(Error::Incomplete) => {}
     }
 }
 

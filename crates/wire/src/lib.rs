@@ -51,6 +51,7 @@ extern crate alloc;
 
 pub mod arp;
 pub mod checksum;
+pub mod client_hello;
 pub mod ipv4;
 pub mod ndisc;
 pub mod vrrp;

@@ -13,11 +13,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("balance", &["machine"]),
     ("check", &["machine", "wire"]),
     // Pure.
-    ("proxy", &["machine", "balance", "check"]),
+    ("rules", &["wire", "balance"]),
+    ("proxy", &["machine", "balance", "check", "rules"]),
     // Text.
     ("conf", &[]),
     ("keepalived-conf", &["conf", "machine", "wire", "vrrp", "check"]),
-    ("haproxy-cfg", &["conf", "machine", "balance", "check", "proxy"]),
+    ("haproxy-cfg", &["conf", "machine", "balance", "check", "rules", "proxy"]),
     ("nginx-conf", &["conf", "machine", "balance", "check", "proxy"]),
     // Linux.
     ("linux", &[]),
@@ -48,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
             "balance",
             "check",
+            "rules",
             "proxy",
             "conf",
             "haproxy-cfg",
@@ -69,6 +71,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vrrp",
             "balance",
             "check",
+            "rules",
             "proxy",
             "conf",
             "keepalived-conf",
@@ -86,6 +89,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vrrp",
             "balance",
             "check",
+            "rules",
             "proxy",
             "conf",
             "keepalived-conf",
