@@ -21,7 +21,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
 use serde_json::{Value, json};
 
-use crate::order::{Event, Moment, Order, Setup, Stamped, Stream, Target};
+use crate::order::{Event, Moment, Order, Setup, Stamped, Stream, Target, Usage};
 use crate::{rootfs, standin, switch};
 
 /// The first argument of a process that is to be a node's agent.
@@ -126,6 +126,17 @@ fn obey(order: Order, children: &Children) -> Result<Value> {
             fs::remove_file(&path).with_context(|| format!("cannot remove {path}"))?;
             Ok(Value::Null)
         }
+        Order::Link { interface, up } => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(switch::switch_link(&interface, up))?;
+            Ok(Value::Null)
+        }
+        Order::Children { of, name } => {
+            let mut pids = standin::named(&name);
+            pids.retain(|pid| parent(*pid) == Some(of));
+            Ok(json!(pids))
+        }
+        Order::Usage { name } => Ok(json!(usage(&name))),
         Order::Watch { address } => {
             thread::spawn(move || watch(address));
             Ok(Value::Null)
@@ -249,6 +260,27 @@ fn has(address: IpAddr) -> bool {
             IpAddr::V6(v6) => found.as_sockaddr_in6().is_some_and(|found| found.ip() == v6),
         }
     })
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// A process that ends while it is looked at has used nothing.
+fn usage(name: &str) -> Usage {
+    let mut sum = Usage::default();
+    for pid in standin::named(name) {
+        let Ok(memory) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else { continue };
+        let pss = memory.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let number = |text: &str| text.split_whitespace().next()?.parse::<u64>().ok();
+        sum.pss += pss.and_then(number).unwrap_or(0);
+        sum.processes += 1;
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let times = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+        sum.cpu += times.filter_map(|text| number(&text)).sum::<u64>();
+    }
+    sum
 }
 
 fn say(event: Event) {

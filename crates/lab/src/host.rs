@@ -17,8 +17,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::agent;
+use crate::capture::Capture;
 use crate::journal::{Entry, Journal};
-use crate::order::{Event, NodeFile, Order, Program, Setup, Stamped, Stream, Target};
+use crate::order::{Event, NodeFile, Order, Program, Setup, Stamped, Stream, Target, Usage};
+use crate::ping::Ping;
 use crate::probe;
 use crate::switch::{self, Subnet};
 
@@ -29,6 +31,8 @@ pub struct Lab {
     /// Tells this lab's links from those of others on the same ground.
     number: u32,
     ports: AtomicU32,
+    /// The index of every port of the switch, and the node it leads to.
+    cables: Mutex<Vec<(u32, Arc<str>)>>,
     /// Where the roots of nodes are mounted; each mount is seen by its node alone.
     root: TempDir,
 }
@@ -120,6 +124,7 @@ impl Lab {
             switch,
             number,
             ports: AtomicU32::new(0),
+            cables: Mutex::default(),
             root: tempfile::Builder::new().prefix("lab-").tempdir()?,
         })
     }
@@ -144,6 +149,25 @@ impl Lab {
     pub fn join(&self, subnet: Subnet) -> Result<()> {
         let bridge = format!("sw{}", self.number);
         self.shared.runtime.block_on(switch::configure(&bridge, &[subnet]))
+    }
+
+    /// Listens to everything its nodes send from now on; nodes that come later are not heard.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel permits no packet socket.
+    pub fn capture(&self) -> Result<Capture> {
+        let ports = self.cables.lock().unwrap_or_else(|e| e.into_inner());
+        Capture::of(ports.iter().cloned())
+    }
+
+    /// Asks `target` for an echo every `every`, from the switch; [`join`](Self::join) it first.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel permits no raw socket.
+    pub fn ping(&self, target: IpAddr, every: Duration) -> Result<Ping> {
+        Ping::start(target, every)
     }
 
     /// A number no other lab of this process has: the place to take a network from.
@@ -216,8 +240,11 @@ impl Lab {
                 hardware,
             ))?;
             node.0.order(&Order::Configure { interface: interface.clone(), addresses })?;
+            let mut cables = self.cables.lock().unwrap_or_else(|e| e.into_inner());
+            cables.push((switch::index(&port)?, Arc::clone(&name)));
+            drop(cables);
             let mut ports = node.0.ports.lock().unwrap_or_else(|e| e.into_inner());
-            ports.insert(interface, Port { name: port, hardware });
+            ports.insert(interface, Port { name: port, hardware, switch: self.switch });
         }
         Ok(node)
     }
@@ -252,6 +279,8 @@ struct OrderLine {
 struct Port {
     name: String,
     hardware: [u8; 6],
+    /// The switch it belongs to.
+    switch: u32,
 }
 
 /// What a program that ran to its end left.
@@ -333,12 +362,46 @@ impl Node {
     ///
     /// When there is no such interface.
     pub fn cable(&self, interface: &str, plugged: bool) -> Result<()> {
-        let port = {
-            let ports = self.0.ports.lock().unwrap_or_else(|e| e.into_inner());
-            ports.get(interface).with_context(|| format!("no {interface}"))?.name.clone()
-        };
+        let (port, _) = self.port(interface)?;
         let shared = &self.0.shared;
         shared.runtime.block_on(switch::set_up(&shared.handle, &port, plugged))
+    }
+
+    /// Lets the switch's port of an interface pass everything (`true`) or nothing; the carrier stays.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface.
+    pub fn forward(&self, interface: &str, passes: bool) -> Result<()> {
+        let (port, switch) = self.port(interface)?;
+        let shared = &self.0.shared;
+        let to = passes.then_some(switch);
+        shared.runtime.block_on(switch::attach(&shared.handle, &port, to))
+    }
+
+    fn port(&self, interface: &str) -> Result<(String, u32)> {
+        let ports = self.0.ports.lock().unwrap_or_else(|e| e.into_inner());
+        let port = ports.get(interface).with_context(|| format!("no {interface}"))?;
+        Ok((port.name.clone(), port.switch))
+    }
+
+    /// Switches an interface on or off from within, as `ip link set` does.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface.
+    pub fn link(&self, interface: &str, up: bool) -> Result<()> {
+        self.0.order(&Order::Link { interface: interface.into(), up }).map(drop)
+    }
+
+    /// What the processes called `name` have used.
+    ///
+    /// # Errors
+    ///
+    /// When the agent is gone.
+    pub fn usage(&self, name: &str) -> Result<Usage> {
+        let value = self.0.order(&Order::Usage { name: name.into() })?;
+        Ok(serde_json::from_value(value)?)
     }
 
     /// Writes a file.
@@ -458,6 +521,26 @@ impl Proc {
     /// When it is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let target = Target::Pid(self.pid);
+        self.node.0.order(&Order::Signal { target, signal: signal as i32 }).map(drop)
+    }
+
+    /// Its children that are called `name`, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the agent is gone.
+    pub fn children(&self, name: &str) -> Result<Vec<i32>> {
+        let order = Order::Children { of: self.pid, name: name.into() };
+        Ok(serde_json::from_value(self.node.0.order(&order)?)?)
+    }
+
+    /// Sends a signal to one of the node's processes.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn signal_child(&self, pid: i32, signal: Signal) -> Result<()> {
+        let target = Target::Pid(pid);
         self.node.0.order(&Order::Signal { target, signal: signal as i32 }).map(drop)
     }
 

@@ -40,11 +40,14 @@
 pub mod account;
 mod agent;
 mod apiserver;
+mod capture;
+mod frame;
 pub mod ground;
 pub mod guide;
 mod host;
 mod journal;
 mod order;
+mod ping;
 mod probe;
 mod rootfs;
 pub mod stage;
@@ -53,9 +56,12 @@ mod subject;
 mod switch;
 mod tls;
 
+pub use crate::capture::{Capture, Frame};
+pub use crate::frame::{Advert, Sent, Sum};
 pub use crate::host::{Lab, Node, NodePlan, Output, Proc};
 pub use crate::journal::{Entry, Journal};
-pub use crate::order::{Event, Moment, NodeFile, Program, Stream};
+pub use crate::order::{Event, Moment, NodeFile, Program, Stream, Usage};
+pub use crate::ping::Ping;
 pub use crate::probe::Request;
 pub use crate::subject::Subject;
 pub use crate::switch::Subnet;

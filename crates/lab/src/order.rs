@@ -84,13 +84,61 @@ pub(crate) struct Setup {
 /// What the lab asks of an agent; each is answered by [`Event::Done`] or [`Event::Refused`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) enum Order {
-    Configure { interface: String, addresses: Vec<Subnet> },
-    Start { id: u64, argv: Vec<String>, env: Vec<(String, String)> },
-    Signal { target: Target, signal: i32 },
+    Configure {
+        interface: String,
+        addresses: Vec<Subnet>,
+    },
+    Start {
+        id: u64,
+        argv: Vec<String>,
+        env: Vec<(String, String)>,
+    },
+    Signal {
+        target: Target,
+        signal: i32,
+    },
     Write(NodeFile),
-    Read { path: String },
-    Remove { path: String },
-    Watch { address: std::net::IpAddr },
+    Read {
+        path: String,
+    },
+    Remove {
+        path: String,
+    },
+    Watch {
+        address: std::net::IpAddr,
+    },
+    /// Switches an interface of the node on or off.
+    Link {
+        interface: String,
+        up: bool,
+    },
+    /// The children of a process that are called `name`.
+    Children {
+        of: i32,
+        name: String,
+    },
+    /// What the processes called `name` use.
+    Usage {
+        name: String,
+    },
+}
+
+/// What the processes of one name have used up to now.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Usage {
+    /// CPU time in nanoseconds, as the scheduler counted it; not that of children that ended.
+    pub cpu: u64,
+    /// Proportional memory (PSS) in kB.
+    pub pss: u64,
+    /// How many processes.
+    pub processes: u64,
+}
+
+impl Usage {
+    /// Its CPU time.
+    pub fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.cpu)
+    }
 }
 
 /// Whom a signal is for.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Subnet {
     /// The host's own address.
     pub address: IpAddr,
-    /// Bits of the network, 0 to 32.
+    /// Bits of the network, 0 to 32 or 128.
     pub prefix: u8,
 }
 
@@ -92,6 +92,21 @@ pub(crate) async fn set_up(handle: &Handle, name: &str, up: bool) -> Result<()> 
     handle.link().set(message).execute().await.with_context(|| format!("link {name}"))
 }
 
+/// Takes a port off the switch or puts it back: nothing passes, and both ends keep their carrier.
+pub(crate) async fn attach(handle: &Handle, name: &str, to: Option<u32>) -> Result<()> {
+    let message = LinkUnspec::new_with_index(index(name)?);
+    let message = match to {
+        Some(switch) => message.controller(switch),
+        None => message.nocontroller(),
+    };
+    handle.link().set(message.build()).execute().await.with_context(|| format!("link {name}"))
+}
+
+/// Switches an interface on or off where the caller is.
+pub(crate) async fn switch_link(interface: &str, up: bool) -> Result<()> {
+    set_up(&connect()?, interface, up).await
+}
+
 /// Gives an interface its addresses and switches it and the loopback on.
 pub(crate) async fn configure(interface: &str, addresses: &[Subnet]) -> Result<()> {
     let handle = connect()?;
@@ -114,6 +129,6 @@ pub(crate) async fn remove(handle: &Handle, name: &str) -> Result<()> {
     handle.link().del(index).execute().await.with_context(|| format!("link {name}"))
 }
 
-fn index(name: &str) -> Result<u32> {
+pub(crate) fn index(name: &str) -> Result<u32> {
     nix::net::if_::if_nametoindex(name).with_context(|| format!("no interface {name}"))
 }
