@@ -276,11 +276,22 @@ fn usage(name: &str) -> Usage {
         let number = |text: &str| text.split_whitespace().next()?.parse::<u64>().ok();
         sum.pss += pss.and_then(number).unwrap_or(0);
         sum.processes += 1;
+        sum.children += children_time(pid).unwrap_or(0);
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let times = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
         sum.cpu += times.filter_map(|text| number(&text)).sum::<u64>();
     }
     sum
+}
+
+/// Nanoseconds of CPU that the ended children of a process used; `/proc/PID/stat` counts hundredths.
+fn children_time(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before the bracket may hold blanks; `cutime` and `cstime` are fields 16 and 17.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let times =
+        rest.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<u64>().ok());
+    Some(times.sum::<u64>() * 10_000_000)
 }
 
 fn say(event: Event) {

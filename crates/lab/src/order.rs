@@ -128,6 +128,8 @@ pub(crate) enum Order {
 pub struct Usage {
     /// CPU time in nanoseconds, as the scheduler counted it; not that of children that ended.
     pub cpu: u64,
+    /// CPU time in nanoseconds of children that ended and were waited for, to a hundredth second.
+    pub children: u64,
     /// Proportional memory (PSS) in kB.
     pub pss: u64,
     /// How many processes.

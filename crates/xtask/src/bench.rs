@@ -12,6 +12,10 @@
 mod load;
 mod page;
 mod rest;
+mod scale;
+mod scripts;
+mod section;
+mod vrrp;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -74,19 +78,27 @@ struct Subject {
     used: Option<Used>,
 }
 
+/// A benchmark of failoverd: whether it is to be quick, and to write its page.
+type OfFailoverd = fn(bool, bool) -> anyhow::Result<ExitCode>;
+
 /// Runs the benchmark; `--write` keeps the page, `--quick` does less of everything.
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let mut amount =
         Amount { rounds: 3, idle: 4_000, connections: 10_000, requests: 200_000, gigabytes: 4 };
     let mut write = false;
+    let mut of_failoverd: Option<OfFailoverd> = None;
+    let mut quick = false;
     for arg in args {
         match arg.as_str() {
+            "scale" => of_failoverd = Some(scale::run),
+            "scripts" => of_failoverd = Some(scripts::run),
             rest::ARGUMENT => {
                 rest::print()?;
                 return Ok(ExitCode::SUCCESS);
             }
             "--write" => write = true,
             "--quick" => {
+                quick = true;
                 amount = Amount {
                     rounds: 1,
                     idle: 500,
@@ -95,8 +107,13 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
                     gigabytes: 1,
                 };
             }
-            _ => anyhow::bail!("usage: cargo xtask bench [--quick] [--write]"),
+            _ => anyhow::bail!(
+                "usage: cargo xtask bench [failover|scale|scripts] [--quick] [--write]"
+            ),
         }
+    }
+    if let Some(run) = of_failoverd {
+        return run(quick, write);
     }
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--quiet", "-p", "balancerd", "-p", "failoverd"])
