@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Pure.
     ("rules", &["wire", "balance"]),
     ("proxy", &["machine", "balance", "check", "rules"]),
+    ("agentx", &[]),
     // Text.
     ("conf", &[]),
     ("keepalived-conf", &["conf", "machine", "wire", "vrrp", "check"]),
@@ -38,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "keepalived-conf",
             "linux",
             "netlink",
+            "agentx",
             "daemon",
             "tls",
         ],
