@@ -24,7 +24,7 @@ pub use self::instance::{
     OldChecksum, UnicastPeer,
 };
 pub use self::notify::{Command, FifoConfig, LifeScript, MailConfig, NotifyConfig};
-pub use self::process::ProcessConfig;
+pub use self::process::{ProcessConfig, SnmpConfig};
 pub use self::route::{NextHop, Prefix, RouteConfig, RouteMode, RuleConfig};
 pub use self::track::{
     GarpGroup, InterfaceDelays, ParamMatch, ScriptConfig, TrackFileConfig, TrackGroup,
@@ -115,6 +115,8 @@ pub struct Globals {
     pub vmac_prefix: Option<String>,
     /// The packet filter's table for `no_accept` and virtual MACs.
     pub nftables: NftablesConfig,
+    /// What an SNMP agent is told.
+    pub snmp: SnmpConfig,
     /// 2 names the parts of the JSON dump, 1 is an array.
     pub json_version: Option<u8>,
     /// Where state is served by itself (our own `status_socket`); the default of the daemon if none.

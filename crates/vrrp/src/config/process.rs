@@ -58,3 +58,27 @@ impl Default for ProcessConfig {
         }
     }
 }
+
+/// What an SNMP master agent is told, by AgentX (RFC 2741).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SnmpConfig {
+    /// Where it listens, as net-snmp writes it: `unix:/var/agentx/master` if none, or
+    /// `tcp:localhost:705`.
+    pub socket: Option<String>,
+    /// `KEEPALIVED-MIB`, its part about VRRP.
+    pub keepalived: bool,
+    /// `VRRP-MIB` (RFC 2787).
+    pub rfc_v2: bool,
+    /// `VRRPV3-MIB` (RFC 6527).
+    pub rfc_v3: bool,
+    /// Notifications of transitions are sent too.
+    pub traps: bool,
+}
+
+impl SnmpConfig {
+    /// Whether anything is told at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.keepalived || self.rfc_v2 || self.rfc_v3
+    }
+}
