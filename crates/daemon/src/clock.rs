@@ -28,6 +28,12 @@ impl Clock {
         Instant::from_zero(since_boot().saturating_sub(self.zero))
     }
 
+    /// `at` as other processes on this machine count it: since boot.
+    #[must_use]
+    pub fn since_boot(&self, at: Instant) -> Duration {
+        self.zero + (at - Instant::ZERO)
+    }
+
     /// Waits until `deadline`, or for ever if there is none.
     pub async fn until(&self, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return std::future::pending().await };

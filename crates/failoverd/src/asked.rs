@@ -12,20 +12,44 @@ pub(crate) enum Asked {
     Stop,
     /// HUP: read the configuration again.
     Reload,
-    /// A signal keepalived has a use for, and we not yet. Unhandled it would end the process.
-    NotYet(&'static str),
+    /// USR1: write `keepalived.data`.
+    Data,
+    /// USR2: write `keepalived.stats`.
+    Stats,
+    /// RTMAX - 1: write `keepalived.stats`, and count from zero.
+    StatsClear,
+    /// RTMIN + 2: write `keepalived.json`.
+    Json,
 }
 
+/// Numbers as `--signum` prints them.
 const ALL: [(i32, Asked); 7] = [
     (15, Asked::Stop),
     (2, Asked::Stop),
     (1, Asked::Reload),
-    (10, Asked::NotYet("data dump on SIGUSR1")),
-    (12, Asked::NotYet("statistics on SIGUSR2")),
-    // SIGRTMIN + 2 and SIGRTMAX - 1, as `--signum` prints them.
-    (36, Asked::NotYet("JSON dump")),
-    (63, Asked::NotYet("clearing of statistics")),
+    (10, Asked::Data),
+    (12, Asked::Stats),
+    (63, Asked::StatsClear),
+    (36, Asked::Json),
 ];
+
+impl Asked {
+    /// How a supervisor passes it on to its role; the rest is said otherwise.
+    pub(crate) fn to_byte(self) -> Option<u8> {
+        match self {
+            Self::Stop | Self::Reload => None,
+            Self::Data => Some(b'D'),
+            Self::Stats => Some(b'T'),
+            Self::StatsClear => Some(b'X'),
+            Self::Json => Some(b'J'),
+        }
+    }
+
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        let all = [Self::Data, Self::Stats, Self::StatsClear, Self::Json];
+        all.into_iter().find(|asked| asked.to_byte() == Some(byte))
+    }
+}
 
 /// All signals that are caught.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use conf::FileId;
 use daemon::log::Log;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use serde::{Deserialize, Serialize};
 use vrrp::config::Config;
 
 use crate::cli::Options;
@@ -20,7 +21,7 @@ use crate::exit;
 pub(crate) const KEPT: &str = "Reload refused - the running configuration is kept";
 
 /// A configuration, and what is wrong with it.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// With which code to end instead of running by it.
@@ -121,14 +122,22 @@ impl Loaded {
 
     /// What is wrong with it, without the places, which every edit moves.
     pub(crate) fn mistakes(&self) -> BTreeSet<String> {
-        let without_place = |line: &String| match line.strip_prefix('(') {
-            Some(rest) => match rest.split_once(") ") {
-                Some((place, text)) if place.contains("Line ") => text.to_owned(),
-                _ => line.clone(),
-            },
-            None => line.clone(),
-        };
-        self.lines.iter().map(without_place).collect()
+        self.lines.iter().map(|line| without_place(line).to_owned()).collect()
+    }
+
+    /// The advice it is given, without the places.
+    pub(crate) fn advice(&self) -> BTreeSet<String> {
+        self.notices.iter().map(|line| without_place(line).to_owned()).collect()
+    }
+
+    /// Leaves out advice that was given already.
+    pub(crate) fn leave_out(&mut self, given: &BTreeSet<String>) {
+        self.notices.retain(|line| !given.contains(without_place(line)));
+    }
+
+    /// Leaves out all of it.
+    pub(crate) fn leave_out_advice(&mut self) {
+        self.notices.clear();
     }
 
     /// Logs which files were read.
@@ -156,6 +165,12 @@ impl Loaded {
             eprintln!("{line}");
         }
     }
+}
+
+/// What a line says, without where.
+fn without_place(line: &str) -> &str {
+    let said = line.strip_prefix('(').and_then(|rest| rest.split_once(") "));
+    said.filter(|(place, _)| place.contains("Line ")).map_or(line, |(_, text)| text)
 }
 
 /// The log of a process: the supervisor's, or a role's.

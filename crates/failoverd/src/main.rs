@@ -22,9 +22,13 @@
 mod asked;
 mod cli;
 mod configuration;
+mod dump;
 mod exit;
+mod ledger;
 mod links;
+mod notify;
 mod own;
+mod programs;
 mod report;
 mod role;
 mod supervisor;

@@ -13,11 +13,14 @@
 
 mod agenda;
 mod facts;
+mod look;
 mod perform;
 mod reload;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::thread;
@@ -39,13 +42,15 @@ use crate::asked::{Asked, Signals};
 use crate::cli::Options;
 use crate::configuration::{self, Loaded};
 use crate::exit;
+use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
-use crate::report::{Report, Reporter};
+use crate::report::{self, Order, Report, Reporter};
 use crate::trackers::{News, Trackers};
 use crate::worker::{Done, Work, Worker};
 
 use self::agenda::Agenda;
 use self::facts::Facts;
+use self::watch::Watch;
 
 /// Packets taken off a socket before anything else has its turn.
 const BURST: usize = 64;
@@ -54,8 +59,15 @@ const LONGEST_PACKET: usize = 4608;
 
 /// Runs until told to stop. The supervisor has checked the configuration already.
 pub(crate) fn run(options: Options) -> u8 {
-    let reporter = Reporter::from_stdin();
     let log = configuration::log(&options, Some("vrrp"));
+    let (supervisor, configuration) = match Reporter::from_stdin() {
+        Ok(from) => from,
+        Err(error) => {
+            let line = format_args!("this process is started by its supervisor only: {error}");
+            log.write(Severity::Error, line);
+            return exit::FATAL;
+        }
+    };
     // An election is lost by milliseconds, and takes next to none of a processor. Where it is not
     // allowed we are like everybody else.
     let _ = linux::process::set_niceness(-20);
@@ -64,7 +76,10 @@ pub(crate) fn run(options: Options) -> u8 {
         let mut pid_file = PidFile::create(&options.vrrp_pid_file)?;
         pid_file.write(std::process::id())?;
         runtime.block_on(async {
-            match Role::start(options, log.clone(), reporter)? {
+            let reporter = Reporter::new(supervisor)?;
+            let loaded = report::unpack(&configuration).context("no configuration")?;
+            drop(configuration);
+            match Role::start(options, log.clone(), reporter, loaded)? {
                 Ok(role) => role.serve().await,
                 Err(code) => Ok(code),
             }
@@ -102,6 +117,7 @@ struct Member {
     send_failing: bool,
     /// Its socket could not be opened, which has been logged.
     deaf: bool,
+    watch: Watch,
 }
 
 impl Member {
@@ -138,6 +154,7 @@ struct Role {
     log: Rc<Log>,
     clock: Clock,
     reporter: Reporter,
+    ledger: Ledger,
     config: Config,
     members: Vec<Member>,
     trackers: Trackers,
@@ -152,9 +169,7 @@ struct Role {
     /// What was wrong with the configuration, its places left out.
     mistakes: BTreeSet<String>,
     /// A configuration being read.
-    reading: Option<oneshot::Receiver<Loaded>>,
-    /// Another reload was asked for meanwhile.
-    read_again: bool,
+    reading: Option<oneshot::Receiver<io::Result<Loaded>>>,
     /// When the instances start, if that is yet to come (`vrrp_startup_delay`).
     start_at: Option<Instant>,
     /// When to try again to open a socket, if one could not be.
@@ -171,6 +186,7 @@ impl Role {
         options: Options,
         log: Rc<Log>,
         reporter: Reporter,
+        mut loaded: Loaded,
     ) -> anyhow::Result<Result<Self, u8>> {
         if options.detail {
             log.info("Registering Kernel netlink reflector");
@@ -180,7 +196,11 @@ impl Role {
             log.info("Registering Kernel netlink command channel");
         }
         let mut kernel = Kernel::open().context("cannot ask the kernel")?;
-        let loaded = configuration::load(&options);
+        let ledger = Ledger::from_stdout();
+        if ledger.is_inherited() {
+            // The role before this one said what is to be said once.
+            loaded.leave_out_advice();
+        }
         loaded.log_to(&log);
         if let Some(code) = loaded.exit {
             return Ok(Err(code));
@@ -197,6 +217,7 @@ impl Role {
             log,
             clock: Clock::start(),
             reporter,
+            ledger,
             members: Vec::new(),
             trackers: Trackers::new(),
             monitor,
@@ -208,7 +229,6 @@ impl Role {
             partings: Vec::new(),
             mistakes,
             reading: None,
-            read_again: false,
             start_at: None,
             open_again_at: None,
             stopping: false,
@@ -230,8 +250,11 @@ impl Role {
         for address in self.wanted_statics() {
             self.add_static(&address);
         }
-        for address in self.unwanted_statics() {
-            self.remove_static(&address);
+        // After a role that died, an instance may hold them.
+        if !self.ledger.is_inherited() {
+            for address in self.unwanted_statics() {
+                self.remove_static(&address);
+            }
         }
         for config in self.config.instances.clone() {
             self.members.push(self.member(config));
@@ -242,6 +265,7 @@ impl Role {
         }
         self.detail("Registering gratuitous ARP shared channel");
         match self.config.globals.startup_delay {
+            _ if self.ledger.is_inherited() => self.start_members(),
             Duration::ZERO => self.start_members(),
             delay => {
                 self.log.info(format_args!("Delaying startup for {} seconds", delay.as_secs_f64()));
@@ -262,13 +286,14 @@ impl Role {
     fn start_members(&mut self) {
         self.start_at = None;
         for index in 0..self.members.len() {
-            self.feed(index, Event::Start);
+            self.start_member(index);
         }
     }
 
     fn member(&self, config: InstanceConfig) -> Member {
         let instance = Instance::new(config, &self.config.scripts);
-        Member { instance, key: None, source: None, send_failing: false, deaf: false }
+        let watch = Watch::new(self.clock.since_boot(self.clock.now()));
+        Member { instance, key: None, source: None, send_failing: false, deaf: false, watch }
     }
 
     /// The event loop.
@@ -298,10 +323,15 @@ impl Role {
                     self.reload(loaded);
                     linux::process::trim_heap();
                 }
+                order = self.reporter.order() => match order {
+                    Order::Configuration(json) => self.begin_reload(json),
+                    Order::Asked(asked) => self.dump(asked),
+                },
                 asked = signals.next() => match asked {
                     Asked::Stop => return self.stop().await,
-                    Asked::Reload => self.begin_reload(),
-                    Asked::NotYet(what) => self.log.info(format_args!("not supported yet: {what}")),
+                    // The supervisor reads it.
+                    Asked::Reload => self.reporter.tell(Report::Wanted),
+                    asked => self.dump(asked),
                 },
             }
             anyhow::ensure!(!self.worker.is_dead(), "the thread for the kernel's requests died");
@@ -351,6 +381,7 @@ impl Role {
             match item {
                 News::Log(line) => self.say(&line),
                 News::Verdict { name, good } => {
+                    self.note_verdict(Subject::Script(name.clone()), good);
                     for index in 0..self.members.len() {
                         self.feed(index, Event::Script { name: &name, good });
                     }
@@ -381,7 +412,11 @@ impl Role {
                 },
             };
             match self.facts.member(key, datagram.vrid()) {
-                Some(index) => self.feed(index, Event::Received(datagram)),
+                Some(index) => {
+                    let received = self.members[index].instance.counters().adverts_received;
+                    self.feed(index, Event::Received(datagram));
+                    self.note_heard(index, &datagram, received);
+                }
                 None => {
                     let log = self.config.globals.log_unknown_vrids.then_some(&*self.log);
                     let link = self.monitor.known().links.get(&key.link);
@@ -479,21 +514,15 @@ impl Role {
         Ok(exit::OK)
     }
 
-    /// Reads the configuration in another thread.
-    fn begin_reload(&mut self) {
-        if self.reading.is_some() {
-            self.log.info("Reload already in progress, request queued");
-            self.read_again = true;
-            return;
-        }
+    /// Takes a configuration off the supervisor's hands, in another thread: it may be long.
+    fn begin_reload(&mut self, json: Vec<u8>) {
         self.log.info("Reloading");
         let (sender, receiver) = oneshot::channel();
-        let options = self.options.clone();
         let thread = thread::Builder::new().name("configuration".into()).spawn(move || {
             // It has no election to win.
             let _ = linux::process::set_niceness(0);
             // If it panics, the receiver notices that the sender is gone.
-            let _ = sender.send(configuration::load(&options));
+            let _ = sender.send(report::unpack(&json));
         });
         match thread {
             Ok(_) => self.reading = Some(receiver),

@@ -1,11 +1,13 @@
 //! The parent: it checks, starts, restarts and stops the role, and is whom signals, systemd and the
 //! pid file mean.
 
+mod reload;
+
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -19,12 +21,17 @@ use daemon::systemd::Notifier;
 use linux::pidfd::ChildFd;
 use linux::process::{Capability, dies_with_parent, has_capability};
 use tokio::io::unix::AsyncFd;
+use tokio::net::unix::OwnedReadHalf;
+use vrrp::config::Globals;
 
 use crate::asked::{Asked, Signals};
 use crate::cli::{self, Options};
 use crate::configuration;
 use crate::exit;
-use crate::report::{self, Report};
+use crate::ledger::Ledger;
+use crate::report::{self, Packed, Report};
+
+use self::reload::Reading;
 
 /// How long a role may take to stop (keepalived's `child_wait_time`).
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -75,7 +82,7 @@ fn start(
             return Ok(exit::NO_PERMISSION);
         }
     }
-    let loaded = configuration::load(options);
+    let mut loaded = configuration::load(options);
     loaded.log_files_to(log, options.detail);
     if let Some(code) = loaded.exit {
         loaded.log_to(log);
@@ -89,6 +96,9 @@ fn start(
         // No role will read the file again and say what is wrong with it.
         loaded.log_to(log);
     }
+    let current = report::pack(&loaded).context("cannot write the configuration down")?;
+    let notices = loaded.advice();
+    let globals = std::mem::take(&mut loaded.config.globals);
     drop(loaded);
     check_descriptors()?;
     let already = |error: PidFileError| match error {
@@ -129,6 +139,11 @@ fn start(
             argv0,
             arguments,
             notifier: Notifier::from_env(),
+            ledger: Ledger::create().context("no memory for a ledger")?,
+            current,
+            globals,
+            notices,
+            reading: Reading::default(),
             role: None,
             delay: None,
             ready: false,
@@ -159,6 +174,15 @@ struct Supervisor<'a> {
     argv0: &'a OsStr,
     arguments: Vec<OsString>,
     notifier: Notifier,
+    /// What a role leaves to the next one.
+    ledger: OwnedFd,
+    /// The configuration a role was last started with, or took over.
+    current: Packed,
+    /// Its settings of no single block.
+    globals: Globals,
+    /// Advice that was given already.
+    notices: BTreeSet<String>,
+    reading: Reading,
     role: Option<RunningRole>,
     /// Before the last restart, if there was one.
     delay: Option<Duration>,
@@ -168,7 +192,8 @@ struct Supervisor<'a> {
 /// A child process and what it reports.
 struct RunningRole {
     child: AsyncFd<ChildFd>,
-    reports: tokio::net::UnixStream,
+    reports: OwnedReadHalf,
+    orders: report::Sender,
     started: Instant,
 }
 
@@ -216,25 +241,25 @@ impl RunningRole {
 
 impl Supervisor<'_> {
     fn start_role(&mut self) -> anyhow::Result<()> {
-        let (ours, theirs) = UnixStream::pair().context("no socket for the VRRP process")?;
-        ours.set_nonblocking(true)?;
+        let (ours, theirs) = report::pair().context("no socket for the VRRP process")?;
+        let ledger = self.ledger.try_clone().context("no descriptor for the VRRP process")?;
         // The binary that runs, even if another was installed meanwhile.
         let mut command = Command::new("/proc/self/exe");
         command
             .arg0(self.argv0)
             .args(&self.arguments)
             .arg(format!("--{}=vrrp", cli::ROLE))
-            .stdin(Stdio::from(OwnedFd::from(theirs)));
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::from(ledger));
         dies_with_parent(&mut command, Signal::SIGTERM);
         let child = ChildFd::new(command.spawn().context("cannot start the VRRP process")?)?;
         self.log.info(format_args!("Starting VRRP child process, pid={}", child.id()));
+        let (reports, to) = ours.into_split();
+        let orders = report::Sender::new(to);
         // It waits for this, so that its lines come after that one.
-        (&ours).write_all(&[report::GO])?;
-        self.role = Some(RunningRole {
-            child: linux::ready::watch(child)?,
-            reports: tokio::net::UnixStream::from_std(ours)?,
-            started: Instant::now(),
-        });
+        orders.hand_over(&self.current);
+        let child = linux::ready::watch(child)?;
+        self.role = Some(RunningRole { child, reports, orders, started: Instant::now() });
         Ok(())
     }
 
@@ -260,17 +285,17 @@ impl Supervisor<'_> {
                         restart_at = in_future(self.start_role_or_retry());
                     }
                 }
+                loaded = self.reading.done() => {
+                    if let Some(delay) = self.have_read(loaded) {
+                        restart_at = in_future(Some(delay));
+                    }
+                    // What was read is of no use here any more.
+                    linux::process::trim_heap();
+                }
                 asked = signals.next() => match asked {
                     Asked::Stop => return self.stop().await,
-                    Asked::Reload => {
-                        if let Some(delay) = self.reload() {
-                            restart_at = in_future(Some(delay));
-                        }
-                        // What was read is of no use here any more.
-                        linux::process::trim_heap();
-                    }
-                    // The role was not told: it would say the same.
-                    Asked::NotYet(what) => self.log.info(format_args!("not supported yet: {what}")),
+                    Asked::Reload => self.begin_reload(),
+                    asked => self.pass_on(asked),
                 },
             }
         }
@@ -282,40 +307,24 @@ impl Supervisor<'_> {
         self.notifier.ready(std::process::id());
     }
 
+    /// What a signal asks for besides.
+    fn pass_on(&self, asked: Asked) {
+        if asked == Asked::Data {
+            crate::dump::write_parent(&self.globals, self.options, self.log);
+        }
+        if let Some(role) = &self.role {
+            role.orders.ask(asked);
+        }
+    }
+
     fn reported(&mut self, report: Report) {
         match report {
             Report::Started if self.ready => self.notifier.ready(std::process::id()),
             Report::Started => self.become_ready(),
-            Report::Reloaded => {
-                self.log.info("Reload complete");
-                self.notifier.ready(std::process::id());
-            }
-            Report::Kept => self.notifier.ready(std::process::id()),
+            Report::Reloaded => self.reloaded(),
+            Report::Kept => self.kept(),
+            Report::Wanted => self.read_for_role(),
         }
-    }
-
-    /// Checks the configuration, and has the role read it if it is of any use. Returns after how
-    /// long a role is to be started, if that could not be now.
-    fn reload(&mut self) -> Option<Duration> {
-        self.log.info("Reloading ...");
-        self.notifier.reloading();
-        let loaded = configuration::load(self.options);
-        loaded.log_files_to(self.log, self.options.detail);
-        if loaded.exit.is_some() {
-            loaded.log_to(self.log);
-            self.log.write(Severity::Error, configuration::KEPT);
-            self.notifier.ready(std::process::id());
-            return None;
-        }
-        match &self.role {
-            Some(role) => role.child.get_ref().signal(Signal::SIGHUP),
-            None if loaded.is_empty() || self.options.only_checkers => {
-                self.reported(Report::Reloaded)
-            }
-            // There was nothing to run until now.
-            None => return self.start_role_or_retry(),
-        }
-        None
     }
 
     /// Starts a role; if that cannot be now, for want of processes or descriptors, says so and
@@ -345,6 +354,7 @@ impl Supervisor<'_> {
     fn role_ended(&mut self, status: ExitStatus) -> Option<u8> {
         let role = self.role.take()?;
         let pid = role.child.get_ref().id();
+        self.abandon();
         let why = match status.code().and_then(|code| u8::try_from(code).ok()) {
             Some(exit::CONFIG) => Some((exit::CONFIG, "CONFIG")),
             Some(exit::FATAL) => Some((exit::FATAL, "FATAL")),

@@ -94,7 +94,7 @@ mod tests {
         agenda.set(2, Some(at(20)));
         agenda.set(2, None);
         assert_eq!(agenda.next(), Some(at(30)));
-        assert_eq!(agenda.due(at(29)), []);
+        assert_eq!(agenda.due(at(29)), [0; 0]);
         agenda.set(3, Some(at(5)));
         assert_eq!(agenda.due(at(40)), [3, 1]);
         assert_eq!(agenda.next(), None);

@@ -21,7 +21,10 @@ impl Role {
         self.schedule(index);
         for action in actions.drain(..) {
             match action {
-                Action::SendAdvert { priority } => self.send_advert(index, priority),
+                Action::SendAdvert { priority } => {
+                    self.send_advert(index, priority);
+                    self.note_advert(index, priority);
+                }
                 Action::AddAddresses { addresses, lifetime } => {
                     self.add_addresses(index, &addresses, lifetime);
                 }
@@ -29,11 +32,12 @@ impl Role {
                 Action::RenewLease { lifetime } => {
                     let held: Vec<_> = self.members[index].config().held().cloned().collect();
                     self.add_addresses(index, &held, Some(lifetime));
+                    self.members[index].watch.renewals += 1;
                 }
                 Action::Announce { address, interface } => self.announce(address, &interface),
+                Action::Entered(state) => self.note_entered(index, state),
                 // Notify scripts, mails, routes and the packet filter are not built yet.
-                Action::Entered(_)
-                | Action::HeardLowerPriority
+                Action::HeardLowerPriority
                 | Action::PriorityChanged { .. }
                 | Action::AddRoutes { .. }
                 | Action::RemoveRoutes { .. }

@@ -1,6 +1,7 @@
 //! From one configuration to the next, without letting go of anything that stays.
 
 use std::fmt;
+use std::io;
 
 use daemon::log::Severity;
 use tokio::sync::oneshot;
@@ -13,11 +14,13 @@ use crate::report::Report;
 
 /// Waits for the configuration being read, or for ever if none is. `None` if reading it failed
 /// beyond words.
-pub(super) async fn read(reading: &mut Option<oneshot::Receiver<Loaded>>) -> Option<Loaded> {
+pub(super) async fn read(
+    reading: &mut Option<oneshot::Receiver<io::Result<Loaded>>>,
+) -> Option<Loaded> {
     let Some(receiver) = reading else { return std::future::pending().await };
     let loaded = receiver.await.ok();
     *reading = None;
-    loaded
+    loaded?.ok()
 }
 
 impl Role {
@@ -46,7 +49,6 @@ impl Role {
             self.tell_facts(index);
         }
         self.reporter.tell(Report::Reloaded);
-        self.next_reload();
     }
 
     /// Why a configuration keepalived would run is nevertheless not what was meant: half a file, or
@@ -70,13 +72,6 @@ impl Role {
         self.log.write(Severity::Error, format_args!("{why}"));
         self.log.write(Severity::Error, configuration::KEPT);
         self.reporter.tell(Report::Kept);
-        self.next_reload();
-    }
-
-    fn next_reload(&mut self) {
-        if std::mem::take(&mut self.read_again) {
-            self.begin_reload();
-        }
     }
 
     fn step(&mut self, step: Step) {
@@ -88,6 +83,7 @@ impl Role {
             Step::RemoveInstance(key) => {
                 if let Some(index) = self.members.iter().position(|m| m.config().key() == key) {
                     self.feed(index, Event::Shutdown);
+                    self.forget(index);
                     self.members.remove(index);
                     self.renumber();
                 }
