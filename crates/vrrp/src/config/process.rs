@@ -60,6 +60,7 @@ impl Default for ProcessConfig {
 }
 
 /// What an SNMP master agent is told, by AgentX (RFC 2741).
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SnmpConfig {
     /// Where it listens, as net-snmp writes it: `unix:/var/agentx/master` if none, or
