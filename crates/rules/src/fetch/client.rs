@@ -1,0 +1,184 @@
+//! The two connections: addresses, names, what the kernel knows of them.
+
+use super::{Call, Fetch, cow};
+use crate::arg::{Arg, Args, Kind};
+use crate::scope::{End, Found, Name, Number};
+use crate::source::Source;
+use crate::value::{Type, Value};
+
+const UNIT: Args = Args::some(0, &[Kind::Str]);
+const CLIENT: Source = Source::CLIENT;
+const SERVER: Source = Source::SERVER_CONNECTION;
+
+pub(super) const TABLE: &[Fetch] = &[
+    Fetch::new("src", Args::NONE, Type::Addr, CLIENT, |c| {
+        let ip = c.record.source.or_else(|| Some(address(c, End::ClientSource)?.0));
+        Found::of(ip.map(Value::Ip))
+    })
+    .doc("The client's address; what a PROXY header or `set-src` said, if there was one."),
+    Fetch::new("src_port", Args::NONE, Type::Int, CLIENT, |c| {
+        let port = c.record.source_port.or_else(|| Some(address(c, End::ClientSource)?.1));
+        Found::int(port.map(i64::from))
+    })
+    .doc("The client's port."),
+    Fetch::new("dst", Args::NONE, Type::Addr, CLIENT, |c| {
+        let ip = c.record.destination.or_else(|| Some(address(c, End::ClientDestination)?.0));
+        Found::of(ip.map(Value::Ip))
+    })
+    .doc("The address the client connected to."),
+    Fetch::new("dst_port", Args::NONE, Type::Int, CLIENT, |c| {
+        let port = c.record.destination_port;
+        let port = port.or_else(|| Some(address(c, End::ClientDestination)?.1));
+        Found::int(port.map(i64::from))
+    })
+    .doc("The port the client connected to."),
+    Fetch::new("src_is_local", Args::NONE, Type::Bool, CLIENT, |c| is_local(c, End::ClientSource))
+        .doc("Whether the client is this machine."),
+    Fetch::new("dst_is_local", Args::NONE, Type::Bool, CLIENT, |c| {
+        is_local(c, End::ClientDestination)
+    })
+    .doc("Whether the client connected to an address of this machine."),
+    Fetch::new("fc_src", Args::NONE, Type::Addr, CLIENT, |c| ip(c, End::ClientSource))
+        .doc("The client's address as its connection has it, whatever rules changed."),
+    Fetch::new("fc_src_port", Args::NONE, Type::Int, CLIENT, |c| port(c, End::ClientSource))
+        .doc("The client's port as its connection has it."),
+    Fetch::new("fc_dst", Args::NONE, Type::Addr, CLIENT, |c| ip(c, End::ClientDestination))
+        .doc("The address the client connected to, whatever rules changed."),
+    Fetch::new("fc_dst_port", Args::NONE, Type::Int, CLIENT, |c| port(c, End::ClientDestination))
+        .doc("The port the client connected to, whatever rules changed."),
+    Fetch::new("fc_src_is_local", Args::NONE, Type::Bool, CLIENT, |c| {
+        is_local(c, End::ClientSource)
+    })
+    .doc("Whether the client's connection comes from this machine."),
+    Fetch::new("fc_dst_is_local", Args::NONE, Type::Bool, CLIENT, |c| {
+        is_local(c, End::ClientDestination)
+    })
+    .doc("Whether the client's connection goes to an address of this machine."),
+    Fetch::new("fc_http_major", Args::NONE, Type::Int, CLIENT, |_| Found::Value(Value::Int(1)))
+        .doc("1: nothing but HTTP/1 is told apart on a TCP connection."),
+    Fetch::new("fc_rcvd_proxy", Args::NONE, Type::Bool, CLIENT, |c| {
+        Found::truth(c.scope.environment.number(Number::ClientProxied))
+    })
+    .doc("Whether the client's connection began with a PROXY header."),
+    Fetch::new("fc_rtt", UNIT, Type::Int, CLIENT, |c| time(c, Number::ClientRtt))
+        .check(unit)
+        .doc("The round trip to the client the kernel measured, in milliseconds (or `us`)."),
+    Fetch::new("fc_rttvar", UNIT, Type::Int, CLIENT, |c| time(c, Number::ClientRttVariance))
+        .check(unit)
+        .doc("How much the round trip varies."),
+    Fetch::new("fc_unacked", Args::NONE, Type::Int, CLIENT, |c| fact(c, Number::ClientUnacked))
+        .doc("Segments to the client that are not acknowledged."),
+    Fetch::new("fc_sacked", Args::NONE, Type::Int, CLIENT, |c| fact(c, Number::ClientSacked))
+        .doc("Segments to the client that were acknowledged selectively."),
+    Fetch::new("fc_lost", Args::NONE, Type::Int, CLIENT, |c| fact(c, Number::ClientLost))
+        .doc("Segments to the client that were lost."),
+    Fetch::new("fc_retrans", Args::NONE, Type::Int, CLIENT, |c| {
+        fact(c, Number::ClientRetransmitted)
+    })
+    .doc("Segments to the client that were sent again."),
+    Fetch::new("fc_fackets", Args::NONE, Type::Int, CLIENT, |c| fact(c, Number::ClientFackets))
+        .doc("Segments to the client that were acknowledged out of order."),
+    Fetch::new("fc_reordering", Args::NONE, Type::Int, CLIENT, |c| {
+        fact(c, Number::ClientReordering)
+    })
+    .doc("By how many places segments to the client come out of order."),
+    Fetch::new("fe_id", Args::NONE, Type::Int, Source::FRONTEND, |c| fact(c, Number::FrontendId))
+        .doc("The id of the frontend."),
+    Fetch::new("fe_name", Args::NONE, Type::Str, Source::FRONTEND, |c| name(c, Name::Frontend))
+        .doc("The name of the frontend."),
+    Fetch::new("fe_defbe", Args::NONE, Type::Str, Source::FRONTEND, |c| {
+        name(c, Name::DefaultBackend)
+    })
+    .doc("The name of the frontend's default backend."),
+    Fetch::new("fe_client_timeout", Args::NONE, Type::Int, Source::FRONTEND, |c| {
+        fact(c, Number::ClientTimeout)
+    })
+    .doc("`timeout client` of the frontend, in milliseconds."),
+    Fetch::new("so_id", Args::NONE, Type::Int, Source::LISTENER, |c| fact(c, Number::ListenerId))
+        .doc("The id of the listening socket."),
+    Fetch::new("so_name", Args::NONE, Type::Str, Source::LISTENER, |c| name(c, Name::Listener))
+        .doc("The `name` of the `bind` line."),
+    Fetch::new("be_id", Args::NONE, Type::Int, Source::BACKEND, |c| fact(c, Number::BackendId))
+        .doc("The id of the backend."),
+    Fetch::new("be_name", Args::NONE, Type::Str, Source::BACKEND, |c| name(c, Name::Backend))
+        .doc("The name of the backend."),
+    Fetch::new("be_server_timeout", Args::NONE, Type::Int, Source::BACKEND, |c| {
+        fact(c, Number::ServerTimeout)
+    })
+    .doc("`timeout server` of the backend, in milliseconds."),
+    Fetch::new("be_tunnel_timeout", Args::NONE, Type::Int, Source::BACKEND, |c| {
+        fact(c, Number::TunnelTimeout)
+    })
+    .doc("`timeout tunnel` of the backend, in milliseconds."),
+    Fetch::new("be_connect_timeout", Args::NONE, Type::Int, Source::BACKEND, |c| {
+        fact(c, Number::ConnectTimeout)
+    })
+    .doc("`timeout connect` of the backend, in milliseconds."),
+    Fetch::new("srv_id", Args::NONE, Type::Int, Source::SERVER, |c| fact(c, Number::ServerId))
+        .doc("The id of the server."),
+    Fetch::new("srv_name", Args::NONE, Type::Str, Source::SERVER, |c| name(c, Name::Server))
+        .doc("The name of the server."),
+    Fetch::new("bc_src", Args::NONE, Type::Addr, SERVER, |c| ip(c, End::ServerSource))
+        .doc("Our address on the connection to the server."),
+    Fetch::new("bc_src_port", Args::NONE, Type::Int, SERVER, |c| port(c, End::ServerSource))
+        .doc("Our port on the connection to the server."),
+    Fetch::new("bc_dst", Args::NONE, Type::Addr, SERVER, |c| ip(c, End::ServerDestination))
+        .doc("The server's address."),
+    Fetch::new("bc_dst_port", Args::NONE, Type::Int, SERVER, |c| port(c, End::ServerDestination))
+        .doc("The server's port."),
+    Fetch::new("bc_http_major", Args::NONE, Type::Int, SERVER, |_| Found::Value(Value::Int(1)))
+        .doc("1, as `fc_http_major`."),
+    Fetch::new("txn.conn_retries", Args::NONE, Type::Int, Source::SERVER, |c| {
+        fact(c, Number::Retries)
+    })
+    .doc("Connects to servers that were repeated."),
+    Fetch::new("txn.redispatched", Args::NONE, Type::Bool, Source::SERVER, |c| {
+        Found::truth(c.scope.environment.number(Number::Redispatched))
+    })
+    .doc("Whether another server was tried."),
+    Fetch::new("bytes_in", Args::NONE, Type::Int, Source::INTERNAL, |c| fact(c, Number::BytesIn))
+        .doc("Bytes from the client so far."),
+    Fetch::new("bytes_out", Args::NONE, Type::Int, Source::INTERNAL, |c| fact(c, Number::BytesOut))
+        .doc("Bytes from the server so far."),
+];
+
+fn address(c: &Call<'_, '_>, end: End) -> Option<(std::net::IpAddr, u16)> {
+    let address = c.scope.environment.address(end)?;
+    Some((address.ip().to_canonical(), address.port()))
+}
+
+fn ip<'a>(c: &Call<'a, '_>, end: End) -> Found<'a> {
+    Found::of(address(c, end).map(|(ip, _)| Value::Ip(ip)))
+}
+
+fn port<'a>(c: &Call<'a, '_>, end: End) -> Found<'a> {
+    Found::int(address(c, end).map(|(_, port)| i64::from(port)))
+}
+
+fn fact<'a>(c: &Call<'a, '_>, what: Number) -> Found<'a> {
+    Found::int(c.scope.environment.number(what))
+}
+
+fn name<'a>(c: &Call<'a, '_>, what: Name) -> Found<'a> {
+    Found::of(c.scope.environment.name(what).map(|name| Value::Str(cow(name))))
+}
+
+fn is_local<'a>(c: &Call<'a, '_>, end: End) -> Found<'a> {
+    let local = c.scope.environment.is_local(end);
+    Found::of(local.map(Value::Bool))
+}
+
+/// Milliseconds unless `us` is asked for.
+fn time<'a>(c: &Call<'a, '_>, what: Number) -> Found<'a> {
+    let micros = c.scope.environment.number(what);
+    Found::int(micros.map(|n| if c.word(0) == "us" { n } else { n / 1_000 }))
+}
+
+fn unit(args: &mut Vec<Arg>) -> Result<(), String> {
+    match args.first().and_then(Arg::text) {
+        None | Some(b"us" | b"ms") => Ok(()),
+        Some(other) => {
+            Err(format!("expects 'us' or 'ms', got '{}'", String::from_utf8_lossy(other)))
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Formats: text with variables and expressions in it, as `log-format` has them.
+
+use crate::expr::Expr;
+use crate::record::Record;
+use crate::scope::Scope;
+use crate::value::{Type, Value, hex};
+
+/// A variable of a log line.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(missing_docs, reason = "the table says what each is")]
+pub enum Variable {
+    ActiveConnections,
+    BackendAddress,
+    BackendConnections,
+    BackendName,
+    BackendPort,
+    BackendQueue,
+    BytesRead,
+    BytesUploaded,
+    ClientAddress,
+    ClientPort,
+    ConnectTime,
+    Date,
+    DateGmt,
+    DateLocal,
+    FrontendAddress,
+    FrontendConnections,
+    FrontendName,
+    FrontendNameTransport,
+    FrontendPort,
+    HandshakeTime,
+    Hostname,
+    IdleTime,
+    LogCounter,
+    Milliseconds,
+    Pid,
+    RequestCounter,
+    RequestDate,
+    Retries,
+    ServerAddress,
+    ServerConnections,
+    ServerName,
+    ServerPort,
+    ServerQueue,
+    TerminationState,
+    Timestamp,
+    TotalTime,
+    UniqueId,
+    UserTime,
+    WaitTime,
+    DataTime,
+}
+
+/// The variables with their names; the second part is what each is.
+pub const VARIABLES: &[(&str, Variable, &str)] = &[
+    ("B", Variable::BytesRead, "bytes from the server"),
+    ("H", Variable::Hostname, "the name of the machine"),
+    ("ID", Variable::UniqueId, "the unique id"),
+    ("T", Variable::DateGmt, "when it was accepted, in GMT"),
+    ("Tc", Variable::ConnectTime, "milliseconds until the server was connected"),
+    ("Td", Variable::DataTime, "milliseconds data flowed"),
+    ("Th", Variable::HandshakeTime, "milliseconds of handshakes"),
+    ("Ti", Variable::IdleTime, "milliseconds before the first byte of a request"),
+    ("Tl", Variable::DateLocal, "when it was accepted, in local time"),
+    ("Ts", Variable::Timestamp, "when it was accepted, in seconds since 1970"),
+    ("Tt", Variable::TotalTime, "milliseconds in all"),
+    ("Tu", Variable::UserTime, "milliseconds in all, as the user sees it"),
+    ("Tw", Variable::WaitTime, "milliseconds in queues"),
+    ("U", Variable::BytesUploaded, "bytes from the client"),
+    ("ac", Variable::ActiveConnections, "connections of the process"),
+    ("b", Variable::BackendName, "the backend"),
+    ("bc", Variable::BackendConnections, "connections of the backend"),
+    ("bi", Variable::BackendAddress, "our address towards the server"),
+    ("bp", Variable::BackendPort, "our port towards the server"),
+    ("bq", Variable::BackendQueue, "how many waited in the backend before it"),
+    ("ci", Variable::ClientAddress, "the client's address"),
+    ("cp", Variable::ClientPort, "the client's port"),
+    ("f", Variable::FrontendName, "the frontend"),
+    ("fc", Variable::FrontendConnections, "connections of the frontend"),
+    ("fi", Variable::FrontendAddress, "the address the client connected to"),
+    ("fp", Variable::FrontendPort, "the port the client connected to"),
+    ("ft", Variable::FrontendNameTransport, "the frontend, with ~ if it speaks TLS"),
+    ("lc", Variable::LogCounter, "lines the frontend logged"),
+    ("ms", Variable::Milliseconds, "milliseconds of the second it was accepted in"),
+    ("pid", Variable::Pid, "the id of the process"),
+    ("rc", Variable::Retries, "connects that were repeated, with + if another server was tried"),
+    ("rt", Variable::RequestCounter, "the number of the connection"),
+    ("s", Variable::ServerName, "the server"),
+    ("sc", Variable::ServerConnections, "connections of the server"),
+    ("si", Variable::ServerAddress, "the server's address"),
+    ("sp", Variable::ServerPort, "the server's port"),
+    ("sq", Variable::ServerQueue, "how many waited for the server before it"),
+    ("t", Variable::Date, "when it was accepted"),
+    ("tr", Variable::RequestDate, "when the first byte came"),
+    ("ts", Variable::TerminationState, "how it ended"),
+    // Names of the time before 1.5.
+    ("Bi", Variable::BackendAddress, "as bi"),
+    ("Bp", Variable::BackendPort, "as bp"),
+    ("Ci", Variable::ClientAddress, "as ci"),
+    ("Cp", Variable::ClientPort, "as cp"),
+    ("Fi", Variable::FrontendAddress, "as fi"),
+    ("Fp", Variable::FrontendPort, "as fp"),
+    ("Si", Variable::ServerAddress, "as si"),
+    ("Sp", Variable::ServerPort, "as sp"),
+];
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Flags {
+    /// `+Q`: between quotes.
+    pub quote: bool,
+    /// `+X`: addresses and numbers in hexadecimal.
+    pub hex: bool,
+    /// `+E`: `"`, `\` and `]` behind a backslash.
+    pub escape: bool,
+    /// `+M`, and log lines by themselves: `-` where there is nothing.
+    pub mandatory: bool,
+}
+
+/// A piece of a format.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// Text as it is.
+    Text(Box<str>),
+    /// Blanks: several are one where the format says so.
+    Blank,
+    /// A variable.
+    Variable(Variable, Flags),
+    /// An expression.
+    Expr(Expr, Flags),
+}
+
+/// A format.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Format {
+    /// Its pieces.
+    pub parts: Vec<Part>,
+    /// Whether blanks at the beginning and behind others are left out: those of log lines are.
+    pub merge_blanks: bool,
+}
+
+impl Format {
+    /// The text, if there is nothing else in it.
+    pub fn constant(&self) -> Option<&str> {
+        match &self.parts[..] {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Appends what it stands for to `out`.
+    pub fn write<'a>(&'a self, scope: &Scope<'a>, record: &mut Record, out: &mut Vec<u8>) {
+        let mut after_blank = self.merge_blanks;
+        for part in &self.parts {
+            let (flags, value) = match part {
+                Part::Text(text) => {
+                    out.extend_from_slice(text.as_bytes());
+                    after_blank = false;
+                    continue;
+                }
+                Part::Blank => {
+                    if !(self.merge_blanks && after_blank) {
+                        out.push(b' ');
+                    }
+                    after_blank = true;
+                    continue;
+                }
+                Part::Variable(variable, flags) => {
+                    let mut text = Vec::new();
+                    let found = scope.environment.log_variable(*variable, &mut text);
+                    let value = found.then(|| text.into());
+                    (flags, if flags.hex { value.map(hexadecimal) } else { value })
+                }
+                Part::Expr(expr, flags) => {
+                    let last = Scope { last: true, ..*scope };
+                    let value = expr.eval(&last, record).value();
+                    let value = value.and_then(|value| value.cast(Type::Str));
+                    (flags, value.map(Value::into_text))
+                }
+            };
+            after_blank = false;
+            let text = value.unwrap_or_default();
+            if flags.quote {
+                out.push(b'"');
+            } else if text.is_empty() && flags.mandatory {
+                out.push(b'-');
+            }
+            for &byte in &*text {
+                if flags.escape && matches!(byte, b'"' | b'\\' | b']') {
+                    out.push(b'\\');
+                }
+                out.push(byte);
+            }
+            if flags.quote {
+                out.push(b'"');
+            }
+        }
+    }
+
+    /// The expressions in it.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Expr(expr, _) => Some(expr),
+            _ => None,
+        })
+    }
+
+    /// The expressions in it.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        let exprs = self.parts.iter_mut().filter_map(|part| match part {
+            Part::Expr(expr, _) => Some(expr),
+            _ => None,
+        });
+        exprs.collect()
+    }
+
+    /// Whether it looks at bytes of the client.
+    pub fn reads_request(&self) -> bool {
+        self.exprs().any(Expr::reads_request)
+    }
+}
+
+/// An address as its bytes, a number as its digits, in upper-case hexadecimal.
+fn hexadecimal(text: std::borrow::Cow<'_, [u8]>) -> std::borrow::Cow<'_, [u8]> {
+    let Ok(read) = std::str::from_utf8(&text) else { return text };
+    if let Ok(ip) = read.parse::<std::net::IpAddr>() {
+        let bytes = match ip {
+            std::net::IpAddr::V4(ip) => hex(&ip.octets()),
+            std::net::IpAddr::V6(ip) => hex(&ip.octets()),
+        };
+        return bytes.into();
+    }
+    match read.parse::<u64>() {
+        Ok(number) => format!("{number:04X}").into_bytes().into(),
+        Err(_) => text,
+    }
+}

@@ -1,0 +1,88 @@
+//! Maps: a key of a request → a value from a file.
+
+use crate::pattern::{Flags, Match, Set};
+use crate::value::{Type, Value, leading_number};
+
+/// A map, read from a file when the configuration is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Map {
+    /// The file, as the configuration names it.
+    pub file: Box<str>,
+    /// The keys; each one's position is its value's.
+    pub keys: Set,
+    /// The values, in the order of the file.
+    pub values: Vec<Box<str>>,
+    /// What a value is: text, a number or an address.
+    pub out: Type,
+    /// `map_regm`: values are templates for what the expression matched.
+    pub expands: bool,
+}
+
+impl Map {
+    /// Reads the lines of a file: a key, blanks, and a value that goes to the end of the line. Empty
+    /// lines and those that begin with `#` are passed over.
+    ///
+    /// # Errors
+    ///
+    /// What HAProxy says of the first line that is wrong, with its number.
+    pub fn read(
+        file: &str,
+        text: &str,
+        method: Match,
+        out: Type,
+        flags: Flags,
+    ) -> Result<Self, String> {
+        let mut map = Self {
+            file: file.into(),
+            keys: Set::new(method, flags),
+            values: Vec::new(),
+            out,
+            expands: false,
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim_matches([' ', '\t', '\r']);
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (key, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+            let wrong = |why: String| format!("{why} at line {number} of file '{file}'");
+            let value = value.trim_start_matches([' ', '\t']);
+            map.keys.add(key).map_err(wrong)?;
+            if map.entry(value).is_none() {
+                return Err(wrong(format!("unable to parse '{value}'")));
+            }
+            map.values.push(value.into());
+        }
+        Ok(map)
+    }
+
+    /// The value of the first key that matches.
+    pub fn look_up(&self, key: Value<'_>) -> Option<Value<'static>> {
+        let at = self.keys.find(key)?;
+        self.entry(self.values.get(at)?)
+    }
+
+    /// The value of the key whose expression matches, with `\1` … replaced by its groups.
+    pub fn expand(&self, key: &[u8]) -> Option<Value<'static>> {
+        let (at, regex) = self.keys.find_regex(key)?;
+        let template = self.values.get(at)?.as_bytes();
+        regex.expand(key, template).map(|out| Value::Str(out.into()))
+    }
+
+    /// What is said where no key matches.
+    pub fn default_value(&self, text: &[u8]) -> Option<Value<'static>> {
+        self.entry(std::str::from_utf8(text).ok()?)
+    }
+
+    fn entry(&self, text: &str) -> Option<Value<'static>> {
+        match self.out {
+            Type::Int => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                is_number.then(|| Value::Int(leading_number(text.as_bytes())))
+            }
+            Type::Addr | Type::V4 | Type::V6 => text.parse().ok().map(Value::Ip),
+            _ => Some(Value::text(text.to_owned())),
+        }
+    }
+}

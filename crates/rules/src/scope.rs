@@ -1,0 +1,262 @@
+//! What an evaluation can see: the connection's facts, and the bytes that wait to be forwarded.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::format::Variable as LogVariable;
+use crate::record::Process;
+use crate::value::Value;
+
+/// What the process knows of a connection and of itself. Everything is optional: what a caller does
+/// not know, a fetch does not find.
+pub trait Environment {
+    /// An address of one of the two connections.
+    fn address(&self, which: End) -> Option<SocketAddr>;
+    /// Whether an address of one of the two connections is this machine's.
+    fn is_local(&self, which: End) -> Option<bool>;
+    /// A fact of this connection as a number.
+    fn number(&self, what: Number) -> Option<i64>;
+    /// A name that belongs to this connection.
+    fn name(&self, what: Name) -> Option<Cow<'_, str>>;
+    /// A counter of a frontend, by its position.
+    fn frontend(&self, frontend: usize, what: FrontendNumber) -> Option<i64>;
+    /// A counter of a backend, by its position.
+    fn backend(&self, backend: usize, what: BackendNumber) -> Option<i64>;
+    /// A fact of a server, by the positions of its backend and its own.
+    fn server(&self, backend: usize, server: usize, what: ServerNumber) -> Option<i64>;
+    /// The position of a backend.
+    fn backend_named(&self, name: &str) -> Option<usize>;
+    /// The position of a server in its backend.
+    fn server_named(&self, backend: usize, name: &str) -> Option<usize>;
+    /// The calendar's time.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+    /// A random number from 0 up to, not including, `below`.
+    fn random(&self, below: u64) -> u64;
+    /// What is shared by all connections of the process.
+    fn process(&self) -> &Process;
+    /// Writes a variable of a log line (`%ci`); whether it has a value.
+    fn log_variable(&self, variable: LogVariable, out: &mut Vec<u8>) -> bool;
+}
+
+/// An end of one of the two connections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// The client as the client's connection has it.
+    ClientSource,
+    /// Where the client connected to.
+    ClientDestination,
+    /// Our side of the connection to the server.
+    ServerSource,
+    /// The server.
+    ServerDestination,
+}
+
+/// A fact of this connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Number {
+    /// The id of the frontend.
+    FrontendId,
+    /// The id of the backend.
+    BackendId,
+    /// The id of the server.
+    ServerId,
+    /// The id of the listening socket.
+    ListenerId,
+    /// Connections of the listening socket.
+    ListenerConnections,
+    /// The client's round trip, in microseconds.
+    ClientRtt,
+    /// Its variance, in microseconds.
+    ClientRttVariance,
+    /// Segments of the client's connection that are not acknowledged.
+    ClientUnacked,
+    /// … that were acknowledged selectively.
+    ClientSacked,
+    /// … that were lost.
+    ClientLost,
+    /// … that were sent again.
+    ClientRetransmitted,
+    /// … that were acknowledged out of order.
+    ClientFackets,
+    /// … by how many they came out of order.
+    ClientReordering,
+    /// Whether the client's connection began with a PROXY header.
+    ClientProxied,
+    /// `timeout client`, in milliseconds.
+    ClientTimeout,
+    /// `timeout server`, in milliseconds.
+    ServerTimeout,
+    /// `timeout tunnel`, in milliseconds.
+    TunnelTimeout,
+    /// `timeout connect`, in milliseconds.
+    ConnectTimeout,
+    /// Milliseconds since 1970 at which the connection was accepted.
+    AcceptDate,
+    /// The number of the serving thread.
+    Thread,
+    /// The process's id.
+    Pid,
+    /// Seconds since the process started.
+    Uptime,
+    /// Whether the process is about to stop.
+    Stopping,
+    /// Connections of the process.
+    Connections,
+    /// Connects to servers that were repeated.
+    Retries,
+    /// Whether another server was tried.
+    Redispatched,
+    /// Bytes from the client.
+    BytesIn,
+    /// Bytes from the server.
+    BytesOut,
+}
+
+/// A name that belongs to this connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Name {
+    /// Of the frontend.
+    Frontend,
+    /// Of the frontend's default backend.
+    DefaultBackend,
+    /// Of the backend.
+    Backend,
+    /// Of the server.
+    Server,
+    /// Of the listening socket.
+    Listener,
+    /// Of the machine.
+    Host,
+}
+
+/// A counter of a frontend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FrontendNumber {
+    /// Connections now.
+    Connections,
+    /// Sessions per second.
+    SessionRate,
+}
+
+/// A counter of a backend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BackendNumber {
+    /// Connections now.
+    Connections,
+    /// Sessions per second.
+    SessionRate,
+    /// Servers that can be used.
+    UsableServers,
+    /// Sessions that wait.
+    Queue,
+    /// Sessions that wait, per usable server, rounded up.
+    AverageQueue,
+    /// Connections and places in queues that are left; -1 if there is no limit.
+    Slots,
+    /// Connections that are left; -1 if there is no limit.
+    FreeConnections,
+}
+
+/// A fact of a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerNumber {
+    /// Connections now.
+    Connections,
+    /// Connections that are left; -1 if there is no limit.
+    FreeConnections,
+    /// Whether it is up.
+    IsUp,
+    /// Sessions that wait for it.
+    Queue,
+    /// Sessions per second.
+    SessionRate,
+    /// The weight as configured and changed by operators.
+    Weight,
+    /// The weight as configured.
+    InitialWeight,
+}
+
+/// Bytes that were received and not forwarded yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting<'a> {
+    /// What there is.
+    pub bytes: &'a [u8],
+    /// Nothing can come after it: the sender has ended, or there is no room for more.
+    pub complete: bool,
+}
+
+/// All an evaluation can see.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// The facts.
+    pub environment: &'a dyn Environment,
+    /// The client's bytes; `None` where rules do not look at them.
+    pub request: Option<Waiting<'a>>,
+    /// The server's bytes; `None` where rules do not look at them.
+    pub response: Option<Waiting<'a>>,
+    /// There is no later evaluation: what is not there now will not be there.
+    pub last: bool,
+}
+
+impl<'a> Scope<'a> {
+    /// Only facts, and no later evaluation.
+    pub fn new(environment: &'a dyn Environment) -> Self {
+        Self { environment, request: None, response: None, last: true }
+    }
+}
+
+impl std::fmt::Debug for Scope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope")
+            .field("request", &self.request)
+            .field("response", &self.response)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a fetch found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Found<'a> {
+    /// This, and it stays so.
+    Value(Value<'a>),
+    /// This for now: more bytes may change it.
+    Tentative(Value<'a>),
+    /// Nothing, and it stays so.
+    Nothing,
+    /// Nothing for now: more bytes may change it.
+    NotYet,
+}
+
+impl<'a> Found<'a> {
+    /// A value that may be missing.
+    pub fn of(value: Option<Value<'a>>) -> Self {
+        value.map_or(Self::Nothing, Self::Value)
+    }
+
+    /// A number that may be missing.
+    pub fn int(number: Option<i64>) -> Self {
+        Self::of(number.map(Value::Int))
+    }
+
+    /// A truth that may be missing, kept as a number.
+    pub fn truth(number: Option<i64>) -> Self {
+        Self::of(number.map(|number| Value::Bool(number != 0)))
+    }
+
+    /// The value there is, whether or not it will change.
+    pub fn value(self) -> Option<Value<'a>> {
+        match self {
+            Self::Value(value) | Self::Tentative(value) => Some(value),
+            Self::Nothing | Self::NotYet => None,
+        }
+    }
+}
+
+/// Seconds, milliseconds or microseconds since 1970.
+pub(crate) fn since_1970(at: SystemTime) -> Duration {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
