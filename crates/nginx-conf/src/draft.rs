@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use balance::Algorithm;
 use conf::{Span, Word};
-use proxy::{Bind, BindAddress, ErrorLog, ServerAddress, Threads};
+use proxy::variable::{Escape, MapKey, Network};
+use proxy::{
+    Bind, BindAddress, ErrorLog, ErrorLogTarget, Peers, ProxyHeader, Resolver, ServerAddress,
+    Severity, Threads,
+};
 
 use crate::Lookups;
 
@@ -51,6 +55,46 @@ pub(crate) struct Scope {
     /// `Some(None)` is `off`.
     pub(crate) bind: Option<Option<SocketAddr>>,
     pub(crate) error_log: Vec<ErrorLog>,
+    pub(crate) access: Vec<(bool, Peers)>,
+    /// `Some(vec![])` is `off`.
+    pub(crate) access_logs: Option<Vec<AccessLog>>,
+    /// Zones by name.
+    pub(crate) limits: Vec<(String, u32)>,
+    pub(crate) limit_dry_run: Option<bool>,
+    pub(crate) limit_level: Option<Severity>,
+    /// `Some(None)` is `off`.
+    pub(crate) send_proxy: Option<Option<ProxyHeader>>,
+    pub(crate) header_timeout: Option<Duration>,
+    pub(crate) preread: Option<bool>,
+    pub(crate) preread_timeout: Option<Duration>,
+    pub(crate) preread_size: Option<u64>,
+    pub(crate) trusted: Vec<Peers>,
+    pub(crate) upload_rate: Option<u64>,
+    pub(crate) download_rate: Option<u64>,
+    pub(crate) requests: Option<u32>,
+    pub(crate) responses: Option<u32>,
+    pub(crate) resolver: Option<Resolver>,
+    pub(crate) resolver_timeout: Option<Duration>,
+}
+
+/// One `access_log`, its texts as written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AccessLog {
+    pub(crate) target: AccessTarget,
+    pub(crate) format: String,
+    pub(crate) condition: Option<String>,
+    pub(crate) buffer: usize,
+    pub(crate) flush: Duration,
+    pub(crate) gzip: Option<u8>,
+}
+
+/// Where an `access_log` points.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AccessTarget {
+    /// A file, perhaps with variables in its name.
+    File(String),
+    /// `syslog:…`, with its severity.
+    Syslog(ErrorLogTarget, Severity),
 }
 
 impl Scope {
@@ -68,8 +112,30 @@ impl Scope {
             socket_keepalive: self.socket_keepalive.or(outer.socket_keepalive),
             bind: self.bind.or(outer.bind),
             error_log: error_log.clone(),
+            access: list(&self.access, &outer.access),
+            access_logs: self.access_logs.clone().or_else(|| outer.access_logs.clone()),
+            limits: list(&self.limits, &outer.limits),
+            limit_dry_run: self.limit_dry_run.or(outer.limit_dry_run),
+            limit_level: self.limit_level.or(outer.limit_level),
+            send_proxy: self.send_proxy.or(outer.send_proxy),
+            header_timeout: self.header_timeout.or(outer.header_timeout),
+            preread: self.preread.or(outer.preread),
+            preread_timeout: self.preread_timeout.or(outer.preread_timeout),
+            preread_size: self.preread_size.or(outer.preread_size),
+            trusted: list(&self.trusted, &outer.trusted),
+            upload_rate: self.upload_rate.or(outer.upload_rate),
+            download_rate: self.download_rate.or(outer.download_rate),
+            requests: self.requests.or(outer.requests),
+            responses: self.responses.or(outer.responses),
+            resolver: self.resolver.clone().or_else(|| outer.resolver.clone()),
+            resolver_timeout: self.resolver_timeout.or(outer.resolver_timeout),
         }
     }
+}
+
+/// A list is replaced as a whole.
+fn list<T: Clone>(own: &[T], outer: &[T]) -> Vec<T> {
+    if own.is_empty() { outer.to_vec() } else { own.to_vec() }
 }
 
 /// `stream {}`.
@@ -78,10 +144,57 @@ pub(crate) struct Stream {
     pub(crate) scope: Scope,
     pub(crate) servers: Vec<Server>,
     pub(crate) upstreams: Vec<Upstream>,
-    /// The names of the log formats.
-    pub(crate) formats: Vec<String>,
-    /// The variables that are used, in lower case.
-    pub(crate) variables: Vec<String>,
+    /// The log formats.
+    pub(crate) formats: Vec<Format>,
+    /// `limit_conn_zone`: name, key and size.
+    pub(crate) zones: Vec<(String, String, u64)>,
+    /// What `map`, `geo` and `split_clients` define.
+    pub(crate) definitions: Vec<Definition>,
+}
+
+/// One `log_format`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Format {
+    pub(crate) name: String,
+    pub(crate) escape: Escape,
+    pub(crate) text: String,
+}
+
+/// A variable a block defines; texts with variables are as written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Definition {
+    /// In lower case.
+    pub(crate) name: String,
+    pub(crate) source: Source,
+}
+
+/// Where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Source {
+    Map(Map),
+    Geo(Geo),
+    Split { key: String, shares: Vec<(Option<u32>, String)> },
+}
+
+/// A `map`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Map {
+    pub(crate) key: String,
+    pub(crate) hostnames: bool,
+    pub(crate) volatile: bool,
+    pub(crate) entries: Vec<(MapKey, String)>,
+    pub(crate) default: Option<String>,
+}
+
+/// A `geo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Geo {
+    pub(crate) address: Option<String>,
+    pub(crate) volatile: bool,
+    pub(crate) by_ranges: bool,
+    pub(crate) networks: Vec<(Network, String)>,
+    pub(crate) ranges: Vec<(u32, u32, String)>,
+    pub(crate) default: Option<String>,
 }
 
 /// `server {}` of `stream {}`.
@@ -90,9 +203,15 @@ pub(crate) struct Server {
     pub(crate) lookups: Lookups,
     pub(crate) scope: Scope,
     pub(crate) listens: Vec<Listen>,
-    /// Every address of them.
-    pub(crate) addresses: HashSet<BindAddress>,
+    /// Every address of them, and whether it is for datagrams.
+    pub(crate) addresses: HashSet<(BindAddress, bool)>,
     pub(crate) pass: Option<Word>,
+    /// `set`: names in lower case, and texts.
+    pub(crate) sets: Vec<(String, String)>,
+    /// `return`.
+    pub(crate) answer: Option<String>,
+    /// The first `server_name`.
+    pub(crate) name: Option<String>,
 }
 
 /// One `listen`.
@@ -113,6 +232,9 @@ pub(crate) struct Upstream {
     pub(crate) span: Span,
     pub(crate) peers: Vec<Peer>,
     pub(crate) method: Option<Algorithm>,
+    /// What `hash` hashes.
+    pub(crate) key: Option<String>,
+    pub(crate) zone: bool,
 }
 
 /// One `server` of an upstream.

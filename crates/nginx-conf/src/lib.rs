@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod blocks;
 mod draft;
 mod http;
 mod http_names;
@@ -141,9 +142,12 @@ pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
 }
 
 fn finish(walk: Walk<'_>) -> Loaded {
-    let Walk { options, sources, mut binder, main, events, stream, .. } = walk;
+    let Walk { options, sources, mut binder, main, events, stream, used, groups, .. } = walk;
     let mut config = match &stream {
-        Some(stream) => lower::stream(stream, &sources, options, &mut binder),
+        Some(stream) => {
+            let names = lower::Names { used: &used, groups: &groups };
+            lower::stream(stream, &names, &sources, options, &mut binder)
+        }
         None => Config::new(Flavour::Nginx),
     };
     lower::process(&main, events.as_ref(), options, &mut config);

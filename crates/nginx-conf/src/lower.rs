@@ -15,7 +15,12 @@ use crate::address::{self, Host, Use};
 use crate::draft::{self, Events, Main, Peer, Scope, Upstream, addresses};
 use crate::table::shown;
 use crate::wording::NOWHERE;
-use crate::{Options, lex, variable};
+use crate::{Options, lex};
+
+mod session;
+mod variables;
+
+pub(crate) use variables::Names;
 
 /// What nginx is compiled with on Debian.
 const PID: &str = "/run/nginx.pid";
@@ -78,6 +83,7 @@ fn absolute(logs: &[ErrorLog], prefix: &Path) -> Vec<ErrorLog> {
 /// The servers of `stream {}`.
 pub(crate) fn stream(
     stream: &draft::Stream,
+    names: &Names<'_>,
     sources: &Sources,
     options: &Options,
     binder: &mut Binder,
@@ -89,7 +95,9 @@ pub(crate) fn stream(
         binder,
         config: Config::new(Flavour::Nginx),
         first_use: HashMap::new(),
+        defined: variables::defined(stream, names),
     };
+    lower.variables();
     let mut taken = HashSet::new();
     for server in &stream.servers {
         lower.server(server, &mut taken);
@@ -97,17 +105,18 @@ pub(crate) fn stream(
     for upstream in &stream.upstreams {
         lower.peers_of(upstream);
     }
-    // What defines variables is refused, and has been: its variables are not unknown.
-    if lower.binder.problems.iter().all(|d| d.severity < conf::Severity::Error) {
-        for name in &stream.variables {
-            if !variable::is_known(name) {
-                lower.error(NOWHERE, format!("unknown \"{name}\" variable"));
-                break;
-            }
-        }
-    }
+    lower.unknown_variables(names);
+    lower.unknown_zones();
     share_ports(&mut lower.config);
     lower.config
+}
+
+/// The servers a session may go to, and who is next.
+struct Group {
+    name: String,
+    servers: Vec<Server>,
+    algorithm: Option<Algorithm>,
+    key: Option<proxy::variable::Template>,
 }
 
 struct Lower<'a> {
@@ -118,6 +127,8 @@ struct Lower<'a> {
     config: Config,
     /// The first backend of each upstream, by its name in lower case.
     first_use: HashMap<String, BackendIndex>,
+    /// The variables the configuration defines, in lower case.
+    defined: Vec<String>,
 }
 
 impl<'a> Lower<'a> {
@@ -131,14 +142,14 @@ impl<'a> Lower<'a> {
         Origin { file, line: u32::try_from(line).unwrap_or(0) }
     }
 
-    fn server(&mut self, server: &draft::Server, taken: &mut HashSet<BindAddress>) {
+    fn server(&mut self, server: &draft::Server, taken: &mut HashSet<(BindAddress, bool)>) {
         let scope = server.scope.or(&self.stream.scope);
         let mut binds = Vec::new();
         let mut keepalive = None;
         for listen in &server.listens {
             let origin = self.origin(listen.span);
             for bind in &listen.binds {
-                if !taken.insert(bind.address.clone()) {
+                if !taken.insert((bind.address.clone(), bind.udp)) {
                     let address = shown(&bind.address);
                     let message = format!("conflicting server name \"\" on {address}, ignored");
                     self.binder.warning(NOWHERE, Problem::Other(message));
@@ -150,7 +161,7 @@ impl<'a> Lower<'a> {
             }
             keepalive = keepalive.or(listen.keepalive);
         }
-        let backend = server.pass.as_ref().and_then(|pass| self.backend(pass, &scope));
+        let (backend, content) = self.content(server, &scope);
         let Some(first) = binds.first() else { return };
         let id = self.config.frontends.len() as u32 + 1;
         let mut frontend = Frontend::new(id, shown(&first.address));
@@ -161,24 +172,50 @@ impl<'a> Lower<'a> {
         frontend.error_log = absolute(&scope.error_log, &self.options.prefix);
         frontend.keepalive = keepalive;
         frontend.nodelay = scope.nodelay.unwrap_or(true);
+        frontend.nginx = self.session(server, &scope, content, &frontend.binds);
         self.config.frontends.push(frontend);
     }
 
     /// The backend of one `server`: its upstream's servers with the server's own timeouts.
     fn backend(&mut self, pass: &Word, scope: &Scope) -> Option<BackendIndex> {
-        let index = BackendIndex(self.config.backends.len());
-        let key = pass.text.to_ascii_lowercase();
-        let (name, servers, algorithm) = match self.upstream(pass)? {
-            Some(upstream) => {
-                let servers = self.peers_of(upstream)?;
-                (upstream.name.clone(), servers, upstream.method)
-            }
-            None => (pass.text.clone(), self.literal(pass)?, None),
+        let to = match self.upstream(pass)? {
+            Some(upstream) => self.group(upstream)?,
+            None => Group {
+                name: pass.text.clone(),
+                servers: self.literal(pass)?,
+                algorithm: None,
+                key: None,
+            },
         };
-        let mut backend = Backend::new(index.0 as u32 + 1, name);
-        backend.servers = servers;
-        backend.algorithm = algorithm.unwrap_or(Algorithm::SmoothRoundRobin);
+        Some(self.backend_to(to, scope))
+    }
+
+    /// What an upstream is made of, or a complaint about it.
+    fn group(&mut self, upstream: &Upstream) -> Option<Group> {
+        let servers = self.peers_of(upstream)?;
+        let key = upstream.key.as_ref().map(|key| self.template(key));
+        Some(Group { name: upstream.name.clone(), servers, algorithm: upstream.method, key })
+    }
+
+    fn backend_to(&mut self, to: Group, scope: &Scope) -> BackendIndex {
+        let index = BackendIndex(self.config.backends.len());
+        let key = to.name.to_ascii_lowercase();
+        let mut backend = Backend::new(index.0 as u32 + 1, to.name);
+        backend.servers = to.servers;
+        for server in &mut backend.servers {
+            server.send_proxy = scope.send_proxy.flatten();
+        }
+        backend.algorithm = to.algorithm.unwrap_or(Algorithm::SmoothRoundRobin);
+        backend.hash_key = to.key;
         backend.shares_servers_with = self.first_use.get(&key).copied();
+        backend.upload_rate = scope.upload_rate.unwrap_or(0);
+        backend.download_rate = scope.download_rate.unwrap_or(0);
+        backend.requests = scope.requests.unwrap_or(0);
+        backend.responses = scope.responses;
+        backend.resolver = scope.resolver.clone();
+        if let (Some(resolver), Some(timeout)) = (&mut backend.resolver, scope.resolver_timeout) {
+            resolver.timeout = timeout;
+        }
         backend.retries = 0;
         backend.connect_timeout = Some(scope.connect_timeout.unwrap_or(Duration::from_secs(60)));
         backend.idle_timeout = Some(scope.timeout.unwrap_or(Duration::from_secs(600)));
@@ -196,7 +233,7 @@ impl<'a> Lower<'a> {
         backend.source = scope.bind.flatten();
         self.first_use.entry(key).or_insert(index);
         self.config.backends.push(backend);
-        Some(index)
+        index
     }
 
     /// The upstream `proxy_pass` names, if it names one; the outer `None` follows a complaint.

@@ -3,6 +3,7 @@
 mod events;
 mod main;
 mod scope;
+mod session;
 mod stream;
 mod upstream;
 
@@ -100,7 +101,6 @@ pub(crate) fn repeats(name: &str) -> bool {
         "map",
         "proxy_ssl_conf_command",
         "random",
-        "return",
         "server",
         "set",
         "set_real_ip_from",

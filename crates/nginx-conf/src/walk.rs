@@ -17,7 +17,7 @@ use crate::table::{
     EVENTS, IN_EVENTS, IN_MAIN, IN_SERVER, IN_STREAM, IN_UPSTREAM, MAIN, SCOPE, SERVER, STREAM,
     UPSTREAM, names, repeats, shapes,
 };
-use crate::{Lookups, Options, http, http_names};
+use crate::{Lookups, Options, blocks, http, http_names, variable};
 
 /// The deepest nesting of `include`.
 const MAX_INCLUDES: usize = 32;
@@ -36,6 +36,12 @@ pub(crate) struct Walk<'o> {
     pub(crate) main: Main,
     pub(crate) events: Option<Events>,
     pub(crate) stream: Option<Stream>,
+    /// The variables that are used, in lower case, in the order of the text.
+    pub(crate) used: Vec<String>,
+    /// The named groups of patterns, in lower case: variables, too.
+    pub(crate) groups: Vec<String>,
+    /// The names of the log formats so far.
+    formats: Vec<String>,
     lookups: Lookups,
     /// Relative includes start here.
     directory: PathBuf,
@@ -95,6 +101,9 @@ impl<'o> Walk<'o> {
             },
             events: None,
             stream: None,
+            used: Vec::new(),
+            groups: Vec::new(),
+            formats: Vec::new(),
             lookups,
             directory: PathBuf::new(),
             open: Vec::new(),
@@ -133,7 +142,7 @@ impl<'o> Walk<'o> {
         self.seen = frame.seen;
     }
 
-    fn error(&mut self, span: Span, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.binder.error(span, Problem::Other(message.into()));
     }
 
@@ -186,6 +195,8 @@ impl<'o> Walk<'o> {
             None if ["events", "stream", "server", "upstream", "http"].contains(&name) => {
                 (block_arguments, block_arguments)
             }
+            None if ["map", "split_clients"].contains(&name) => (2, 2),
+            None if name == "geo" => (1, 2),
             None => (0, usize::MAX),
         };
         // A name of two words ("access_log off") that takes no more is told what is too much.
@@ -207,6 +218,7 @@ impl<'o> Walk<'o> {
             return self.error(first.span, format!("\"{name}\" directive is duplicate"));
         }
         self.bind(frame, stmt);
+        self.variables(name, &stmt.words[1..]);
         let Some(body) = body else { return };
         match (&mut frame.level, name) {
             (Level::Main, "events") => {
@@ -256,7 +268,37 @@ impl<'o> Walk<'o> {
                     stream.upstreams.push(upstream);
                 }
             }
+            (Level::Stream(stream), "geo" | "map" | "split_clients") => {
+                stream.definitions.extend(blocks::define(self, stmt, &body.nodes));
+            }
             // Blocks of directives that are not built yet hold no directives.
+            _ => {}
+        }
+    }
+
+    /// Notes the variables a word uses.
+    pub(crate) fn uses(&mut self, word: &Word) {
+        // What is misspelt has been complained about.
+        self.used.extend(variable::names(&word.text).unwrap_or_default());
+    }
+
+    /// Notes the variables a directive uses, and complains of formats there are not.
+    fn variables(&mut self, name: &str, arguments: &[Word]) {
+        let from = match name {
+            "access_log" | "hash" | "limit_conn_zone" | "proxy_bind" | "proxy_pass"
+            | "proxy_ssl_name" | "return" => 0,
+            "log_format" | "set" => 1,
+            _ => return,
+        };
+        for word in arguments.iter().skip(from) {
+            self.uses(word);
+        }
+        match (name, arguments) {
+            ("log_format", [name, ..]) => self.formats.push(name.owned()),
+            ("access_log", [_, format, ..]) if !self.formats.contains(&format.text) => {
+                let message = format!("unknown log format \"{}\"", format.text);
+                self.error(format.span, message);
+            }
             _ => {}
         }
     }

@@ -82,7 +82,6 @@ fn every_mistake_is_reported_in_the_order_nginx_would_meet_them() {
             "nginx: [emerg] invalid value \"maybe\" in \"tcp_nodelay\" directive, it must be \"on\" or \"off\" in n.conf:14",
             "nginx: [emerg] unexpected \"}\" in n.conf:16",
             "nginx: [emerg] no \"listen\" is defined for server in n.conf:16",
-            "nginx: [emerg] not supported yet: \"map\" in n.conf:17",
             "nginx: [emerg] unexpected \"}\" in n.conf:19",
         ]
     );

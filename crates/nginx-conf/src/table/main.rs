@@ -133,7 +133,8 @@ pub(crate) fn error_log(logs: &mut Vec<ErrorLog>, words: &[Word], b: &mut Binder
     let target = if place.text == "stderr" {
         ErrorLogTarget::Stderr
     } else if let Some(parameters) = place.text.strip_prefix("syslog:") {
-        match syslog(parameters) {
+        // The severity of error_log's lines is their own level.
+        match syslog(parameters, &mut Severity::Info) {
             Ok(target) => target,
             Err(message) => {
                 b.error(place.span, Problem::Other(message));
@@ -169,7 +170,7 @@ pub(crate) fn error_log(logs: &mut Vec<ErrorLog>, words: &[Word], b: &mut Binder
 }
 
 /// `server=ADDRESS,facility=…,tag=…,severity=…,nohostname`.
-fn syslog(parameters: &str) -> Result<ErrorLogTarget, String> {
+pub(super) fn syslog(parameters: &str, severity: &mut Severity) -> Result<ErrorLogTarget, String> {
     let mut server = None;
     let mut facility = Facility::named("local7").unwrap_or(Facility(23));
     let mut tag = "nginx".to_owned();
@@ -192,10 +193,9 @@ fn syslog(parameters: &str) -> Result<ErrorLogTarget, String> {
                     .ok_or_else(|| format!("unknown syslog facility \"{name}\""))?;
             }
             Some(("severity", name)) => {
-                // The severity of error_log's lines is their own level.
-                if !Severity::NGINX_NAMES.contains(&name) {
-                    return Err(format!("unknown syslog severity \"{name}\""));
-                }
+                let known = Severity::NGINX_NAMES.iter().position(|known| *known == name);
+                let at = known.ok_or_else(|| format!("unknown syslog severity \"{name}\""))?;
+                *severity = Severity::ALL[at];
             }
             Some(("tag", name)) => {
                 if name.len() > 32 {

@@ -5,6 +5,10 @@ use conf::Status::{Accepted, Deprecated};
 use conf::{Binder, Keyword, Problem, Status, Within, Word};
 
 use super::main::error_log;
+use super::session::{
+    access, access_log, bytes, limit_conn, limit_level, log_cache, rate, resolver, send_proxy,
+    trusted,
+};
 use super::{IN_SERVER, IN_STREAM};
 use crate::address::{self, Host, Use};
 use crate::draft::Scope;
@@ -17,19 +21,28 @@ type Row = Keyword<Scope>;
 const BOTH: Within = IN_STREAM.or(IN_SERVER);
 const NO_TLS: Status = Accepted("takes effect with `listen … ssl` only, which is refused");
 const NO_PROXY_TLS: Status = Accepted("takes effect with `proxy_ssl on` only, which is refused");
-const NO_UDP: Status = Accepted("takes effect with `listen … udp` only, which is refused");
-const NO_PREREAD: Status = Accepted("takes effect with `ssl_preread on` only, which is refused");
 
 /// The directives.
 pub(crate) const SCOPE: &[Row] = &[
-    Row::planned("access_log", "<path> <format> [<parameter> …]")
+    Row::new("access_log", Words("<path> <format> [<parameter> …]", 1..=usize::MAX, access_log))
         .within(BOTH)
-        .doc("A line for each session."),
-    Row::new("access_log off", Words("", 0..=0, |_, _, _| {}))
+        .doc(
+            "A line for each session: `buffer=`, `flush=`, `gzip[=level]`, `if=`; a path with variables \
+             or `syslog:server=…`.",
+        ),
+    Row::new("access_log off", Words("", 0..=0, |s, _, _| s.access_logs = Some(vec![])))
         .within(BOTH)
         .doc("No line for a session: the default."),
-    Row::planned("allow", "<address>|<network>|unix:|all").within(BOTH).doc("Who may connect."),
-    Row::planned("deny", "<address>|<network>|unix:|all").within(BOTH).doc("Who may not connect."),
+    Row::new("allow", Words("<address>|<network>|unix:|all", 1..=1, |s, w, b| {
+        access(s, true, w, b);
+    }))
+    .within(BOTH)
+    .doc("Who may connect; the first rule that fits counts."),
+    Row::new("deny", Words("<address>|<network>|unix:|all", 1..=1, |s, w, b| {
+        access(s, false, w, b);
+    }))
+    .within(BOTH)
+    .doc("Who may not connect; the first rule that fits counts."),
     Row::new(
         "error_log",
         Words("<file>|stderr|syslog:<…> [<level>]", 1..=usize::MAX, |s, w, b| {
@@ -38,29 +51,50 @@ pub(crate) const SCOPE: &[Row] = &[
     )
     .within(BOTH)
     .doc("Where messages of these sessions go, instead of the outer level's place."),
-    Row::planned("limit_conn", "<zone> <number>").within(BOTH).doc("Connections of one key."),
-    Row::planned("limit_conn_dry_run", "on|off")
+    Row::new("limit_conn", Words("<zone> <number>", 2..=2, limit_conn))
         .within(BOTH)
-        .doc("Only log what would be refused."),
-    Row::planned("limit_conn_log_level", "info|notice|warn|error")
+        .doc("Connections of one key at a time."),
+    Row::new(
+        "limit_conn_dry_run",
+        Words("on|off", 1..=1, |s, w, b| {
+            flag(&mut s.limit_dry_run, w, b);
+        }),
+    )
+    .default("off")
+    .within(BOTH)
+    .doc("Only log what would be refused."),
+    Row::new("limit_conn_log_level", Words("info|notice|warn|error", 1..=1, limit_level))
+        .default("error")
         .within(BOTH)
         .doc("The level of a refusal."),
-    Row::planned("open_log_file_cache", "max=<n> [<parameter> …]")
-        .within(BOTH)
-        .doc("Keeps access logs with variables in their names open."),
+    Row::new(
+        "open_log_file_cache",
+        Words("max=<n> [<parameter> …]", 1..=usize::MAX, |_, w, b| log_cache(w, b)),
+    )
+    .within(BOTH)
+    .status(Accepted("files with variables in their names are opened for each line"))
+    .doc("Keeps access logs with variables in their names open."),
     Row::new("open_log_file_cache off", Words("", 0..=0, |_, _, _| {}))
         .within(BOTH)
         .doc("The default."),
-    Row::new("preread_buffer_size", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
-        .default("16k")
-        .within(BOTH)
-        .status(NO_PREREAD)
-        .doc("How much is read ahead."),
-    Row::new("preread_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
-        .default("30s")
-        .within(BOTH)
-        .status(NO_PREREAD)
-        .doc("How long reading ahead may take."),
+    Row::new(
+        "preread_buffer_size",
+        Words("<size>", 1..=1, |s, w, b| {
+            bytes(&mut s.preread_size, w, b);
+        }),
+    )
+    .default("16k")
+    .within(BOTH)
+    .doc("How much is read ahead; a hello that is longer ends the session with status 400."),
+    Row::new(
+        "preread_timeout",
+        Words("<time>", 1..=1, |s, w, b| {
+            millis(&mut s.preread_timeout, w, b);
+        }),
+    )
+    .default("30s")
+    .within(BOTH)
+    .doc("How long reading ahead may take."),
     Row::new("proxy_bind", Words("<address> [transparent]", 1..=2, proxy_bind))
         .within(BOTH)
         .doc("The local address of connections to servers. `transparent` is not supported yet."),
@@ -85,7 +119,12 @@ pub(crate) const SCOPE: &[Row] = &[
         .within(BOTH)
         .status(Deprecated { instead: "proxy_buffer_size" })
         .doc("The buffer of each direction."),
-    Row::planned("proxy_download_rate", "<rate>").within(BOTH).doc("Bytes a second to a client."),
+    Row::new("proxy_download_rate", Words("<rate>", 1..=1, |s, w, b| {
+        rate("proxy_download_rate", &mut s.download_rate, w, b);
+    }))
+    .default("0")
+    .within(BOTH)
+    .doc("Bytes a second to a client; 0 is no limit. Variables are not supported yet."),
     Row::new("proxy_half_close", Words("on|off", 1..=1, |s, w, b| flag(&mut s.half_close, w, b)))
         .default("off")
         .within(BOTH)
@@ -117,24 +156,26 @@ pub(crate) const SCOPE: &[Row] = &[
     .default("0")
     .within(BOTH)
     .doc("How many servers are tried; 0 is no limit."),
-    Row::planned("proxy_protocol", "on|v2").within(BOTH).doc("Sends a PROXY header to servers."),
-    Row::new("proxy_protocol off", Words("", 0..=0, |_, _, _| {}))
+    Row::new("proxy_protocol", Words("on|off|v2", 1..=1, send_proxy))
+        .default("off")
         .within(BOTH)
-        .doc("No PROXY header: the default."),
-    Row::new("proxy_protocol_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
-        .default("30s")
-        .within(BOTH)
-        .status(Accepted("takes effect with `listen … proxy_protocol` only, which is refused"))
-        .doc("How long a client's PROXY header may take."),
-    Row::new("proxy_requests", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
+        .doc("Sends servers a PROXY header, of version 1 or 2."),
+    Row::new(
+        "proxy_protocol_timeout",
+        Words("<time>", 1..=1, |s, w, b| {
+            millis(&mut s.header_timeout, w, b);
+        }),
+    )
+    .default("30s")
+    .within(BOTH)
+    .doc("How long a client's PROXY header may take."),
+    Row::new("proxy_requests", Words("<number>", 1..=1, |s, w, b| number(&mut s.requests, w, b)))
         .default("0")
         .within(BOTH)
-        .status(NO_UDP)
-        .doc("Datagrams of a client after which a new session begins."),
-    Row::new("proxy_responses", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
+        .doc("Datagrams of a client after which a new session begins; 0 never."),
+    Row::new("proxy_responses", Words("<number>", 1..=1, |s, w, b| number(&mut s.responses, w, b)))
         .within(BOTH)
-        .status(NO_UDP)
-        .doc("Answers to a datagram that end a session."),
+        .doc("Answers to each datagram that end a session."),
     Row::new(
         "proxy_socket_keepalive",
         Words("on|off", 1..=1, |s, w, b| {
@@ -181,21 +222,26 @@ pub(crate) const SCOPE: &[Row] = &[
         .default("10m")
         .within(BOTH)
         .doc("How long a session may be silent in both directions."),
-    Row::planned("proxy_upload_rate", "<rate>").within(BOTH).doc("Bytes a second from a client."),
+    Row::new("proxy_upload_rate", Words("<rate>", 1..=1, |s, w, b| {
+        rate("proxy_upload_rate", &mut s.upload_rate, w, b);
+    }))
+    .default("0")
+    .within(BOTH)
+    .doc("Bytes a second from a client; 0 is no limit. Variables are not supported yet."),
     Row::new("proxy_upstream_buffer", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
         .within(BOTH)
         .status(Deprecated { instead: "proxy_buffer_size" })
         .doc("The buffer of each direction."),
-    Row::new("resolver", Words("<address> …", 1..=usize::MAX, |_, _, _| {}))
+    Row::new("resolver", Words("<address> … [valid=<time>] [ipv4=on|off] [ipv6=on|off]", 1..=usize::MAX, resolver))
         .within(BOTH)
-        .status(Accepted("used by variables and `resolve` only, which are refused"))
-        .doc("Name servers."),
-    Row::new("resolver_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
-        .default("30s")
-        .within(BOTH)
-        .status(Accepted("used by variables and `resolve` only, which are refused"))
-        .doc("How long a name server may take."),
-    Row::planned("set_real_ip_from", "<address>|<network>|unix:")
+        .doc("Name servers for names that are known only when a client comes."),
+    Row::new("resolver_timeout", Words("<time>", 1..=1, |s, w, b| {
+        millis(&mut s.resolver_timeout, w, b);
+    }))
+    .default("30s")
+    .within(BOTH)
+    .doc("How long a name server may take."),
+    Row::new("set_real_ip_from", Words("<address>|<network>|<name>|unix:", 1..=1, trusted))
         .within(BOTH)
         .doc("Whose PROXY header tells the client's address."),
     tls("ssl_alpn", "<protocol> …", NO_TLS).doc("The protocols accepted."),
@@ -220,10 +266,10 @@ pub(crate) const SCOPE: &[Row] = &[
     tls("ssl_ocsp_responder", "<url>", NO_TLS).doc("Who is asked."),
     file("ssl_password_file", NO_TLS).doc("Passwords of keys."),
     on_off("ssl_prefer_server_ciphers", NO_TLS).doc("Whose order of ciphers counts."),
-    Row::planned("ssl_preread", "on").within(BOTH).doc("Reads the name a client asks for."),
-    Row::new("ssl_preread off", Words("", 0..=0, |_, _, _| {}))
+    Row::new("ssl_preread", Words("on|off", 1..=1, |s, w, b| flag(&mut s.preread, w, b)))
+        .default("off")
         .within(BOTH)
-        .doc("Nothing is read ahead: the default."),
+        .doc("Reads the name, the protocols and the versions a client asks for, and leaves them there."),
     tls("ssl_protocols", "<protocol> …", NO_TLS).doc("The versions of TLS accepted."),
     on_off("ssl_reject_handshake", NO_TLS).doc("Whether handshakes are refused."),
     tls("ssl_session_cache", "off|none|[builtin[:<size>]] [shared:<name>:<size>]", NO_TLS)

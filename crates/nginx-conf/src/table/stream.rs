@@ -1,34 +1,43 @@
 //! `stream {}` and its `server {}`.
 
-use conf::Form::{Block, Words};
+use conf::Form::{Block, Whole, Words};
 use conf::Status::Accepted;
 use conf::{Binder, Keyword, Problem, Word};
+use proxy::variable::Escape;
 use proxy::{Bind, BindAddress, KeepAlive};
 
 use super::{IN_SERVER, IN_STREAM, UPSTREAM};
 use crate::address::{self, Host, Use};
-use crate::draft::{Listen, Server, Stream};
+use crate::draft::{Format, Listen, Server, Stream};
 use crate::value::{Resolution, check_size, digits, size, time};
 use crate::variable;
 
 /// The directives of `stream {}` that no server may have.
 pub(crate) const STREAM: &[Keyword<Stream>] = &[
-    Keyword::planned("geo", "[<address>] <variable> { … }")
+    Keyword::new("geo", Whole("[$<address>] $<variable> { … }", |_, _, _| {}))
         .within(IN_STREAM)
-        .doc("A variable from an address."),
+        .doc(
+            "A variable from an address: `default`, networks, `delete`, `include`, and with `ranges` \
+             first and last addresses.",
+        ),
     Keyword::planned("geoip_city", "<file>").within(IN_STREAM).doc("Variables from a database."),
     Keyword::planned("geoip_country", "<file>").within(IN_STREAM).doc("Variables from a database."),
     Keyword::planned("geoip_org", "<file>").within(IN_STREAM).doc("Variables from a database."),
-    Keyword::planned("limit_conn_zone", "<key> zone=<name>:<size>")
+    Keyword::new("limit_conn_zone", Words("<key> zone=<name>:<size>", 2..=2, limit_conn_zone))
         .within(IN_STREAM)
-        .doc("What connections are counted by."),
-    Keyword::new("log_format", Words("<name> [escape=…] <text> …", 2..=usize::MAX, log_format))
+        .doc("What connections are counted by; the size says how many keys there may be at a time."),
+    Keyword::new(
+        "log_format",
+        Words("<name> [escape=default|json|none] <text> …", 2..=usize::MAX, log_format),
+    )
+    .within(IN_STREAM)
+    .doc("What a line of an access log says."),
+    Keyword::new("map", Whole("<text> $<variable> { … }", |_, _, _| {}))
         .within(IN_STREAM)
-        .status(Accepted("used by `access_log` only, which is refused"))
-        .doc("What a line of an access log says."),
-    Keyword::planned("map", "<text> <variable> { … }")
-        .within(IN_STREAM)
-        .doc("A variable from another."),
+        .doc(
+            "A variable from a text: `default`, `hostnames`, `volatile`, `include`; texts, with \
+             `hostnames` also `*.end` and `start.*`, `~pattern`, `~*pattern`.",
+        ),
     Keyword::new("map_hash_bucket_size", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
         .within(IN_STREAM)
         .status(Accepted("tables size themselves"))
@@ -51,7 +60,7 @@ pub(crate) const STREAM: &[Keyword<Stream>] = &[
         .within(IN_STREAM)
         .status(Accepted("tables size themselves"))
         .doc("The size of a hash table."),
-    Keyword::planned("split_clients", "<text> <variable> { … }")
+    Keyword::new("split_clients", Whole("<text> $<variable> { … }", |_, _, _| {}))
         .within(IN_STREAM)
         .doc("A variable from a share of the clients."),
     Keyword::new("upstream", Block(&UPSTREAM, |_, _, _| {}))
@@ -74,47 +83,100 @@ pub(crate) const SERVER: &[Keyword<Server>] = &[
         .doc(
             "Where to listen: a port, `address:port`, `[v6]:port`, `name:port`, `*:port`, `unix:path`, \
              ports `a-b`; `backlog=511` `rcvbuf=` `sndbuf=` `fastopen=` `deferred` `bind` \
-             `reuseport` `ipv6only=on` `so_keepalive=` `default_server`. `udp`, `ssl` and \
-             `proxy_protocol` are not supported yet.",
+             `reuseport` `ipv6only=on` `so_keepalive=` `default_server` `udp` `proxy_protocol`. `ssl` \
+             is not supported yet.",
         ),
     Keyword::planned("pass", "<address>")
         .within(IN_SERVER)
         .doc("Hands a connection to another listener."),
     Keyword::new("proxy_pass", Words("<address>", 1..=1, proxy_pass))
         .within(IN_SERVER)
-        .doc("Where connections go: an upstream, `host:port` or `unix:path`."),
-    Keyword::planned("return", "<text>").within(IN_SERVER).doc("Sends a text and closes."),
-    Keyword::new("server_name", Words("<name> …", 1..=usize::MAX, |_, _, _| {}))
+        .doc("Where connections go: an upstream, `host:port` or `unix:path`; with variables, too."),
+    Keyword::new("return", Words("<text>", 1..=1, answer))
+        .within(IN_SERVER)
+        .doc("Sends a text and closes."),
+    Keyword::new("server_name", Words("<name> …", 1..=usize::MAX, |s: &mut Server, w, _| {
+        s.name = w.first().map(Word::owned);
+    }))
         .default("\"\"")
         .within(IN_SERVER)
         .status(Accepted("only TLS tells servers of one address apart, which is refused"))
         .doc("The names a client may ask for."),
-    Keyword::planned("set", "<variable> <value>").within(IN_SERVER).doc("Sets a variable."),
+    Keyword::new("set", Words("$<variable> <value>", 2..=2, set))
+        .within(IN_SERVER)
+        .doc("Sets a variable."),
 ];
 
 fn log_format(stream: &mut Stream, words: &[Word], b: &mut Binder) {
     let Some((name, rest)) = words.split_first() else { return };
-    if stream.formats.contains(&name.text) {
+    if stream.formats.iter().any(|format| format.name == name.text) {
         let message = format!("duplicate \"log_format\" name \"{}\"", name.text);
         b.error(name.span, Problem::Other(message));
         return;
     }
-    stream.formats.push(name.owned());
     let mut texts = rest;
-    if let Some(escape) = rest[0].text.strip_prefix("escape=") {
-        if !["default", "json", "none"].contains(&escape) {
-            let message = format!("unknown log format escaping \"{escape}\"");
-            b.error(rest[0].span, Problem::Other(message));
+    let mut escape = Escape::Default;
+    if let Some(name) = rest[0].text.strip_prefix("escape=") {
+        match name {
+            "default" => {}
+            "json" => escape = Escape::Json,
+            "none" => escape = Escape::None,
+            _ => {
+                let message = format!("unknown log format escaping \"{name}\"");
+                b.error(rest[0].span, Problem::Other(message));
+            }
         }
         texts = &rest[1..];
     }
     for word in texts {
-        match variable::names(&word.text) {
-            Ok(names) => stream.variables.extend(names),
-            Err(message) => {
-                b.error(word.span, Problem::Other(message));
-            }
+        if let Err(message) = variable::names(&word.text) {
+            let message = match message.as_str() {
+                "invalid variable name" => "invalid parameter \"$\"".to_owned(),
+                _ => message,
+            };
+            b.error(word.span, Problem::Other(message));
         }
+    }
+    let text = texts.iter().map(|word| word.text.as_str()).collect();
+    stream.formats.push(Format { name: name.owned(), escape, text });
+}
+
+fn limit_conn_zone(stream: &mut Stream, words: &[Word], b: &mut Binder) {
+    let [key, zone] = words else { return };
+    let mut complain = |message: String| {
+        b.error(zone.span, Problem::Other(message));
+    };
+    let Some(named) = zone.text.strip_prefix("zone=") else {
+        return complain(format!("invalid parameter \"{}\"", zone.text));
+    };
+    let parts = named.split_once(':').and_then(|(name, bytes)| Some((name, size(bytes)?)));
+    let Some((name, bytes)) = parts else {
+        return complain(format!("invalid zone size \"{}\"", zone.text));
+    };
+    // Eight pages.
+    if bytes < 8 * 4096 {
+        return complain(format!("zone \"{}\" is too small", zone.text));
+    }
+    if let Some((_, known, _)) = stream.zones.iter().find(|(known, ..)| known == name) {
+        return complain(format!("limit_conn_zone \"{name}\" is already bound to key \"{known}\""));
+    }
+    stream.zones.push((name.to_owned(), key.owned(), bytes));
+}
+
+fn set(server: &mut Server, words: &[Word], b: &mut Binder) {
+    let [name, value] = words else { return };
+    if let Some(name) = variable::defined(name, b) {
+        variable::check(value, b);
+        server.sets.push((name, value.owned()));
+    }
+}
+
+fn answer(server: &mut Server, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else { return };
+    if variable::check(word, b) {
+        server.answer = Some(word.owned());
+        // The last of the two has the sessions.
+        server.pass = None;
     }
 }
 
@@ -122,18 +184,22 @@ fn proxy_pass(server: &mut Server, words: &[Word], b: &mut Binder) {
     let Some(word) = words.first() else { return };
     if variable::any(&word.text) {
         if variable::check(word, b) {
-            let keyword = format!("proxy_pass {}", word.text);
-            b.error(word.span, Problem::Planned { keyword });
+            pass(server, word);
         }
-    } else {
-        match address::parse(&word.text, Use::Connect) {
-            Ok(_) => server.pass = Some(word.clone()),
-            Err(error) => {
-                let message = format!("{error} in upstream \"{}\"", word.text);
-                b.error(word.span, Problem::Other(message));
-            }
+        return;
+    }
+    match address::parse(&word.text, Use::Connect) {
+        Ok(_) => pass(server, word),
+        Err(error) => {
+            let message = format!("{error} in upstream \"{}\"", word.text);
+            b.error(word.span, Problem::Other(message));
         }
     }
+}
+
+fn pass(server: &mut Server, to: &Word) {
+    server.pass = Some(to.clone());
+    server.answer = None;
 }
 
 fn listen(server: &mut Server, words: &[Word], b: &mut Binder) {
@@ -172,17 +238,14 @@ fn listen(server: &mut Server, words: &[Word], b: &mut Binder) {
             b.error(span, Problem::Other(message));
         }
     }
-    for (asked, name) in
-        [(socket.udp, "udp"), (socket.ssl, "ssl"), (socket.proxy, "proxy_protocol")]
-    {
-        if let Some(word) = parameters.iter().find(|w| asked && w.text == name) {
-            b.error(word.span, Problem::Planned { keyword: format!("listen … {name}") });
-        }
+    if let Some(word) = parameters.iter().find(|w| socket.ssl && w.text == "ssl") {
+        b.error(word.span, Problem::Planned { keyword: "listen … ssl".to_owned() });
     }
+    (socket.bind.udp, socket.bind.proxy_protocol) = (socket.udp, socket.proxy);
     let v6only = socket.bind.v6only.unwrap_or(true);
     let mut binds = Vec::new();
     for address in addresses {
-        if !server.addresses.insert(address.clone()) {
+        if !server.addresses.insert((address.clone(), socket.udp)) {
             let message = format!("a duplicate listen {}", shown(&address));
             b.error(place.span, Problem::Other(message));
             continue;

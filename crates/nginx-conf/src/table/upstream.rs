@@ -18,16 +18,16 @@ type Row = Keyword<Upstream>;
 
 /// The directives.
 pub(crate) const UPSTREAM: &[Row] = &[
-    Row::planned("hash", "<key> [consistent]")
-        .within(IN_UPSTREAM)
-        .doc("The same key goes to the same server."),
+    Row::new("hash", Words("<key> [consistent]", 1..=2, hash)).within(IN_UPSTREAM).doc(
+        "The same key goes to the same server; `consistent` moves few keys when servers change.",
+    ),
     Row::new("least_conn", Whole("", |u, s, b| method(u, s.at(), Algorithm::SmoothLeastConn, b)))
         .within(IN_UPSTREAM)
         .doc("The server with the fewest connections for its weight."),
     Row::planned("least_time", "connect|first_byte|last_byte [inflight]")
         .within(IN_UPSTREAM)
         .doc("The server with the shortest answer time."),
-    Row::planned("random", "[two [least_conn]]")
+    Row::new("random", Words("[two [least_conn]]", 0..=2, random))
         .within(IN_UPSTREAM)
         .doc("A server at random, or the better of two."),
     Row::new("resolver", Words("<address> …", 1..=usize::MAX, |_, _, _| {}))
@@ -51,6 +51,31 @@ pub(crate) const UPSTREAM: &[Row] = &[
         .doc("Shared memory for the state of the servers."),
 ];
 
+fn hash(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
+    let Some(key) = words.first() else { return };
+    let consistent = match words.get(1) {
+        None => false,
+        Some(word) if word.text == "consistent" => true,
+        Some(word) => {
+            b.error(word.span, Problem::Other(format!("invalid parameter \"{}\"", word.text)));
+            return;
+        }
+    };
+    method(upstream, key.span, Algorithm::SmoothHash { consistent }, b);
+    upstream.key = Some(key.owned());
+}
+
+fn random(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
+    let at = words.first().map_or_else(Span::default, |word| word.span);
+    for (word, expected) in words.iter().zip(["two", "least_conn"]) {
+        if word.text != expected {
+            b.error(word.span, Problem::Other(format!("invalid parameter \"{}\"", word.text)));
+            return;
+        }
+    }
+    method(upstream, at, Algorithm::SmoothRandom { two: !words.is_empty() }, b);
+}
+
 fn method(upstream: &mut Upstream, at: Span, algorithm: Algorithm, b: &mut Binder) {
     if upstream.method.is_some() {
         b.warning(at, Problem::Other("load balancing method redefined".into()));
@@ -72,7 +97,17 @@ fn server(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
         span: place.span,
     };
     let mut sound = true;
+    let hashes = matches!(
+        upstream.method,
+        Some(Algorithm::SmoothHash { .. } | Algorithm::SmoothRandom { .. })
+    );
     for word in parameters {
+        if hashes && word.text == "backup" {
+            let message = "balancing method does not support parameter \"backup\"".to_owned();
+            b.error(word.span, Problem::Other(message));
+            sound = false;
+            continue;
+        }
         let problem = match parameter(&mut peer, &word.text) {
             Ok(()) => continue,
             Err(Refusal::Invalid) => Problem::Other(format!("invalid parameter \"{}\"", word.text)),
@@ -147,12 +182,13 @@ fn resolve(text: &str, lookup: fn(&str) -> Vec<IpAddr>) -> Result<Vec<ServerAddr
     }
 }
 
-fn zone(_: &mut Upstream, words: &[Word], b: &mut Binder) {
+fn zone(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
     let Some(name) = words.first() else { return };
     if name.text.is_empty() {
         b.error(name.span, Problem::Other("invalid zone name \"\"".into()));
         return;
     }
+    upstream.zone = true;
     let Some(word) = words.get(1) else { return };
     match size(&word.text) {
         None | Some(0) => {

@@ -23,10 +23,20 @@ struct Lookup {
     exact: HashMap<Vec<u8>, usize>,
     ends: Vec<(Vec<u8>, usize)>,
     starts: Vec<(Vec<u8>, usize)>,
-    patterns: Vec<(Regex, Vec<(usize, usize)>, usize)>,
+    patterns: Vec<Matcher>,
     networks: HashMap<Network, usize>,
     /// The lengths there are, longest first.
     prefixes: Vec<u8>,
+}
+
+/// A pattern of a `map`.
+#[derive(Debug)]
+struct Matcher {
+    regex: Regex,
+    /// Its named groups, and which variables they are.
+    names: Vec<(usize, usize)>,
+    /// Its entry.
+    at: usize,
 }
 
 /// What a session knows of itself.
@@ -300,7 +310,7 @@ impl Lookup {
                         Some((group, position(&name?.to_ascii_lowercase())?))
                     });
                     let names = names.collect();
-                    lookup.patterns.push((regex, names, at));
+                    lookup.patterns.push(Matcher { regex, names, at });
                 }
             }
         }
@@ -341,7 +351,7 @@ impl Lookup {
         }
         let text = String::from_utf8_lossy(key);
         let text: &str = &text;
-        for (regex, names, at) in &self.patterns {
+        for Matcher { regex, names, at } in &self.patterns {
             // One that takes too long does not match.
             let Ok(Some(groups)) = regex.captures(text) else { continue };
             let bytes = |group| groups.get(group).map(|hit| hit.as_str().as_bytes().into());
