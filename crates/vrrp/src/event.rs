@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use wire::ipv4;
 
+use crate::group::Sync;
+
 /// What can happen to an [`Instance`](crate::Instance).
 ///
 /// Before [`Start`](Self::Start), tell it the facts: [`Link`](Self::Link) for each interface it
@@ -60,6 +62,8 @@ pub enum Event<'a> {
         /// Whether there is a quorum, and not more than the most there may be.
         good: bool,
     },
+    /// The sync group it is a [member](crate::Instance::set_grouped) of has something to say.
+    Group(Sync),
     /// Somebody, or the kernel, took one of our routes or rules away. Not sent for our own removals,
     /// nor for those that are not tracked.
     RouteLost,

@@ -17,7 +17,13 @@
 //! ```
 
 mod backup;
+mod change;
+mod hold;
 mod master;
+mod member;
+mod receive;
+mod send;
+mod start;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,23 +31,18 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use machine::{Instant, Machine};
-use wire::ipv4;
-use wire::vrrp::{Advert, AuthData, Message as Packet, PseudoHeader};
 
-use crate::accept::{Reject, accept};
+use crate::accept::Reject;
 use crate::action::{Action, State};
 use crate::announce::To;
-use crate::config::{
-    Auth, Initial, InstanceConfig, LeasePolicy, OWNER, RESIGN, ScriptConfig, Version,
-    VirtualAddress,
-};
-use crate::event::{Datagram, Event};
+use crate::config::{Initial, InstanceConfig, LeasePolicy, OWNER, RESIGN, Version};
+use crate::event::Event;
 use crate::lease::{Lease, lease};
-use crate::log::{LogLine, Message};
-use crate::track::Tracked;
+use crate::log::{Fault, LogLine, Message};
+use crate::track::{Trackables, Tracked, TrackerKind, TrackerView};
 
 use self::backup::Backup;
-use self::master::{HANDOVER, Master};
+use self::master::Master;
 
 /// A virtual router on one link.
 ///
@@ -67,6 +68,14 @@ pub struct Instance {
     logged: u32,
     /// The identification of the last packet.
     packet_id: u16,
+    /// Those of the adverts, in order.
+    listed: Vec<IpAddr>,
+    /// A payload being written.
+    scratch: Vec<u8>,
+    /// It moves with its sync group only.
+    grouped: bool,
+    /// It was master last, and sent an advert of priority 0 at the end.
+    resigned: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -107,11 +116,11 @@ impl Counters {
 }
 
 impl Instance {
-    /// An instance that waits for [`Event::Start`]. Of `scripts` it takes the weights of those it
-    /// tracks.
+    /// An instance that waits for [`Event::Start`]. Of what is declared it takes the weights of what
+    /// it tracks.
     #[must_use]
-    pub fn new(config: InstanceConfig, scripts: &[ScriptConfig]) -> Self {
-        let tracked = Tracked::new(&config, scripts, &Tracked::default());
+    pub fn new<'a>(config: InstanceConfig, declared: impl Into<Trackables<'a>>) -> Self {
+        let tracked = Tracked::new(&config, declared.into(), &Tracked::default());
         Self {
             name: config.name.as_str().into(),
             role: Role::Init,
@@ -124,6 +133,10 @@ impl Instance {
             counters: Counters::default(),
             logged: 0,
             packet_id: 0,
+            listed: listed(&config),
+            scratch: Vec::new(),
+            grouped: false,
+            resigned: false,
             config,
         }
     }
@@ -166,6 +179,11 @@ impl Instance {
     /// The interfaces it wants to hear of by [`Event::Link`]: its own and the tracked ones.
     pub fn interfaces(&self) -> impl Iterator<Item = &str> {
         self.tracked.interfaces()
+    }
+
+    /// Everything it follows: the state of each, and what each does to the priority.
+    pub fn trackers(&self) -> impl Iterator<Item = TrackerView<'_>> {
+        self.tracked.views()
     }
 
     /// What happened so far.
@@ -213,86 +231,6 @@ impl Instance {
     pub fn master_down_interval(&self) -> Duration {
         self.master_interval * u32::from(self.config.down_timer_adverts) + self.skew()
     }
-
-    /// Appends the advert of an [`Action::SendAdvert`] for one of the
-    /// [destinations](InstanceConfig::destinations): over IPv4 the whole packet for a raw socket with
-    /// its own header (`IP_HDRINCL`), over IPv6 what follows the header. False, and nothing
-    /// appended, while there is no source address of the destination's family.
-    #[must_use]
-    pub fn packet(&mut self, priority: u8, destination: IpAddr, out: &mut Vec<u8>) -> bool {
-        let Some(source) = self.tracked.source() else { return false };
-        let addresses: Vec<IpAddr> = self.config.addresses.iter().map(|a| a.address).collect();
-        let auth = match self.config.auth {
-            Some(Auth::Pass(password)) => AuthData::Simple(password),
-            Some(Auth::Ah(_)) | None => AuthData::None,
-        };
-        let advert = Advert {
-            version: self.config.version,
-            vrid: self.config.vrid.0,
-            priority,
-            interval: self.config.advert_interval,
-            auth,
-            addresses: &addresses,
-        };
-        let pseudo = !self.config.v3_checksum_as_v2 || source.is_ipv6();
-        let payload = advert.to_bytes(pseudo.then_some(PseudoHeader { source, destination }));
-        match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                self.packet_id = self.packet_id.wrapping_add(1);
-                let mut header = ipv4::Header::control(source, destination, self.packet_id);
-                if !destination.is_multicast() {
-                    header.ttl = self.config.unicast_ttl.unwrap_or(255);
-                }
-                header.encode(&payload, out);
-                true
-            }
-            (IpAddr::V6(_), IpAddr::V6(_)) => {
-                out.extend(payload);
-                true
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-
-    /// Goes on under another configuration of the same interface, virtual router and family: a
-    /// master stays master, and only the addresses that differ are added or removed.
-    ///
-    /// What is tracked from now on decides once it is told: interfaces by [`Event::Link`], scripts
-    /// by [`Event::Script`].
-    pub fn reconfigure(
-        &mut self,
-        config: InstanceConfig,
-        scripts: &[ScriptConfig],
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
-        self.wake(now, actions);
-        self.tracked = Tracked::new(&config, scripts, &self.tracked);
-        let before = core::mem::replace(&mut self.config, config);
-        self.name = self.config.name.as_str().into();
-        self.priority = self.tracked.priority(self.config.priority);
-        self.lease = lease_of(&self.config);
-        self.logged = 0;
-        let same_interval = self.config.advert_interval == before.advert_interval
-            && self.config.version == before.version;
-        if !same_interval {
-            self.master_interval = self.config.advert_interval;
-        }
-        if self.started {
-            self.log_missing_lease(actions);
-        }
-        match self.role {
-            Role::Master(_) => self.reconfigure_master(&before, now, actions),
-            Role::Backup(_) => {
-                let longest = now + self.master_down_interval();
-                if let Role::Backup(backup) = &mut self.role {
-                    backup.reconfigure(longest, self.config.preempt_delay);
-                }
-            }
-            Role::Init | Role::Fault => {}
-        }
-        self.reconsider(now, actions);
-    }
 }
 
 impl Machine for Instance {
@@ -306,12 +244,17 @@ impl Machine for Instance {
             Event::Start => self.start(now, actions),
             Event::Resume { silent } => self.resume(now, silent, actions),
             Event::Received(datagram) => self.received(now, &datagram, actions),
-            Event::Link { interface, up } => self.tracked.set_link(interface, up),
+            Event::Link { interface, up } => {
+                self.tracked.set(TrackerKind::Interface, interface, up);
+            }
             Event::Source(source) => self.tracked.set_source(source),
-            Event::Script { name, good } => self.tracked.set_script(name, good),
-            Event::File { .. } | Event::Process { .. } | Event::RouteLost => {}
+            Event::Script { name, good } => self.tracked.set(TrackerKind::Script, name, good),
+            Event::Process { name, good } => self.tracked.set(TrackerKind::Process, name, good),
+            Event::File { name, value } => self.file_changed(name, value, actions),
+            Event::Group(sync) => self.sync(now, sync, actions),
             Event::AddressLost(address) => self.address_lost(now, address, actions),
-            Event::Shutdown => self.shut_down(now, actions),
+            Event::RouteLost => self.route_lost(now, actions),
+            Event::Shutdown => self.shut_down(actions),
         }
         self.reconsider(now, actions);
         self.expire(now, actions);
@@ -327,93 +270,6 @@ impl Machine for Instance {
 }
 
 impl Instance {
-    /// RFC 9568 §6.4.1, "If a Startup event is received".
-    fn start(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if self.started {
-            return;
-        }
-        self.started = true;
-        self.tracked.settle();
-        self.update_priority();
-        if let Some(fault) = self.tracked.fault()
-            && !matches!(fault, crate::log::Fault::Script(_))
-        {
-            self.log(Message::FaultAtStart(fault), actions);
-            self.log(Message::EnteringFaultAtStart, actions);
-        }
-        // What an earlier process left behind.
-        self.remove_addresses(actions);
-        self.log_missing_lease(actions);
-        if self.tracked.fault().is_some() {
-            self.enter(Role::Fault, actions);
-        } else if !self.tracked.is_pending() {
-            if self.is_owner() {
-                self.become_master(now, HANDOVER, actions);
-            } else {
-                self.log(Message::EnteringBackupAtInit, actions);
-                self.become_backup(now + self.master_down_interval(), actions);
-            }
-        }
-    }
-
-    /// Takes up where another process left off.
-    fn resume(&mut self, now: Instant, silent: Duration, actions: &mut Vec<Action>) {
-        if self.started {
-            return;
-        }
-        if silent > self.patience() {
-            return self.start(now, actions);
-        }
-        self.started = true;
-        self.tracked.settle();
-        self.update_priority();
-        self.log_missing_lease(actions);
-        self.log(Message::Resumed { silent }, actions);
-        self.resume_master(now, actions);
-    }
-
-    /// RFC 9568 §6.4.2 and §6.4.3, "If a Shutdown event is received".
-    fn shut_down(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if !self.started {
-            return;
-        }
-        self.started = false;
-        self.resign(now, actions);
-        self.enter(Role::Init, actions);
-    }
-
-    /// Follows what is tracked: into a fault, out of it, out of waiting, to another priority.
-    fn reconsider(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        if !self.started {
-            return;
-        }
-        if let Some((from, to)) = self.update_priority() {
-            self.log(Message::EffectivePriority { from, to }, actions);
-            actions.push(Action::PriorityChanged { priority: to });
-        }
-        let fault = self.tracked.fault().is_some();
-        match self.role {
-            Role::Init if fault => self.enter(Role::Fault, actions),
-            Role::Backup(_) | Role::Master(_) if fault => {
-                self.log(Message::Entering(State::Fault), actions);
-                self.resign(now, actions);
-                self.enter(Role::Fault, actions);
-            }
-            Role::Init | Role::Fault if !fault && !self.tracked.is_pending() => {
-                self.log(Message::Entering(State::Backup), actions);
-                self.master_interval = self.config.advert_interval;
-                // keepalived's `try_up_instance`: the owner of the addresses waits for one advert only.
-                let wait = if self.is_owner() {
-                    self.config.advert_interval + self.skew()
-                } else {
-                    self.master_down_interval()
-                };
-                self.become_backup(now + wait, actions);
-            }
-            Role::Init | Role::Fault | Role::Backup(_) | Role::Master(_) => {}
-        }
-    }
-
     /// Notices that this process slept too long to know what goes on.
     fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) {
         match &self.role {
@@ -432,64 +288,23 @@ impl Instance {
         }
     }
 
-    fn received(&mut self, now: Instant, datagram: &Datagram<'_>, actions: &mut Vec<Action>) {
-        match accept(&self.config, datagram) {
-            // RFC 9568 §6.4.1 lets nothing but Startup move the Initialize state.
-            Ok(_) if matches!(self.role, Role::Init | Role::Fault) => {}
-            Ok(packet) => {
-                self.counters.adverts_received += 1;
-                self.counters.zero_received += u64::from(packet.priority == RESIGN);
-                self.compare_addresses(datagram.source, &packet, actions);
-                if matches!(self.role, Role::Master(_)) {
-                    self.advert_while_master(now, datagram.source, &packet, actions);
-                } else {
-                    self.advert_while_backup(now, datagram.source, &packet, actions);
-                }
-            }
-            Err(reject) => {
-                self.counters.rejected[reject.cause()] += 1;
-                let bit = u32::try_from(reject.cause()).unwrap_or(31);
-                self.log_once(bit, Message::Rejected(reject), actions);
-            }
-        }
-    }
-
-    /// Other addresses than ours are counted and logged, but no reason to drop an advert.
-    fn compare_addresses(&mut self, from: IpAddr, packet: &Packet<'_>, actions: &mut Vec<Action>) {
-        if self.config.skip_check_adv_addr && self.master == Some(from) {
-            return;
-        }
-        let (received, expected) = (packet.addresses().len(), self.config.addresses.len());
-        let missing = self
-            .config
-            .addresses
-            .iter()
-            .map(|ours| ours.address)
-            .find(|ours| !packet.addresses().any(|theirs| theirs == *ours));
-        let message = if received != expected {
-            Message::AddressCount { received, expected }
-        } else if let Some(address) = missing {
-            Message::AddressMissing { vrid: self.config.vrid, address }
-        } else {
-            return;
-        };
-        self.counters.address_mismatches += 1;
-        self.log_once(ADDRESSES_LOGGED, message, actions);
-    }
-
     fn become_backup(&mut self, master_down: Instant, actions: &mut Vec<Action>) {
         self.enter(Role::Backup(Backup::new(master_down)), actions);
     }
 
     /// Leaves the master's role, if it has it, with an advert of priority 0.
-    fn resign(&mut self, _now: Instant, actions: &mut Vec<Action>) {
+    fn resign(&mut self, actions: &mut Vec<Action>) {
         let Role::Master(master) = &self.role else { return };
         let held = master.holds();
-        self.log(Message::SentZeroPriority, actions);
+        self.resigned = true;
+        // As upstream, which does not say so when another member of the group is at fault.
+        if !matches!(self.tracked.fault(), Some(Fault::Group)) {
+            self.log(Message::SentZeroPriority, actions);
+        }
         // Upstream sends first. A backup of high priority may take over within 4 ms of this advert,
         // so the addresses go before it.
         if held {
-            self.remove_addresses(actions);
+            self.let_go(actions);
         }
         self.send_zero(actions);
     }
@@ -511,23 +326,6 @@ impl Instance {
         self.logged = 0;
         self.counters.released_master += u64::from(was_master);
         actions.push(Action::Entered(self.state()));
-    }
-
-    fn remove_addresses(&self, actions: &mut Vec<Action>) {
-        self.log_addresses(false, actions);
-        let addresses: Vec<VirtualAddress> = self.config.held().cloned().collect();
-        if !addresses.is_empty() {
-            actions.push(Action::RemoveAddresses { addresses });
-        }
-    }
-
-    fn log_addresses(&self, adding: bool, actions: &mut Vec<Action>) {
-        if !self.config.addresses.is_empty() {
-            self.log(Message::Vips { adding, excluded: false }, actions);
-        }
-        if !self.config.excluded.is_empty() {
-            self.log(Message::Vips { adding, excluded: true }, actions);
-        }
     }
 
     fn log_missing_lease(&self, actions: &mut Vec<Action>) {
@@ -575,6 +373,10 @@ impl Instance {
 /// Bits of [`Instance::logged`] behind those of [`Reject`].
 const ADDRESSES_LOGGED: u32 = 30;
 const INTERVAL_LOGGED: u32 = 31;
+
+fn listed(config: &InstanceConfig) -> Vec<IpAddr> {
+    config.addresses.iter().map(|listed| listed.address).collect()
+}
 
 fn lease_of(config: &InstanceConfig) -> Option<Lease> {
     match config.lease {

@@ -42,6 +42,9 @@ impl LogLine {
         matches!(
             self.message,
             M::Vips { .. }
+                | M::Routes { .. }
+                | M::Rules { .. }
+                | M::Firewall { .. }
                 | M::ReceiveTimeout
                 | M::SentZeroPriority
                 | M::BackupReceivedZero
@@ -74,6 +77,25 @@ pub enum Message {
         adding: bool,
         excluded: bool,
     },
+    /// "setting Virtual Routes"
+    Routes {
+        adding: bool,
+    },
+    /// "setting Virtual Rules"
+    Rules {
+        adding: bool,
+    },
+    /// "setting firewall drop rule"
+    Firewall {
+        adding: bool,
+    },
+    /// The number of a tracked file now makes a fault, or no longer does.
+    TrackedFile {
+        name: String,
+        fault: bool,
+    },
+    /// Of a sync group.
+    GroupSyncing(State),
     /// An address left the configuration.
     AddressGone {
         address: VirtualAddress,
@@ -204,6 +226,14 @@ pub enum Fault {
     },
     /// A script without weight failed, or succeeded in reverse.
     Script(String),
+    /// The number in a tracked file.
+    File(String),
+    /// Too few of a tracked process without weight, or too many.
+    Process(String),
+    /// It has no unicast peer, and must not speak to the group.
+    NoPeer,
+    /// Another member of the sync group.
+    Group,
 }
 
 impl fmt::Display for LogLine {
@@ -227,8 +257,15 @@ impl fmt::Display for LogLine {
                 late.as_secs(),
                 late.subsec_micros()
             ),
-            M::FaultAtStart(fault @ (Fault::InterfaceDown(_) | Fault::InterfaceUp(_))) => {
-                write!(f, "({name}): entering FAULT state ({fault})")
+            M::FaultAtStart(
+                fault @ (Fault::InterfaceDown(_) | Fault::InterfaceUp(_) | Fault::File(_)),
+            ) => write!(f, "({name}): entering FAULT state ({fault})"),
+            M::TrackedFile { name: file, fault } => {
+                let what = if *fault { "now" } else { "leaving" };
+                write!(f, "({name}): tracked file {file} {what} FAULT state")
+            }
+            M::GroupSyncing(state) => {
+                write!(f, "VRRP_Group({name}) Syncing instances to {} state", state.name())
             }
             M::ScriptSucceeded => write!(f, "VRRP_Script({name}) succeeded"),
             M::ScriptExited { status } => {
@@ -265,12 +302,15 @@ impl Message {
         match self {
             Self::EnteringBackupAtInit => f.write_str("Entering BACKUP STATE (init)"),
             Self::Entering(state) => write!(f, "Entering {} STATE", state.name()),
+            Self::FaultAtStart(Fault::NoPeer) => fmt::Display::fmt(&Fault::NoPeer, f),
             Self::FaultAtStart(fault) => write!(f, "entering FAULT state ({fault})"),
             Self::EnteringFaultAtStart => f.write_str("entering FAULT state"),
             Self::Vips { adding, excluded } => {
-                let verb = if *adding { "setting" } else { "removing" };
-                write!(f, "{verb} {}VIPs.", if *excluded { "E-" } else { "" })
+                write!(f, "{} {}VIPs.", verb(*adding), if *excluded { "E-" } else { "" })
             }
+            Self::Routes { adding } => write!(f, "{} Virtual Routes", verb(*adding)),
+            Self::Rules { adding } => write!(f, "{} Virtual Rules", verb(*adding)),
+            Self::Firewall { adding } => write!(f, "{} firewall drop rule", verb(*adding)),
             Self::AddressGone { address, interface } => {
                 write!(f, "ip address {address} dev {interface}, no longer exist")
             }
@@ -362,6 +402,8 @@ impl Message {
             Self::Announced { .. }
             | Self::AddressLost { .. }
             | Self::TimerExpired { .. }
+            | Self::TrackedFile { .. }
+            | Self::GroupSyncing(_)
             | Self::ScriptSucceeded
             | Self::ScriptExited { .. }
             | Self::ScriptSignalled { .. }
@@ -384,8 +426,18 @@ impl fmt::Display for Fault {
                 write!(f, "no IPv{} address for interface", if *ipv4 { 4 } else { 6 })
             }
             Self::Script(name) => write!(f, "script {name}"),
+            Self::File(name) => write!(f, "tracked file {name} has status -254"),
+            Self::Process(name) => write!(f, "tracked process {name} quorum not achieved"),
+            Self::NoPeer => {
+                f.write_str("Cannot use unicast without any peers - going to fault state")
+            }
+            Self::Group => f.write_str("another instance of its group"),
         }
     }
+}
+
+const fn verb(adding: bool) -> &'static str {
+    if adding { "setting" } else { "removing" }
 }
 
 #[cfg(test)]

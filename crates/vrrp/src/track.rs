@@ -1,17 +1,65 @@
-//! What an instance follows: interfaces, its source address, scripts.
+//! What an instance follows: interfaces, its source address, scripts, files, processes, its group.
+
+mod view;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::config::{InstanceConfig, OWNER, ScriptConfig};
+use crate::config::{
+    Config, InstanceConfig, OWNER, ScriptConfig, TrackFileConfig, TrackProcessConfig,
+};
+use crate::group::Fitness;
 use crate::log::Fault;
+
+pub use self::view::{TrackerKind, TrackerView};
+
+/// Everything a configuration declares that can be tracked, with the weights it has where an
+/// instance names none of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trackables<'a> {
+    /// `vrrp_script`
+    pub scripts: &'a [ScriptConfig],
+    /// `track_file`
+    pub files: &'a [TrackFileConfig],
+    /// `vrrp_track_process`
+    pub processes: &'a [TrackProcessConfig],
+}
+
+impl<'a> From<&'a Config> for Trackables<'a> {
+    fn from(config: &'a Config) -> Self {
+        Self {
+            scripts: &config.scripts,
+            files: &config.track_files,
+            processes: &config.track_processes,
+        }
+    }
+}
+
+impl<'a> From<&'a [ScriptConfig]> for Trackables<'a> {
+    fn from(scripts: &'a [ScriptConfig]) -> Self {
+        Self { scripts, ..Self::default() }
+    }
+}
+
+impl<'a> From<&'a Vec<ScriptConfig>> for Trackables<'a> {
+    fn from(scripts: &'a Vec<ScriptConfig>) -> Self {
+        Self { scripts, ..Self::default() }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [ScriptConfig; N]> for Trackables<'a> {
+    fn from(scripts: &'a [ScriptConfig; N]) -> Self {
+        Self { scripts, ..Self::default() }
+    }
+}
 
 /// Everything outside that decides whether an instance takes part, and how strongly.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracked {
-    interfaces: Vec<Interface>,
-    scripts: Vec<Script>,
+    /// Interfaces, scripts and processes: all that is either good or bad.
+    trackers: Vec<Tracker>,
+    files: Vec<File>,
     /// As last told.
     source: Option<IpAddr>,
     /// The last there was: an advert of priority 0 still goes out from it.
@@ -19,97 +67,174 @@ pub(crate) struct Tracked {
     configured_source: Option<IpAddr>,
     source_required: bool,
     ipv4: bool,
+    /// It may not speak to a group, and has nobody else to speak to.
+    peerless: bool,
+    /// Of the other members of its sync group.
+    peers: Fitness,
 }
 
 #[derive(Clone, Debug)]
-struct Interface {
+struct Tracker {
+    kind: TrackerKind,
     name: String,
     weight: i32,
     reverse: bool,
     /// None while nobody told, which decides nothing.
-    up: Option<bool>,
-    /// Its state changes nothing: our own, under `dont_track_primary`.
+    good: Option<bool>,
+    /// Its state changes nothing: our own interface, under `dont_track_primary`.
     ignored: bool,
 }
 
+impl Tracker {
+    fn faulty(&self) -> bool {
+        self.weight == 0 && !self.ignored && self.good == Some(self.reverse)
+    }
+
+    /// A positive weight counts while all is well, a negative one while it is not.
+    fn contribution(&self) -> i32 {
+        match self.good {
+            Some(good) if (self.weight > 0) == good => signed(self.weight, self.reverse),
+            Some(_) | None => 0,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
-struct Script {
+struct File {
     name: String,
     weight: i32,
     reverse: bool,
-    good: Option<bool>,
+    /// None while nobody told, which decides nothing.
+    value: Option<i64>,
+}
+
+/// As low as a file can push, which takes the instance out of the race.
+const FILE_FAULT: i64 = -254;
+/// And as high.
+const FILE_MOST: i64 = 253;
+
+impl File {
+    /// Its number times its weight; without a weight, any number but zero is a fault.
+    fn product(&self) -> i64 {
+        let Some(value) = self.value else { return 0 };
+        if self.weight == 0 {
+            return if (value != 0) != self.reverse { FILE_FAULT } else { 0 };
+        }
+        let weight = i64::from(signed(self.weight, self.reverse));
+        value.saturating_mul(weight).clamp(FILE_FAULT, FILE_MOST)
+    }
+
+    fn faulty(&self) -> bool {
+        self.product() <= FILE_FAULT
+    }
+
+    fn contribution(&self) -> i32 {
+        if self.faulty() { 0 } else { i32::try_from(self.product()).unwrap_or(0) }
+    }
+}
+
+fn signed(weight: i32, reverse: bool) -> i32 {
+    if reverse { -weight } else { weight }
+}
+
+/// The weight and the direction: an instance's own, else the declared ones.
+fn weigh(
+    own: (Option<i16>, Option<bool>),
+    declared: Option<(i16, bool)>,
+    default: i16,
+) -> (i32, bool) {
+    let weight = own.0.or(declared.map(|(weight, _)| weight)).unwrap_or(default);
+    let reverse = own.1.or(declared.map(|(_, reverse)| reverse)).unwrap_or(false);
+    (weight.into(), reverse)
 }
 
 impl Tracked {
     /// What `config` follows, keeping what `before` knew.
-    pub(crate) fn new(config: &InstanceConfig, scripts: &[ScriptConfig], before: &Self) -> Self {
-        let mut interfaces: Vec<Interface> = Vec::new();
-        let mut add = |name: &str, weight: i16, reverse: bool, ignored: bool| {
-            if interfaces.iter().any(|known| known.name == name) {
-                return;
-            }
-            let known = before.interfaces.iter().find(|known| known.name == name);
-            let up = known.and_then(|known| known.up);
-            let weight = i32::from(weight);
-            interfaces.push(Interface { name: name.into(), weight, reverse, up, ignored });
+    pub(crate) fn new(config: &InstanceConfig, declared: Trackables<'_>, before: &Self) -> Self {
+        let mut trackers = interfaces(config, before);
+        let known = |kind, name: &str| {
+            let known = before.trackers.iter().find(|t| t.kind == kind && t.name == name);
+            known.and_then(|tracker| tracker.good)
         };
-        for tracked in &config.track_interfaces {
-            add(&tracked.interface, tracked.weight, tracked.reverse, false);
+        for tracked in &config.track_scripts {
+            let (kind, name) = (TrackerKind::Script, tracked.script.clone());
+            let script = declared.scripts.iter().find(|script| script.name == name);
+            let assumed = script.is_some_and(|script| script.init_fail).then_some(false);
+            let own = (tracked.weight, tracked.reverse);
+            let (weight, reverse) = weigh(own, script.map(|s| (s.weight, s.reverse)), 0);
+            let good = known(kind, &name).or(assumed);
+            trackers.push(Tracker { kind, name, weight, reverse, good, ignored: false });
         }
-        add(&config.interface, 0, false, config.dont_track_primary);
-        for address in config.held().filter(|address| !address.no_track) {
-            if let Some(interface) = &address.interface {
-                add(interface, 0, false, false);
-            }
+        for tracked in &config.track_processes {
+            let (kind, name) = (TrackerKind::Process, tracked.process.clone());
+            let process = declared.processes.iter().find(|process| process.name == name);
+            let own = (tracked.weight, tracked.reverse);
+            let (weight, reverse) = weigh(own, process.map(|p| (p.weight, p.reverse)), 0);
+            let good = known(kind, &name);
+            trackers.push(Tracker { kind, name, weight, reverse, good, ignored: false });
         }
-        let script = |tracked: &crate::config::TrackedScript| {
-            let declared = scripts.iter().find(|script| script.name == tracked.script);
-            let known = before.scripts.iter().find(|script| script.name == tracked.script);
-            let assumed = declared.is_some_and(|script| script.init_fail).then_some(false);
-            Script {
-                name: tracked.script.clone(),
-                weight: tracked.weight.or(declared.map(|script| script.weight)).unwrap_or(0).into(),
-                reverse: tracked.reverse.or(declared.map(|s| s.reverse)).unwrap_or(false),
-                good: known.and_then(|script| script.good).or(assumed),
-            }
+        let file = |tracked: &crate::config::TrackedFile| {
+            let file = declared.files.iter().find(|file| file.name == tracked.file);
+            let own = (tracked.weight, tracked.reverse);
+            let (weight, reverse) = weigh(own, file.map(|f| (f.weight, f.reverse)), 1);
+            let known = before.files.iter().find(|known| known.name == tracked.file);
+            let value = known.and_then(|known| known.value);
+            File { name: tracked.file.clone(), weight, reverse, value }
         };
         Self {
-            interfaces,
-            scripts: config.track_scripts.iter().map(script).collect(),
+            trackers,
+            files: config.track_files.iter().map(file).collect(),
             source: before.source,
             last_source: before.last_source,
             configured_source: config.source,
             source_required: config.source.is_none() || config.track_source,
             ipv4: config.is_ipv4(),
+            peerless: config.unicast_fault_no_peer && config.unicast_peers.is_empty(),
+            peers: before.peers,
         }
     }
 
     pub(crate) fn interfaces(&self) -> impl Iterator<Item = &str> {
-        self.interfaces.iter().map(|interface| interface.name.as_str())
+        let interfaces = self.trackers.iter().filter(|t| t.kind == TrackerKind::Interface);
+        interfaces.map(|interface| interface.name.as_str())
     }
 
-    pub(crate) fn set_link(&mut self, name: &str, up: bool) {
-        for interface in self.interfaces.iter_mut().filter(|interface| interface.name == name) {
-            interface.up = Some(up);
+    /// Takes in that something is good or bad.
+    pub(crate) fn set(&mut self, kind: TrackerKind, name: &str, good: bool) {
+        for tracker in self.trackers.iter_mut().filter(|t| t.kind == kind && t.name == name) {
+            tracker.good = Some(good);
         }
+    }
+
+    /// Takes in the number of a file. Whether that made a fault, or ended one.
+    pub(crate) fn set_file(&mut self, name: &str, value: i64) -> Option<bool> {
+        let mut changed = None;
+        for file in self.files.iter_mut().filter(|file| file.name == name) {
+            let before = file.faulty();
+            file.value = Some(value);
+            changed = (file.faulty() != before).then_some(!before).or(changed);
+        }
+        changed
     }
 
     /// Counts interfaces nobody told of as down: at the start all that is known has been told.
     pub(crate) fn settle(&mut self) {
-        for interface in &mut self.interfaces {
-            interface.up.get_or_insert(false);
-        }
-    }
-
-    pub(crate) fn set_script(&mut self, name: &str, good: bool) {
-        for script in self.scripts.iter_mut().filter(|script| script.name == name) {
-            script.good = Some(good);
+        for tracker in self.trackers.iter_mut().filter(|t| t.kind == TrackerKind::Interface) {
+            tracker.good.get_or_insert(false);
         }
     }
 
     pub(crate) fn set_source(&mut self, source: Option<IpAddr>) {
         self.source = source;
         self.last_source = source.or(self.last_source);
+    }
+
+    pub(crate) fn set_peers(&mut self, peers: Fitness) {
+        self.peers = peers;
+    }
+
+    pub(crate) fn peers(&self) -> Fitness {
+        self.peers
     }
 
     /// The source address of our adverts: the configured one, or what the interface has, or had.
@@ -119,34 +244,50 @@ impl Tracked {
 
     /// The first thing that keeps the instance out of the race.
     pub(crate) fn fault(&self) -> Option<Fault> {
-        let interface = self.interfaces.iter().find_map(|interface| {
-            let fault = interface.weight == 0
-                && !interface.ignored
-                && interface.up == Some(interface.reverse);
-            let name = interface.name.clone();
-            fault.then_some(if interface.reverse {
-                Fault::InterfaceUp(name)
-            } else {
-                Fault::InterfaceDown(name)
+        let group = || (self.peers == Fitness::Faulty).then_some(Fault::Group);
+        self.own_fault().or_else(group)
+    }
+
+    /// The first such thing that is not another's.
+    pub(crate) fn own_fault(&self) -> Option<Fault> {
+        let tracker = |kind| {
+            let mut of_kind = self.trackers.iter().filter(move |tracker| tracker.kind == kind);
+            let tracker = of_kind.find(|tracker| tracker.faulty())?;
+            let name = tracker.name.clone();
+            Some(match (kind, tracker.reverse) {
+                (TrackerKind::Interface, false) => Fault::InterfaceDown(name),
+                (TrackerKind::Interface, true) => Fault::InterfaceUp(name),
+                (TrackerKind::Script, _) => Fault::Script(name),
+                (TrackerKind::File, _) => Fault::File(name),
+                (TrackerKind::Process, _) => Fault::Process(name),
             })
-        });
+        };
         let source = || {
             let missing = self.source_required && self.source.is_none();
             let configured = self.configured_source.is_some();
             missing.then_some(Fault::NoSource { ipv4: self.ipv4, configured })
         };
-        let script = || {
-            let failing = |script: &&Script| {
-                script.weight == 0 && script.good.is_some_and(|good| good == script.reverse)
-            };
-            self.scripts.iter().find(failing).map(|script| Fault::Script(script.name.clone()))
+        let file = || {
+            let file = self.files.iter().find(|file| file.faulty())?;
+            Some(Fault::File(file.name.clone()))
         };
-        interface.or_else(source).or_else(script)
+        (self.peerless.then_some(Fault::NoPeer))
+            .or_else(|| tracker(TrackerKind::Interface))
+            .or_else(source)
+            .or_else(|| tracker(TrackerKind::Script))
+            .or_else(file)
+            .or_else(|| tracker(TrackerKind::Process))
     }
 
-    /// Whether a script without weight has yet to give its first result.
+    /// Whether a script without weight has yet to give its first result, of ours or of another
+    /// member of the group.
     pub(crate) fn is_pending(&self) -> bool {
-        self.scripts.iter().any(|script| script.weight == 0 && script.good.is_none())
+        self.own_pending() || self.peers == Fitness::Pending
+    }
+
+    pub(crate) fn own_pending(&self) -> bool {
+        let scripts = self.trackers.iter().filter(|t| t.kind == TrackerKind::Script);
+        scripts.into_iter().any(|script| script.weight == 0 && script.good.is_none())
     }
 
     /// `base`, moved by what has a weight; the owner's never moves.
@@ -154,23 +295,34 @@ impl Tracked {
         if base == OWNER {
             return OWNER;
         }
-        let interfaces = self.interfaces.iter().filter_map(|interface| {
-            interface.up.map(|up| shift(interface.weight, interface.reverse, up))
-        });
-        let scripts = self.scripts.iter().filter_map(|script| {
-            script.good.map(|good| shift(script.weight, script.reverse, good))
-        });
-        let total = i32::from(base) + interfaces.chain(scripts).sum::<i32>();
+        let trackers = self.trackers.iter().map(Tracker::contribution);
+        let files = self.files.iter().map(File::contribution);
+        let total = i32::from(base) + trackers.chain(files).sum::<i32>();
         u8::try_from(total.clamp(1, 254)).unwrap_or(1)
     }
 }
 
-/// A positive weight counts while all is well, a negative one while it is not.
-fn shift(weight: i32, reverse: bool, good: bool) -> i32 {
-    let counts = (weight > 0) == good;
-    match (counts, reverse) {
-        (false, _) => 0,
-        (true, false) => weight,
-        (true, true) => -weight,
+/// The tracked interfaces, then our own, then those of addresses.
+fn interfaces(config: &InstanceConfig, before: &Tracked) -> Vec<Tracker> {
+    let mut interfaces: Vec<Tracker> = Vec::new();
+    let kind = TrackerKind::Interface;
+    let mut add = |name: &str, weight: i16, reverse: bool, ignored: bool| {
+        if interfaces.iter().any(|known| known.name == name) {
+            return;
+        }
+        let known = before.trackers.iter().find(|t| t.kind == kind && t.name == name);
+        let good = known.and_then(|known| known.good);
+        let weight = i32::from(weight);
+        interfaces.push(Tracker { kind, name: name.into(), weight, reverse, good, ignored });
+    };
+    for tracked in &config.track_interfaces {
+        add(&tracked.interface, tracked.weight, tracked.reverse, false);
     }
+    add(&config.interface, 0, false, config.dont_track_primary);
+    for address in config.held().filter(|address| !address.no_track) {
+        if let Some(interface) = &address.interface {
+            add(interface, 0, false, false);
+        }
+    }
+    interfaces
 }

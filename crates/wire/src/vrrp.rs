@@ -112,8 +112,16 @@ impl Advert<'_> {
     /// as some routers send it (keepalived's `v3_checksum_as_v2`).
     #[must_use]
     pub fn to_bytes(&self, ends: Option<PseudoHeader>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_LEN + 16 * self.addresses.len() + AUTH_LEN);
+        self.encode(ends, &mut out);
+        out
+    }
+
+    /// Appends the same bytes to `buffer`.
+    pub fn encode(&self, ends: Option<PseudoHeader>, buffer: &mut Vec<u8>) {
         let addresses = self.addresses.get(..255).unwrap_or(self.addresses);
-        let mut out = Vec::with_capacity(HEADER_LEN + 16 * addresses.len() + AUTH_LEN);
+        let start = buffer.len();
+        let out = &mut *buffer;
         out.push(self.version.number() << 4 | ADVERTISEMENT);
         out.push(self.vrid);
         out.push(self.priority);
@@ -143,13 +151,13 @@ impl Advert<'_> {
                 AuthData::Simple(password) => out.extend(password),
             }
         }
+        let out = &mut buffer[start..];
         let sum = match (self.version, ends) {
             (Version::V3, Some(ends)) => ends.sum(out.len()),
             (Version::V2, _) | (_, None) => Checksum::new(),
         };
-        let checksum = sum.over(&out).finish();
+        let checksum = sum.over(out).finish();
         out[6..8].copy_from_slice(&checksum.to_be_bytes());
-        out
     }
 }
 

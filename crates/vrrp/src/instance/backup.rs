@@ -26,11 +26,25 @@ pub(super) struct Backup {
     eager: bool,
     /// The timer ran late once already, and what waited in the socket has been read.
     graced: bool,
+    /// It would be master but for its sync group, and would wait so long for the addresses.
+    pub(super) ready: Option<Duration>,
 }
 
 impl Backup {
     pub(super) fn new(master_down: Instant) -> Self {
-        Self { master_down, preempt_at: None, lower_down: None, eager: false, graced: false }
+        Self {
+            master_down,
+            preempt_at: None,
+            lower_down: None,
+            eager: false,
+            graced: false,
+            ready: None,
+        }
+    }
+
+    /// One that would be master but for its sync group.
+    pub(super) fn ready(master_down: Instant, wait: Duration) -> Self {
+        Self { ready: Some(wait), ..Self::new(master_down) }
     }
 
     pub(super) fn deadline(&self) -> Instant {
@@ -108,7 +122,8 @@ impl Instance {
         self.log(Message::LowerPriorityDiscarded { priority, from }, actions);
         let next = now + packet.interval + packet.interval / 8;
         if backup.eager || next >= backup.master_down {
-            self.become_master(now, HANDOVER, actions);
+            self.role = Role::Backup(backup);
+            self.take_over(now, HANDOVER, actions);
             return;
         }
         let patience = packet.interval * u32::from(self.config.down_timer_adverts);
@@ -132,7 +147,7 @@ impl Instance {
             backup.master_down = lower_down;
             return;
         }
-        self.become_master(now, TIE, actions);
+        self.take_over(now, TIE, actions);
     }
 
     /// Listens anew if this process slept past its timer: what it knows of the master is old, and so

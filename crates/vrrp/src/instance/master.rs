@@ -11,7 +11,7 @@ use super::backup::GRACE;
 use super::{INTERVAL_LOGGED, Instance, Role};
 use crate::action::{Action, State};
 use crate::announce::Announcer;
-use crate::config::{InstanceConfig, RESIGN, Version, VirtualAddress};
+use crate::config::{RESIGN, Version};
 use crate::log::Message;
 
 /// What a master remembers.
@@ -29,7 +29,7 @@ pub(super) struct Master {
     last_renewal: Instant,
     /// When a renewal came so late that the kernel had taken the addresses already.
     lapsed: Option<Instant>,
-    announcer: Announcer,
+    pub(super) announcer: Announcer,
 }
 
 impl Master {
@@ -61,7 +61,18 @@ const LATE: Duration = Duration::from_millis(2);
 const LAPSE_ECHO: Duration = Duration::from_millis(500);
 
 impl Instance {
-    /// RFC 9568 §6.4.1 for the owner, and §6.4.2, "If the Active_Down_Timer fires".
+    /// RFC 9568 §6.4.1 for the owner, and §6.4.2, "If the Active_Down_Timer fires". A member of a
+    /// sync group waits for the others.
+    pub(super) fn take_over(&mut self, now: Instant, wait: Duration, actions: &mut Vec<Action>) {
+        self.log(Message::ReceiveTimeout, actions);
+        if self.grouped {
+            self.get_ready(now, wait, actions);
+        } else {
+            self.become_master(now, wait, actions);
+        }
+    }
+
+    /// Is master from now on.
     ///
     /// The addresses follow the advert after `wait`, or a quarter of an interval if that is shorter:
     /// [`HANDOVER`] where somebody alive may hold them, [`TIE`] where only an equal may want them.
@@ -71,7 +82,6 @@ impl Instance {
         wait: Duration,
         actions: &mut Vec<Action>,
     ) {
-        self.log(Message::ReceiveTimeout, actions);
         self.log(Message::Entering(State::Master), actions);
         let (from, to) = (self.master_interval, self.config.advert_interval);
         if from != to {
@@ -82,6 +92,7 @@ impl Instance {
         self.logged = 0;
         self.master = None;
         self.counters.became_master += 1;
+        self.resigned = false;
         self.role = Role::Master(Master {
             advert_due: now + to,
             last_advert: now,
@@ -112,11 +123,7 @@ impl Instance {
         });
         self.counters.adverts_sent += 1;
         actions.push(Action::SendAdvert { priority: self.priority });
-        let addresses: Vec<VirtualAddress> = self.config.held().cloned().collect();
-        if !addresses.is_empty() {
-            let lifetime = self.lease.map(|lease| lease.lifetime);
-            actions.push(Action::AddAddresses { addresses, lifetime });
-        }
+        self.hold_quietly(actions);
         self.renewed(now);
     }
 
@@ -130,12 +137,7 @@ impl Instance {
             master.addresses_due = Some(now + GRACE);
             return self.send_advert(now, actions);
         }
-        self.log_addresses(true, actions);
-        let addresses: Vec<VirtualAddress> = self.config.held().cloned().collect();
-        if !addresses.is_empty() {
-            let lifetime = self.lease.map(|lease| lease.lifetime);
-            actions.push(Action::AddAddresses { addresses, lifetime });
-        }
+        self.hold(actions);
         self.renewed(now);
         if let Role::Master(master) = &mut self.role {
             let to = &mut Self::to(&self.name, &self.config, actions);
@@ -145,7 +147,7 @@ impl Instance {
     }
 
     /// Sends an advert, and with it starts the lifetime of the addresses afresh.
-    fn send_advert(&mut self, now: Instant, actions: &mut Vec<Action>) {
+    pub(super) fn send_advert(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.counters.adverts_sent += 1;
         actions.push(Action::SendAdvert { priority: self.priority });
         if let Role::Master(master) = &mut self.role {
@@ -270,9 +272,9 @@ impl Instance {
         self.heard_master(from, actions);
     }
 
-    fn drop_addresses(&self, actions: &mut Vec<Action>) {
+    pub(super) fn drop_addresses(&self, actions: &mut Vec<Action>) {
         if matches!(&self.role, Role::Master(master) if master.holds()) {
-            self.remove_addresses(actions);
+            self.let_go(actions);
         }
     }
 
@@ -296,8 +298,20 @@ impl Instance {
         }
         let interface = self.config.interface_of(held).into();
         self.log(Message::AddressLost { address: lost, interface }, actions);
+        self.step_down(now, actions);
+    }
+
+    /// The same of a route or a rule.
+    pub(super) fn route_lost(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        if matches!(&self.role, Role::Master(master) if master.holds()) {
+            self.step_down(now, actions);
+        }
+    }
+
+    /// Resigns, to be elected again if nobody else is.
+    pub(super) fn step_down(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.log(Message::Entering(State::Backup), actions);
-        self.resign(now, actions);
+        self.resign(actions);
         self.become_backup(now + self.skew(), actions);
     }
 
@@ -316,58 +330,5 @@ impl Instance {
         self.log(Message::Entering(State::Backup), actions);
         self.drop_addresses(actions);
         self.become_backup(now + self.master_down_interval(), actions);
-    }
-
-    /// A master's part of [`Instance::reconfigure`].
-    pub(super) fn reconfigure_master(
-        &mut self,
-        before: &InstanceConfig,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
-        let Role::Master(master) = &self.role else { return };
-        if !master.holds() {
-            return self.send_advert(now, actions);
-        }
-        let config = &self.config;
-        let is_held = |gone: &VirtualAddress| config.held().any(|held| held == gone);
-        let removed: Vec<VirtualAddress> =
-            before.held().filter(|held| !is_held(held)).cloned().collect();
-        for address in &removed {
-            let (address, interface) = (address.clone(), before.interface_of(address).into());
-            self.log(Message::AddressGone { address, interface }, actions);
-        }
-        if !removed.is_empty() {
-            actions.push(Action::RemoveAddresses { addresses: removed });
-        }
-        let was_held = |new: &VirtualAddress| before.held().any(|held| held == new);
-        let lifetime = self.lease.map(|lease| lease.lifetime);
-        let lifetime_changed = lifetime.is_none() && master.renewable(before);
-        let added: Vec<VirtualAddress> = (self.config.held())
-            .filter(|held| lifetime_changed || !was_held(held))
-            .cloned()
-            .collect();
-        let any_new = added.iter().any(|address| !was_held(address));
-        // An advert first: it also renews what stays.
-        self.send_advert(now, actions);
-        if any_new {
-            self.log_addresses(true, actions);
-        }
-        if !added.is_empty() {
-            actions.push(Action::AddAddresses { addresses: added, lifetime });
-        }
-        if let Role::Master(master) = &mut self.role
-            && any_new
-        {
-            let to = &mut Self::to(&self.name, &self.config, actions);
-            master.announcer.addresses_changed(now, to);
-        }
-    }
-}
-
-impl Master {
-    /// Whether its addresses had a lifetime under `before`.
-    fn renewable(&self, before: &InstanceConfig) -> bool {
-        super::lease_of(before).is_some()
     }
 }

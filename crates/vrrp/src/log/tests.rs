@@ -142,6 +142,25 @@ fn lines_are_worded_as_keepalived_words_them() {
             true,
             "Netlink reflector reports IP 10.9.0.100 removed from eth0",
         ),
+        (M::Routes { adding: true }, true, "(VI_1) setting Virtual Routes"),
+        (M::Rules { adding: false }, true, "(VI_1) removing Virtual Rules"),
+        (M::Firewall { adding: true }, true, "(VI_1) setting firewall drop rule"),
+        (
+            M::TrackedFile { name: "tf".into(), fault: true },
+            false,
+            "(VI_1): tracked file tf now FAULT state",
+        ),
+        (M::GroupSyncing(State::Fault), false, "VRRP_Group(VI_1) Syncing instances to FAULT state"),
+        (
+            M::FaultAtStart(Fault::File("tz".into())),
+            false,
+            "(VI_1): entering FAULT state (tracked file tz has status -254)",
+        ),
+        (
+            M::FaultAtStart(Fault::Process("pr".into())),
+            false,
+            "(VI_1) entering FAULT state (tracked process pr quorum not achieved)",
+        ),
         (M::Rejected(Reject::Checksum(Version::V2)), false, "(VI_1) Invalid VRRPv2 checksum"),
         (
             M::TimerExpired { late: Duration::from_micros(5_473_355) },

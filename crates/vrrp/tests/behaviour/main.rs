@@ -5,6 +5,8 @@ mod common;
 
 mod announcements;
 mod giving_way;
+mod groups;
+mod holding;
 mod lateness;
 mod lease;
 mod log;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::common::*;
 use machine::Machine;
 use vrrp::State::{Backup, Fault, Init, Master};
-use vrrp::config::{InstanceConfig, ScriptConfig, TrackedInterface, TrackedScript, VirtualAddress};
+use vrrp::config::{
+    Config, InstanceConfig, ScriptConfig, TrackFileConfig, TrackProcessConfig, TrackedFile,
+    TrackedInterface, TrackedProcess, TrackedScript, VirtualAddress,
+};
 use vrrp::{Action, Event, Instance};
 
 fn script(name: &str, weight: i16) -> ScriptConfig {
@@ -177,4 +180,121 @@ fn what_a_reload_tracks_anew_decides_once_it_is_told() {
     assert_eq!(bench.instance.state(), Master);
     bench.tell(Event::Link { interface: "eth0false", up: false });
     assert_eq!(bench.instance.state(), Fault);
+}
+
+fn tracking_files_and_processes(files: &[(i16, bool)], processes: &[(i16, bool)]) -> Bench {
+    let (mut config, mut declared) = (config(), Config::default());
+    for (n, (weight, reverse)) in files.iter().enumerate() {
+        let name = format!("f{n}");
+        let file = TrackFileConfig { weight: *weight, reverse: *reverse, ..Default::default() };
+        declared.track_files.push(TrackFileConfig { name: name.clone(), ..file });
+        config.track_files.push(TrackedFile { file: name, ..TrackedFile::default() });
+    }
+    for (n, (weight, reverse)) in processes.iter().enumerate() {
+        let name = format!("p{n}");
+        let process =
+            TrackProcessConfig { weight: *weight, reverse: *reverse, ..Default::default() };
+        declared.track_processes.push(TrackProcessConfig { name: name.clone(), ..process });
+        config.track_processes.push(TrackedProcess { process: name, ..TrackedProcess::default() });
+    }
+    let mut bench = Bench::new(config.clone());
+    bench.instance = Instance::new(config, &declared);
+    bench.tell(Event::Link { interface: "eth0", up: true });
+    bench.tell(Event::Source(Some(US)));
+    bench.tell(Event::Start);
+    bench
+}
+
+#[test]
+fn the_number_in_a_file_times_its_weight_moves_the_priority_or_makes_a_fault() {
+    let rows = [
+        (1, false, 5, 105, Backup),
+        (2, false, -10, 80, Backup),
+        (2, true, -10, 120, Backup),
+        (-1, false, 30, 70, Backup),
+        (1, false, 1_000_000_000_000, 254, Backup),
+        (1, false, -253, 1, Backup),
+        (1, false, -254, 100, Fault),
+        (127, false, -2, 100, Fault),
+        (254, false, i64::MIN, 100, Fault),
+        (254, true, i64::MIN, 254, Backup),
+        (0, false, 0, 100, Backup),
+        (0, false, 1, 100, Fault),
+        (0, false, -1, 100, Fault),
+        (0, true, 0, 100, Fault),
+        (0, true, 7, 100, Backup),
+    ];
+    for (weight, reverse, value, priority, state) in rows {
+        let mut bench = tracking_files_and_processes(&[(weight, reverse)], &[]);
+        assert_eq!(bench.instance.state(), Backup, "what nobody told of decides nothing");
+        bench.tell(Event::File { name: "f0", value });
+        let is = (bench.instance.priority(), bench.instance.state());
+        assert_eq!(is, (priority, state), "{weight} {reverse} {value}");
+    }
+    let mut bench = tracking_files_and_processes(&[(0, false)], &[]);
+    bench.tell(Event::File { name: "f0", value: 1 });
+    let said = ["(VI_1): tracked file f0 now FAULT state", "(VI_1) Entering FAULT STATE"];
+    assert_eq!(bench.said(), said);
+    bench.tell(Event::File { name: "f0", value: 2 });
+    assert_eq!(bench.actions, []);
+    bench.tell(Event::File { name: "f0", value: 0 });
+    let said = ["(VI_1): tracked file f0 leaving FAULT state", "(VI_1) Entering BACKUP STATE"];
+    assert_eq!(bench.said(), said);
+}
+
+#[test]
+fn processes_count_as_scripts_do() {
+    for (weight, reverse, good, priority, state) in [
+        (0, false, true, 100, Backup),
+        (0, false, false, 100, Fault),
+        (0, true, true, 100, Fault),
+        (0, true, false, 100, Backup),
+        (20, false, true, 120, Backup),
+        (-20, false, false, 80, Backup),
+        (-20, true, false, 120, Backup),
+    ] {
+        let mut bench = tracking_files_and_processes(&[], &[(weight, reverse)]);
+        bench.tell(Event::Process { name: "p0", good });
+        let is = (bench.instance.priority(), bench.instance.state());
+        assert_eq!(is, (priority, state), "{weight} {reverse} {good}");
+    }
+}
+
+#[test]
+fn what_is_tracked_tells_what_it_does_to_the_priority() {
+    let mut bench = tracking_files_and_processes(&[(2, false)], &[(-20, false), (0, false)]);
+    bench.tell(Event::File { name: "f0", value: -10 });
+    bench.tell(Event::Process { name: "p0", good: false });
+    bench.tell(Event::Process { name: "p1", good: false });
+    let views: Vec<_> = (bench.instance.trackers())
+        .map(|view| (view.kind.name(), view.name, view.good, view.contribution, view.fault))
+        .collect();
+    assert_eq!(
+        views,
+        [
+            ("interface", "eth0", Some(true), 0, false),
+            ("process", "p0", Some(false), -20, false),
+            ("process", "p1", Some(false), 0, true),
+            ("file", "f0", Some(true), -20, false),
+        ]
+    );
+    assert_eq!(bench.instance.trackers().last().and_then(|view| view.value), Some(-10));
+    assert_eq!(bench.instance.priority(), 60);
+}
+
+#[test]
+fn a_changed_priority_is_told() {
+    let mut bench = tracking_files_and_processes(&[(1, false)], &[]);
+    bench.tell(Event::File { name: "f0", value: 5 });
+    assert_eq!(bench.done(), [Action::PriorityChanged { priority: 105 }]);
+    bench.tell(Event::File { name: "f0", value: 5 });
+    assert_eq!(bench.done(), []);
+}
+
+#[test]
+fn without_peers_it_is_out_of_the_race_if_it_may_not_speak_to_a_group() {
+    let bench = Bench::started(InstanceConfig { unicast_fault_no_peer: true, ..config() });
+    assert_eq!(bench.instance.state(), Fault);
+    let line = "(VI_1) Cannot use unicast without any peers - going to fault state";
+    assert_eq!(bench.said()[0], line);
 }
