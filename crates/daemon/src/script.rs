@@ -8,14 +8,11 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use linux::pidfd::ChildFd;
-use linux::process::{dies_with_parent, with_usual_niceness};
 use linux::ready::watch;
+use linux::spawn::{Child, Ended, Spawner};
 use linux::user::Identity;
 use nix::sys::signal::Signal;
 use tokio::io::unix::AsyncFd;
@@ -28,14 +25,59 @@ const GRACE: Duration = Duration::from_secs(2);
 const UNSAFE_VARIABLES: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
 
 /// A program to run.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Script {
     /// What to run, a path or a name looked up on `PATH`, and its arguments.
     pub command: Vec<OsString>,
-    /// Whom it runs as; ourselves if `None`.
-    pub user: Option<Identity>,
+    /// Whom it runs as.
+    pub account: Account,
     /// How long it may take, if that is limited.
     pub timeout: Option<Duration>,
+}
+
+/// Whom a script runs as. Clones share what was found out.
+#[derive(Clone, Debug, Default)]
+pub struct Account(Option<Arc<Named>>);
+
+#[derive(Debug)]
+struct Named {
+    user: String,
+    group: Option<String>,
+    known: OnceLock<Identity>,
+}
+
+impl Account {
+    /// Ourselves.
+    #[must_use]
+    pub const fn ours() -> Self {
+        Self(None)
+    }
+
+    /// The user called `user`, with `group` or the user's own.
+    #[must_use]
+    pub fn named(user: &str, group: Option<&str>) -> Self {
+        let (user, group) = (user.to_owned(), group.map(str::to_owned));
+        Self(Some(Arc::new(Named { user, group, known: OnceLock::new() })))
+    }
+
+    /// Looks the names up, once there is an answer never again. It may take as long as whoever keeps
+    /// the names takes.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such user or group, or nobody can say.
+    pub fn identity(&self) -> io::Result<Option<Identity>> {
+        let Some(named) = &self.0 else { return Ok(None) };
+        if let Some(known) = named.known.get() {
+            return Ok(Some(*known));
+        }
+        let found = Identity::of(&named.user, named.group.as_deref())?.ok_or_else(|| {
+            let group = named.group.as_deref().map(|g| format!(", or no group {g}"));
+            let why = format!("no user {}{}", named.user, group.unwrap_or_default());
+            io::Error::new(io::ErrorKind::NotFound, why)
+        })?;
+        Ok(Some(*named.known.get_or_init(|| found)))
+    }
 }
 
 /// How a script ended.
@@ -52,7 +94,7 @@ pub enum Outcome {
 }
 
 struct Job {
-    command: Command,
+    script: Script,
     started: oneshot::Sender<io::Result<Charge>>,
 }
 
@@ -68,17 +110,19 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// When there can be no more threads.
+    /// When there can be no more threads or descriptors.
     pub fn start() -> io::Result<Self> {
+        let mut spawner = Spawner::new(&UNSAFE_VARIABLES)?;
         let (jobs, queue) = mpsc::channel::<Job>();
         // Children get SIGTERM when the thread that started them ends, so it lives as long as we.
         std::thread::Builder::new().name("scripts".into()).stack_size(64 << 10).spawn(
             move || {
-                for mut job in queue {
+                for Job { script, started } in queue {
                     // Whoever asked may have stopped waiting meanwhile, and may do so now.
-                    if !job.started.is_closed() {
-                        let child = job.command.spawn().and_then(ChildFd::new);
-                        let unwanted = job.started.send(child.map(|child| Charge(Some(child))));
+                    if !started.is_closed() {
+                        let identity = script.account.identity();
+                        let child = identity.and_then(|i| spawner.spawn(&script.command, i));
+                        let unwanted = started.send(child.map(|child| Charge(Some(child))));
                         if let Err(Ok(charge)) = unwanted {
                             charge.kill();
                         }
@@ -101,30 +145,13 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// When the program cannot be executed, or there are no processes or descriptors left.
+    /// When the program cannot be executed, its user does not exist, or there are no processes or
+    /// descriptors left.
     pub async fn spawn(&self, script: &Script) -> io::Result<Running> {
-        let Some((program, arguments)) = script.command.split_first() else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        for variable in UNSAFE_VARIABLES {
-            command.env_remove(variable);
-        }
-        if let Some(user) = script.user.filter(|&user| user != Identity::current()) {
-            // With a uid, std also drops the supplementary groups where that is allowed.
-            command.uid(user.uid).gid(user.gid);
-        }
-        dies_with_parent(&mut command, Signal::SIGTERM);
-        with_usual_niceness(&mut command);
         let (started, child) = oneshot::channel();
         let gone = |_| io::Error::other("the thread that starts scripts has ended");
-        self.jobs.send(Job { command, started }).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        let job = Job { script: script.clone(), started };
+        self.jobs.send(job).map_err(|_| io::ErrorKind::BrokenPipe)?;
         let mut charge = child.await.map_err(gone)??;
         let child = charge.0.take().ok_or(io::ErrorKind::NotFound)?;
         Ok(Running(Some(watch(child)?)))
@@ -132,14 +159,14 @@ impl Runner {
 }
 
 /// A child nobody waits for yet. Dropped like that, it is ended.
-struct Charge(Option<ChildFd>);
+struct Charge(Option<Child>);
 
 impl Charge {
     /// Kills it and waits for its end.
     fn kill(mut self) {
         if let Some(mut child) = self.0.take() {
             child.signal_group(Signal::SIGKILL);
-            let _ = child.wait();
+            let _ = child.finish();
         }
     }
 }
@@ -154,7 +181,7 @@ impl Drop for Charge {
 
 /// Ends a script nobody is interested in any more, and its children, and waits for it: a child
 /// that is not waited for stays in the table of processes as long as we run.
-fn end(mut child: ChildFd) {
+fn end(mut child: Child) {
     if !matches!(child.try_wait(), Ok(None)) {
         return;
     }
@@ -172,7 +199,7 @@ fn end(mut child: ChildFd) {
 /// A running script and its children. Dropped before its end, all of them get SIGTERM, and SIGKILL
 /// two seconds later.
 #[derive(Debug)]
-pub struct Running(Option<AsyncFd<ChildFd>>);
+pub struct Running(Option<AsyncFd<Child>>);
 
 impl Running {
     /// Its process id, which is also its group's.
@@ -215,9 +242,10 @@ impl Running {
         let child = self.0.as_mut().ok_or(io::ErrorKind::NotFound)?;
         loop {
             if let Some(status) = child.get_mut().try_wait()? {
-                let by_signal = status.signal().map(Outcome::Signalled);
-                let code = status.code().unwrap_or_default();
-                return Ok(by_signal.unwrap_or(Outcome::Exited(code)));
+                return Ok(match status {
+                    Ended::Exited(code) => Outcome::Exited(code),
+                    Ended::Signalled(signal) => Outcome::Signalled(signal),
+                });
             }
             child.readable().await?.clear_ready();
         }
@@ -241,7 +269,7 @@ mod tests {
 
     fn shell(line: &str) -> Script {
         let command = ["sh", "-c", line].map(OsString::from).to_vec();
-        Script { command, user: None, timeout: Some(Duration::from_secs(60)) }
+        Script { command, account: Account::ours(), timeout: Some(Duration::from_secs(60)) }
     }
 
     #[tokio::test]
@@ -255,11 +283,20 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_does_not_exist_is_not_started() {
         let runner = Runner::start().expect("a thread");
-        let script = Script { command: vec!["/no/such/program".into()], user: None, timeout: None };
+        let command = vec!["/no/such/program".into()];
+        let script = Script { command, account: Account::ours(), timeout: None };
         let Outcome::NotStarted(error) = runner.run(&script).await else { panic!("it started") };
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         let nothing = Script { command: Vec::new(), ..script };
         assert!(matches!(runner.run(&nothing).await, Outcome::NotStarted(_)));
+    }
+
+    #[tokio::test]
+    async fn a_user_that_does_not_exist_runs_nothing() {
+        let runner = Runner::start().expect("a thread");
+        let script = Script { account: Account::named("no such user", None), ..shell("exit 0") };
+        let Outcome::NotStarted(error) = runner.run(&script).await else { panic!("it started") };
+        assert_eq!(error.to_string(), "no user no such user");
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ mod facts;
 mod look;
 mod perform;
 mod reload;
+mod told;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ use crate::configuration::{self, Loaded};
 use crate::exit;
 use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
+use crate::notify::Notifier;
 use crate::report::{self, Order, Report, Reporter};
 use crate::trackers::{News, Trackers};
 use crate::worker::{Done, Work, Worker};
@@ -158,6 +160,7 @@ struct Role {
     config: Config,
     members: Vec<Member>,
     trackers: Trackers,
+    notifier: Notifier,
     monitor: Monitor,
     worker: Worker,
     links: Links,
@@ -213,6 +216,7 @@ impl Role {
         if options.dump {
             configuration::dump(&config, &log);
         }
+        let notifier = Notifier::new(log.clone(), options.detail);
         let mut role = Self {
             log,
             clock: Clock::start(),
@@ -220,6 +224,7 @@ impl Role {
             ledger,
             members: Vec::new(),
             trackers: Trackers::new(),
+            notifier,
             monitor,
             worker: Worker::start(kernel, frames).context("no thread")?,
             links: Links::default(),
@@ -244,6 +249,7 @@ impl Role {
 
     /// Starts everything the configuration names.
     fn begin(&mut self) {
+        self.notifier.configure(&self.config);
         for config in self.config.scripts.clone() {
             self.add_script(config);
         }
@@ -319,6 +325,7 @@ impl Role {
                     self.trackers.end(now, end, &mut news);
                     self.spread(news);
                 }
+                end = self.notifier.ended() => self.notifier.end(self.clock.now(), end),
                 loaded = reload::read(&mut self.reading) => {
                     self.reload(loaded);
                     linux::process::trim_heap();
@@ -340,7 +347,8 @@ impl Role {
 
     fn deadline(&mut self) -> Option<Instant> {
         let ours = self.start_at.into_iter().chain(self.open_again_at);
-        ours.chain(self.agenda.next()).chain(self.trackers.deadline()).min()
+        let told = self.notifier.deadline();
+        ours.chain(self.agenda.next()).chain(self.trackers.deadline()).chain(told).min()
     }
 
     fn tick(&mut self) {
@@ -365,6 +373,7 @@ impl Role {
         }
         let mut news = Vec::new();
         self.trackers.tick(self.clock.now(), &mut news);
+        self.notifier.tick(self.clock.now());
         self.spread(news);
     }
 
@@ -500,6 +509,7 @@ impl Role {
         for index in 0..self.members.len() {
             self.feed(index, Event::Shutdown);
         }
+        self.tell_groups_stop();
         while !self.partings.is_empty() {
             tokio::select! {
                 event = self.monitor.next() => self.network_changed(event?),
@@ -509,6 +519,7 @@ impl Role {
         for address in self.wanted_statics() {
             self.remove_static(&address);
         }
+        self.notifier.finish(self.clock).await;
         self.worker.finish();
         self.log.info(configuration::stopped(self.options.detail));
         Ok(exit::OK)

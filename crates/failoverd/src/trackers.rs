@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use daemon::Signal;
 use daemon::script::{Outcome, Runner, Running, Script as Program};
-use linux::user::Identity;
 use machine::{Instant, Machine as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use vrrp::config::{Globals, ScriptConfig};
 use vrrp::{LogLine, Script, ScriptAction, ScriptEvent};
+
+use crate::programs;
 
 /// All tracked scripts.
 #[derive(Debug)]
@@ -61,9 +62,9 @@ impl Trackers {
     ///
     /// # Errors
     ///
-    /// When it should run as somebody who does not exist, or no thread can be started.
+    /// When no thread can be started.
     pub(crate) fn add(&mut self, config: ScriptConfig, globals: &Globals) -> io::Result<()> {
-        let program = program(&config, globals)?;
+        let program = program(&config, globals);
         if self.runner.is_none() {
             self.runner = Some(Arc::new(Runner::start()?));
         }
@@ -77,7 +78,7 @@ impl Trackers {
     ///
     /// As [`add`](Self::add); the script then goes on as before.
     pub(crate) fn change(&mut self, config: ScriptConfig, globals: &Globals) -> io::Result<()> {
-        let program = program(&config, globals)?;
+        let program = program(&config, globals);
         match self.scripts.iter_mut().find(|script| script.machine.config().name == config.name) {
             Some(script) => {
                 script.program = program;
@@ -193,25 +194,12 @@ fn event(outcome: Outcome) -> ScriptEvent {
     }
 }
 
-fn program(config: &ScriptConfig, globals: &Globals) -> io::Result<Program> {
-    Ok(Program {
+fn program(config: &ScriptConfig, globals: &Globals) -> Program {
+    Program {
         command: config.command.iter().map(Into::into).collect(),
-        user: identity(config, globals)?,
+        account: programs::account(config.user.as_deref(), config.group.as_deref(), globals),
         timeout: None,
-    })
-}
-
-/// The script's user, else the configuration's, else `keepalived_script` where that exists, else
-/// ourselves.
-fn identity(config: &ScriptConfig, globals: &Globals) -> io::Result<Option<Identity>> {
-    let (user, group) = match (&config.user, &globals.script_user) {
-        (Some(user), _) => (user, &config.group),
-        (None, Some(user)) => (user, &globals.script_group),
-        (None, None) => return Identity::of("keepalived_script", None),
-    };
-    let identity = Identity::of(user, group.as_deref())?;
-    let nobody = || io::Error::new(io::ErrorKind::NotFound, format!("no user {user} or its group"));
-    identity.ok_or_else(nobody).map(Some)
+    }
 }
 
 #[cfg(test)]
@@ -276,9 +264,12 @@ mod tests {
         assert_eq!(trackers.deadline(), None);
     }
 
-    #[test]
-    fn a_user_that_does_not_exist_is_refused() {
+    #[tokio::test]
+    async fn a_script_of_a_user_that_does_not_exist_fails() {
+        let mut trackers = Trackers::new();
         let config = ScriptConfig { user: Some("no such user".into()), ..config("chk", "true") };
-        assert!(program(&config, &Globals::default()).is_err());
+        trackers.add(config, &Globals::default()).expect("a thread");
+        let verdict = first_verdict(&mut trackers, Clock::start()).await;
+        assert_eq!(verdict, ("chk".to_owned(), false));
     }
 }

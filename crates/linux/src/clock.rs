@@ -52,6 +52,17 @@ impl LocalTime {
         let (weekday, year, rest) = (self.weekday, self.year, self.rfc3164());
         fmt::from_fn(move |f| write!(f, "{} {rest} {year}", name(&DAYS, weekday)))
     }
+
+    /// `Sat, 21 Nov 2026 03:03:11 +0100`: how a mail is dated (RFC 5322 §3.3).
+    pub fn rfc5322(&self) -> impl fmt::Display {
+        let Self { year, month, day, weekday, hour, minute, second, offset, .. } = *self;
+        let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 60);
+        let (weekday, month) = (name(&DAYS, weekday), name(&MONTHS, month - 1));
+        fmt::from_fn(move |f| {
+            write!(f, "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} ")?;
+            write!(f, "{sign}{:02}{:02}", minutes / 60, minutes % 60)
+        })
+    }
 }
 
 fn name(names: &[&'static str], index: u8) -> &'static str {

@@ -30,6 +30,7 @@ pub mod process;
 pub mod raw;
 pub mod ready;
 pub mod route;
+pub mod spawn;
 pub mod splice;
 pub mod tcp;
 pub mod user;

@@ -11,10 +11,12 @@ use tokio::io::unix::AsyncFd;
 use crate::pidfd::ChildFd;
 use crate::raw::VrrpSocket;
 use crate::route::RouteSocket;
+use crate::spawn::Child;
 
 /// A socket that owns its descriptor and never changes it.
 pub trait Owner: AsRawFd + sealed::Owner {}
 
+impl Owner for Child {}
 impl Owner for ChildFd {}
 impl Owner for RouteSocket {}
 impl Owner for VrrpSocket {}
@@ -25,6 +27,7 @@ mod sealed {
     impl Owner for crate::pidfd::ChildFd {}
     impl Owner for crate::raw::VrrpSocket {}
     impl Owner for crate::route::RouteSocket {}
+    impl Owner for crate::spawn::Child {}
 }
 
 /// Lets the runtime watch `socket` for something to read. Must be called within a runtime.

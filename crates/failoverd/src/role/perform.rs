@@ -13,6 +13,7 @@ use wire::arp::Frame;
 use wire::ndisc;
 
 use super::{Parting, Role};
+use crate::notify::Told;
 use crate::worker::Work;
 
 impl Role {
@@ -35,13 +36,16 @@ impl Role {
                     self.members[index].watch.renewals += 1;
                 }
                 Action::Announce { address, interface } => self.announce(address, &interface),
-                Action::Entered(state) => self.note_entered(index, state),
-                // Notify scripts, mails, routes and the packet filter are not built yet.
-                Action::HeardLowerPriority
-                | Action::PriorityChanged { .. }
-                | Action::AddRoutes { .. }
-                | Action::RemoveRoutes { .. }
-                | Action::Block { .. } => {}
+                Action::Entered(state) => {
+                    self.note_entered(index, state);
+                    self.tell_entered(index, state);
+                }
+                Action::HeardLowerPriority => {
+                    self.tell_instance(index, Told::HeardLowerPriority);
+                }
+                Action::PriorityChanged { .. } => self.tell_priority(index),
+                // Routes and the packet filter are not built yet.
+                Action::AddRoutes { .. } | Action::RemoveRoutes { .. } | Action::Block { .. } => {}
                 Action::Log(line) => self.say(&line),
             }
         }

@@ -39,6 +39,7 @@ impl Role {
         self.mistakes = loaded.mistakes();
         let statics = self.wanted_statics();
         let before = std::mem::replace(&mut self.config, loaded.config);
+        self.notifier.configure(&self.config);
         for step in Plan::between(&before, &self.config) {
             self.step(step);
         }
@@ -48,6 +49,7 @@ impl Role {
         for index in 0..self.members.len() {
             self.tell_facts(index);
         }
+        self.tell_states_again();
         self.reporter.tell(Report::Reloaded);
     }
 

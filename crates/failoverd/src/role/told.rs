@@ -1,0 +1,77 @@
+//! Who is told what an instance or a group is now.
+
+use vrrp::State;
+use vrrp::config::SyncGroupConfig;
+
+use super::Role;
+use crate::notify::{Kind, Notice, Told};
+
+impl Role {
+    /// Tells of a state an instance entered.
+    pub(super) fn tell_entered(&mut self, index: usize, state: State) {
+        let notify = &self.members[index].config().notify;
+        let told = match Told::entered(state) {
+            Some(told) => told,
+            None if self.stopping => Told::Stop,
+            None => Told::removed(notify),
+        };
+        self.tell_instance(index, told);
+    }
+
+    /// Tells that the priority of an instance changed.
+    pub(super) fn tell_priority(&mut self, index: usize) {
+        self.tell_instance(
+            index,
+            match self.members[index].instance.state() {
+                State::Master => Told::MasterPriority,
+                _ => Told::BackupPriority,
+            },
+        );
+    }
+
+    /// Tells whoever an instance wants told.
+    pub(super) fn tell_instance(&mut self, index: usize, told: Told) {
+        let instance = &self.members[index].instance;
+        let config = instance.config();
+        let notice = Notice {
+            kind: Kind::Instance,
+            name: &config.name,
+            told,
+            priority: instance.priority(),
+            config: &config.notify,
+        };
+        self.notifier.tell(self.clock.now(), notice);
+    }
+
+    /// Tells whoever a group wants told, after its members.
+    pub(super) fn tell_group(&mut self, group: &SyncGroupConfig, told: Told) {
+        let (name, config) = (&group.name, &group.notify);
+        let notice = Notice { kind: Kind::Group, name, told, priority: 0, config };
+        self.notifier.tell(self.clock.now(), notice);
+    }
+
+    /// Tells that all groups stop, behind their members.
+    pub(super) fn tell_groups_stop(&mut self) {
+        for group in self.config.sync_groups.clone() {
+            self.tell_group(&group, Told::Stop);
+        }
+    }
+
+    /// After a reload the pipes are told all states, where that is asked for.
+    pub(super) fn tell_states_again(&mut self) {
+        if !self.config.globals.fifo_states_on_reload {
+            return;
+        }
+        for member in &self.members {
+            let config = member.config();
+            if let Some(told) = Told::entered(member.instance.state()) {
+                self.notifier.repeat(
+                    Kind::Instance,
+                    &config.name,
+                    told,
+                    member.instance.priority(),
+                );
+            }
+        }
+    }
+}
