@@ -73,6 +73,17 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "ipv4_packet", run: ipv4_packet, seeds: IPV4, files: &[], words: &[] },
     Target { name: "arp_frame", run: arp_frame, seeds: &[&[0; 42]], files: &[], words: &[] },
     Target {
+        name: "proxy_header",
+        run: proxy_header,
+        seeds: &[
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\nhello",
+            b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x11\xc0\0\x02\x07\xc6\x33\x64\x01\0\x01\0\x02\x01\0\x02h2",
+        ],
+        files: &[],
+        words: &["PROXY ", "TCP4", "UNKNOWN", "\r\n", "65535"],
+    },
+    Target {
         name: "client_hello",
         run: client_hello,
         seeds: &[
@@ -139,6 +150,23 @@ fn arp_frame(bytes: &[u8]) {
     if let Ok(frame) = wire::arp::Frame::parse(bytes) {
         let again = wire::arp::Frame::parse(&frame.to_bytes());
         assert_eq!(again.ok(), Some(frame), "what was read is written as it was");
+    }
+}
+
+/// A PROXY header, whole and cut in half.
+fn proxy_header(bytes: &[u8]) {
+    use wire::proxy_protocol::{Error, Header};
+
+    let whole = Header::parse(bytes);
+    if let Ok(header) = &whole {
+        assert!(header.length <= bytes.len(), "longer than what there is");
+        header.tlvs().count();
+    }
+    // What is cut off may be more, and is never something else.
+    match Header::parse(&bytes[..bytes.len() / 2]) {
+        Err(Error::Broken) => assert_eq!(whole, Err(Error::Broken), "bytes made it a header"),
+        Ok(header) => assert_eq!(whole, Ok(header), "bytes behind it changed it"),
+        Err(Error::Incomplete) => {}
     }
 }
 

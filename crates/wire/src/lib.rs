@@ -54,4 +54,5 @@ pub mod checksum;
 pub mod client_hello;
 pub mod ipv4;
 pub mod ndisc;
+pub mod proxy_protocol;
 pub mod vrrp;
