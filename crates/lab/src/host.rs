@@ -27,7 +27,8 @@ use crate::switch::{self, Subnet};
 /// A switch, the nodes on it and what happens there. Dropping it ends every process in it.
 pub struct Lab {
     shared: Arc<Shared>,
-    switch: u32,
+    /// The index of each switch, by its segment; the first is there from the beginning.
+    switches: Mutex<Vec<u32>>,
     /// Tells this lab's links from those of others on the same ground.
     number: u32,
     ports: AtomicU32,
@@ -48,10 +49,19 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct NodePlan {
     name: String,
-    links: Vec<(String, Vec<Subnet>)>,
+    links: Vec<Link>,
     programs: Vec<Program>,
     files: Vec<NodeFile>,
     sysctls: Vec<(String, String)>,
+}
+
+/// An interface of a node.
+#[derive(Clone, Debug)]
+struct Link {
+    interface: String,
+    /// Which of the lab's switches it leads to.
+    segment: u8,
+    subnets: Vec<Subnet>,
 }
 
 impl NodePlan {
@@ -68,10 +78,19 @@ impl NodePlan {
 
     /// Adds an interface with one address; called again for the same interface, another address.
     #[must_use]
-    pub fn link(mut self, interface: &str, subnet: Subnet) -> Self {
-        match self.links.iter_mut().find(|(name, _)| name == interface) {
-            Some((_, subnets)) => subnets.push(subnet),
-            None => self.links.push((interface.into(), vec![subnet])),
+    pub fn link(self, interface: &str, subnet: Subnet) -> Self {
+        self.link_to(0, interface, subnet)
+    }
+
+    /// As [`link`](Self::link), to another switch of the lab: they are not connected.
+    #[must_use]
+    pub fn link_to(mut self, segment: u8, interface: &str, subnet: Subnet) -> Self {
+        match self.links.iter_mut().find(|link| link.interface == interface) {
+            Some(link) => link.subnets.push(subnet),
+            None => {
+                let interface = interface.into();
+                self.links.push(Link { interface, segment, subnets: vec![subnet] });
+            }
         }
         self
     }
@@ -121,7 +140,7 @@ impl Lab {
             Shared { name: name.into(), journal: Arc::new(Journal::default()), runtime, handle };
         Ok(Self {
             shared: Arc::new(shared),
-            switch,
+            switches: Mutex::new(vec![switch]),
             number,
             ports: AtomicU32::new(0),
             cables: Mutex::default(),
@@ -227,13 +246,14 @@ impl Lab {
                 (entry.node == name && matches!(entry.event, Event::Ready)).then_some(())
             })
             .with_context(|| format!("node {name} did not come up"))?;
-        for (interface, addresses) in plan.links {
+        for Link { interface, segment, subnets: addresses } in plan.links {
+            let switch = self.switch(segment)?;
             let count = self.ports.fetch_add(1, Ordering::Relaxed);
             let port = format!("p{}-{count}", self.number);
             let hardware = [2, 0, 0, 0, self.number as u8, count as u8];
             self.shared.runtime.block_on(switch::add_cable(
                 &self.shared.handle,
-                self.switch,
+                switch,
                 &port,
                 pid,
                 &interface,
@@ -244,16 +264,36 @@ impl Lab {
             cables.push((switch::index(&port)?, Arc::clone(&name)));
             drop(cables);
             let mut ports = node.0.ports.lock().unwrap_or_else(|e| e.into_inner());
-            ports.insert(interface, Port { name: port, hardware, switch: self.switch });
+            ports.insert(interface, Port { name: port, hardware, switch });
         }
         Ok(node)
     }
 }
 
+impl Lab {
+    fn switch(&self, segment: u8) -> Result<u32> {
+        let mut switches = self.switches.lock().unwrap_or_else(|e| e.into_inner());
+        while switches.len() <= usize::from(segment) {
+            let name = self.bridge(switches.len());
+            let added = switch::add_switch(&self.shared.handle, &name);
+            switches.push(self.shared.runtime.block_on(added)?);
+        }
+        Ok(switches[usize::from(segment)])
+    }
+
+    fn bridge(&self, segment: usize) -> String {
+        let number = self.number;
+        if segment == 0 { format!("sw{number}") } else { format!("sw{number}-{segment}") }
+    }
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
-        let bridge = format!("sw{}", self.number);
-        self.shared.runtime.block_on(switch::remove(&self.shared.handle, &bridge)).ok();
+        let switches = self.switches.lock().map_or(1, |switches| switches.len());
+        for segment in 0..switches {
+            let bridge = self.bridge(segment);
+            self.shared.runtime.block_on(switch::remove(&self.shared.handle, &bridge)).ok();
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use lab::{Moment, Subject};
 use nix::sys::signal::Signal;
 
-use super::vrrp::{Crowd, Lateness, Many, pass, per_minute, subjects, title};
+use super::vrrp::{Begun, Crowd, Lateness, Many, pass, per_minute, subjects, title};
 
 /// What one daemon needs for so many routers.
 struct Cost {
@@ -76,12 +76,12 @@ pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {
 
 fn measure(subject: &Subject, many: Many, window: Duration) -> Result<Cost> {
     let crowd = Crowd::start(subject, many)?;
-    let from = Moment::now();
+    let from = Begun::now();
     let before = crowd.usage()?;
     pass(&crowd.daemons[0], window)?;
     let after = crowd.usage()?;
     let steady = crowd.lateness(from, Moment::now())?;
-    let from = Moment::now();
+    let from = Begun::now();
     pass(&crowd.daemons[0], Duration::from_millis(1_300))?;
     crowd.daemons[0].signal(Signal::SIGHUP)?;
     pass(&crowd.daemons[0], Duration::from_secs(4))?;

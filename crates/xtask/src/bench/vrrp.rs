@@ -87,7 +87,7 @@ impl Crowd {
             let mut plan = NodePlan::new(name);
             for interface in 0..many.interfaces {
                 let own = Ipv4Addr::new(10, number, 16 * (interface + 1) + 15, host);
-                plan = plan.link(&format!("eth{interface}"), Subnet::new(own, 20));
+                plan = plan.link_to(interface, &format!("eth{interface}"), Subnet::new(own, 20));
             }
             let file = NodeFile::new(FILE, many.config(number, priority));
             lab.node(subject.install(plan.file(file)))
@@ -117,7 +117,8 @@ impl Crowd {
 
     /// How late adverts of the master were between both moments: the worst, and the worst but one
     /// in a thousand. Fails if a router has none.
-    pub(super) fn lateness(&self, from: Moment, to: Moment) -> Result<Lateness> {
+    pub(super) fn lateness(&self, from: Begun, to: Moment) -> Result<Lateness> {
+        let Begun { at: from, lost } = from;
         let mut last: std::collections::HashMap<Vec<IpAddr>, Moment> = Default::default();
         let mut late = Vec::new();
         let mut strays = 0;
@@ -134,7 +135,7 @@ impl Crowd {
             }
         });
         ensure!(last.len() == self.many.total(), "only {} routers sent adverts", last.len());
-        ensure!(Capture::lost() == 0, "the capture lost {} frames", Capture::lost());
+        ensure!(Capture::lost() == lost, "the capture lost {} frames", Capture::lost() - lost);
         late.sort_unstable();
         let worst = late.last().copied().unwrap_or_default();
         let most = late.get(late.len() * 999 / 1000).copied().unwrap_or_default();
@@ -144,6 +145,20 @@ impl Crowd {
     /// What both nodes' daemons have used.
     pub(super) fn usage(&self) -> Result<[Usage; 2]> {
         Ok([self.master.usage(NAME)?, self.backup.usage(NAME)?])
+    }
+}
+
+/// Where a measurement begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    at: Moment,
+    /// Frames the capture had lost before.
+    lost: u32,
+}
+
+impl Begun {
+    pub(super) fn now() -> Self {
+        Self { at: Moment::now(), lost: Capture::lost() }
     }
 }
 
