@@ -5,6 +5,7 @@
 //! by name.
 
 mod address;
+mod inherited;
 mod instance;
 mod notify;
 mod process;
@@ -19,6 +20,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 pub use self::address::{Broadcast, VirtualAddress};
+pub use self::inherited::Inherited;
 pub use self::instance::{
     Auth, GarpConfig, HmacConfig, HmacMode, HmacReplay, Initial, InstanceConfig, LeasePolicy,
     OldChecksum, UnicastPeer,
@@ -123,6 +125,8 @@ pub struct Globals {
     pub status_socket: Option<String>,
     /// Where metrics are served to Prometheus (our own `metrics_listen`), an address and a port.
     pub metrics_listen: Option<core::net::SocketAddr>,
+    /// What instances inherit, for dumps.
+    pub inherited: Inherited,
 }
 
 /// The table of the packet filter.
