@@ -16,6 +16,8 @@ mod facts;
 mod look;
 mod perform;
 mod reload;
+mod routes;
+mod statics;
 mod told;
 mod watch;
 
@@ -48,10 +50,11 @@ use crate::links::{Key, Links, Route};
 use crate::notify::Notifier;
 use crate::report::{self, Order, Report, Reporter};
 use crate::trackers::{News, Trackers};
-use crate::worker::{Done, Work, Worker};
+use crate::worker::{Done, Sockets, Work, Worker};
 
 use self::agenda::Agenda;
 use self::facts::Facts;
+use self::routes::Routes;
 use self::watch::Watch;
 
 /// Packets taken off a socket before anything else has its turn.
@@ -166,6 +169,7 @@ struct Role {
     links: Links,
     facts: Facts,
     agenda: Agenda,
+    routes: Routes,
     /// Addresses being removed by us, whose end is no loss.
     removing: BTreeSet<Address>,
     partings: Vec<Parting>,
@@ -199,6 +203,8 @@ impl Role {
             log.info("Registering Kernel netlink command channel");
         }
         let mut kernel = Kernel::open().context("cannot ask the kernel")?;
+        let renewals = Kernel::open().context("cannot ask the kernel")?;
+        monitor.ignore_renewals(&renewals).context("cannot listen to the kernel")?;
         let ledger = Ledger::from_stdout();
         if ledger.is_inherited() {
             // The role before this one said what is to be said once.
@@ -226,10 +232,11 @@ impl Role {
             trackers: Trackers::new(),
             notifier,
             monitor,
-            worker: Worker::start(kernel, frames).context("no thread")?,
+            worker: Worker::start(Sockets { kernel, renewals, frames }).context("no thread")?,
             links: Links::default(),
             facts: Facts::default(),
             agenda: Agenda::default(),
+            routes: Routes::default(),
             removing: BTreeSet::new(),
             partings: Vec::new(),
             mistakes,
@@ -266,6 +273,7 @@ impl Role {
             self.members.push(self.member(config));
         }
         let opened = self.find_sockets();
+        self.add_static_routes(None);
         for index in 0..self.members.len() {
             self.tell_facts(index);
         }
@@ -448,18 +456,15 @@ impl Role {
                     self.link_name(address.link)
                 ),
             ),
-            Done::Removed { address, result } => match result {
-                // The monitor tells of it, and earlier: see `network_changed`.
-                Ok(true) => {}
-                Ok(false) => drop(self.forget_removal(address)),
-                Err(error) => {
-                    self.forget_removal(address);
-                    let link = self.link_name(address.link);
-                    let ip = address.address;
-                    let line = format_args!("Netlink: cannot remove {ip} from {link}: {error}");
-                    self.log.write(Severity::Error, line);
-                }
-            },
+            Done::NotThere { address } => drop(self.forget_removal(address)),
+            Done::NotRemoved { address, error } => {
+                self.forget_removal(address);
+                let link = self.link_name(address.link);
+                let ip = address.address;
+                let line = format_args!("Netlink: cannot remove {ip} from {link}: {error}");
+                self.log.write(Severity::Error, line);
+            }
+            Done::RouteRefused { key, wish, error } => self.route_refused(key, wish, &error),
             Done::NotAnnounced { link, error } => {
                 let line = format_args!("cannot send ARP on {}: {error}", self.link_name(link));
                 self.log.write(Severity::Warning, line);
@@ -516,6 +521,7 @@ impl Role {
                 done = self.worker.done() => self.done(done),
             }
         }
+        self.remove_static_routes(&Config::default());
         for address in self.wanted_statics() {
             self.remove_static(&address);
         }

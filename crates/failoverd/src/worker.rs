@@ -3,22 +3,30 @@
 //! A netlink request waits for the lock of all network configuration, which any other program may
 //! hold for seconds. Adverts must not wait with it, so requests are queued for a thread of their
 //! own. Announcements go through the same queue: an address is there before it is announced.
+//! Whatever has been queued meanwhile is handed to the kernel by one system call.
 
 use std::io;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use linux::packet::FrameSocket;
-use netlink::{Address, Kernel, NewAddress, Snapshot};
+use netlink::{Address, Kernel, NewAddress, Request, RouteKey, Snapshot, Wish, is_absence};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// How much of the queue is taken at once.
+const AT_ONCE: usize = 1024;
 
 /// Something to do, in order.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Add or renew an address.
+    /// Add an address.
     Add(NewAddress),
+    /// Start the lifetime of an address afresh, of which the monitor is told nothing.
+    Renew(NewAddress),
     /// Remove an address; one that is not there is no error.
-    Remove(Address),
+    Remove(NewAddress),
+    /// Add or remove a route or a rule.
+    Route { request: Request, key: RouteKey, wish: Wish },
     /// Send a frame from the link with this index.
     Announce { link: u32, frame: Vec<u8> },
     /// Read all links and addresses.
@@ -30,12 +38,25 @@ pub(crate) enum Work {
 pub(crate) enum Done {
     /// The kernel would not have this address added.
     NotAdded { address: Address, error: io::Error },
-    /// This address is gone by our own hand; or it was not there, or could not be removed.
-    Removed { address: Address, result: io::Result<bool> },
+    /// This address was not there to be removed.
+    NotThere { address: Address },
+    /// This address could not be removed.
+    NotRemoved { address: Address, error: io::Error },
+    /// This route or rule could not be added, or was not there to be removed.
+    RouteRefused { key: RouteKey, wish: Wish, error: io::Error },
     /// A frame could not be sent from the link with this index.
     NotAnnounced { link: u32, error: io::Error },
     /// What there is.
     Snapshot(io::Result<Snapshot>),
+}
+
+/// The sockets on which the kernel is asked.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) kernel: Kernel,
+    /// The monitor ignores what is asked for on this one.
+    pub(crate) renewals: Kernel,
+    pub(crate) frames: FrameSocket,
 }
 
 /// The thread and its two queues.
@@ -47,13 +68,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start(kernel: Kernel, frames: FrameSocket) -> io::Result<Self> {
+    pub(crate) fn start(sockets: Sockets) -> io::Result<Self> {
         let (queue, work) = mpsc::channel();
         let (report, done) = unbounded_channel();
+        let hand = Hand { sockets, report, requests: Vec::new(), waiting: Vec::new() };
         let thread = std::thread::Builder::new()
             .name("kernel".into())
             .stack_size(128 << 10)
-            .spawn(move || carry_out(kernel, &frames, &work, &report))?;
+            .spawn(move || hand.carry_out(&work))?;
         Ok(Self { queue, done, thread })
     }
 
@@ -84,29 +106,118 @@ impl Worker {
     }
 }
 
-fn carry_out(
-    mut kernel: Kernel,
-    frames: &FrameSocket,
-    work: &mpsc::Receiver<Work>,
-    report: &UnboundedSender<Done>,
-) {
-    for work in work {
-        let done = match work {
-            Work::Add(new) => {
-                let address = new.address;
-                kernel.add(&new).err().map(|error| Done::NotAdded { address, error })
+/// What a request was for.
+#[derive(Debug)]
+enum Asked {
+    Add(Address),
+    Renew(Address),
+    Remove(Address),
+    Route(RouteKey, Wish),
+}
+
+impl Asked {
+    /// What is to be told when the kernel refuses.
+    fn refused(self, error: io::Error) -> Option<Done> {
+        let absent = is_absence(&error);
+        Some(match self {
+            // A link that is gone took its addresses with it, which the monitor tells of.
+            Self::Renew(_) if absent => return None,
+            Self::Add(address) | Self::Renew(address) => Done::NotAdded { address, error },
+            Self::Remove(address) if absent => Done::NotThere { address },
+            Self::Remove(address) => Done::NotRemoved { address, error },
+            Self::Route(_, Wish::There) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return None;
             }
-            Work::Remove(address) => {
-                Some(Done::Removed { address, result: kernel.remove(address) })
+            Self::Route(key, wish) => Done::RouteRefused { key, wish, error },
+        })
+    }
+}
+
+/// The thread's own.
+#[derive(Debug)]
+struct Hand {
+    sockets: Sockets,
+    report: UnboundedSender<Done>,
+    /// To be asked at once, with what each is for.
+    requests: Vec<Request>,
+    waiting: Vec<Asked>,
+}
+
+impl Hand {
+    fn carry_out(mut self, work: &mpsc::Receiver<Work>) {
+        while let Ok(first) = work.recv() {
+            let rest = work.try_iter().take(AT_ONCE).collect::<Vec<_>>();
+            for item in std::iter::once(first).chain(rest) {
+                self.take(item);
             }
-            Work::Announce { link, frame } => {
-                frames.send(link, &frame).err().map(|error| Done::NotAnnounced { link, error })
-            }
-            Work::Snapshot => Some(Done::Snapshot(kernel.snapshot())),
-        };
-        if let Some(done) = done {
-            // Nobody listens any more when the daemon stops.
-            let _ = report.send(done);
+            self.flush();
         }
+    }
+
+    fn take(&mut self, work: Work) {
+        match work {
+            Work::Add(new) => self.ask(new.add(), Asked::Add(new.address)),
+            Work::Renew(new) => self.ask(new.add(), Asked::Renew(new.address)),
+            Work::Remove(old) => self.ask(old.remove(), Asked::Remove(old.address)),
+            Work::Route { request, key, wish } => self.ask(request, Asked::Route(key, wish)),
+            Work::Announce { link, frame } => {
+                self.flush();
+                if let Err(error) = self.sockets.frames.send(link, &frame) {
+                    self.tell(Done::NotAnnounced { link, error });
+                }
+            }
+            Work::Snapshot => {
+                self.flush();
+                let snapshot = self.sockets.kernel.snapshot();
+                self.tell(Done::Snapshot(snapshot));
+            }
+        }
+    }
+
+    /// Notes a request, to be made with those before it if they go to the same socket.
+    fn ask(&mut self, request: Request, asked: Asked) {
+        let is_renewal = |asked: &Asked| matches!(asked, Asked::Renew(_));
+        if self.waiting.first().is_some_and(|first| is_renewal(first) != is_renewal(&asked)) {
+            self.flush();
+        }
+        self.requests.push(request);
+        self.waiting.push(asked);
+    }
+
+    fn flush(&mut self) {
+        let Sockets { kernel, renewals, .. } = &mut self.sockets;
+        let kernel = match self.waiting.first() {
+            None => return,
+            Some(Asked::Renew(_)) => renewals,
+            Some(_) => kernel,
+        };
+        let refused = kernel.apply(&self.requests);
+        self.requests.clear();
+        let waiting = std::mem::take(&mut self.waiting);
+        match refused {
+            Ok(refused) => {
+                let mut refused = refused.into_iter().peekable();
+                for (place, asked) in waiting.into_iter().enumerate() {
+                    if let Some((_, error)) = refused.next_if(|(at, _)| *at == place) {
+                        self.tell_some(asked.refused(error));
+                    }
+                }
+            }
+            Err(error) => {
+                for asked in waiting {
+                    let error = io::Error::new(error.kind(), error.to_string());
+                    self.tell_some(asked.refused(error));
+                }
+            }
+        }
+    }
+
+    fn tell_some(&self, done: Option<Done>) {
+        done.into_iter().for_each(|done| self.tell(done));
+    }
+
+    fn tell(&self, done: Done) {
+        // Nobody listens any more when the daemon stops.
+        let _ = self.report.send(done);
     }
 }

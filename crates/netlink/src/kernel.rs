@@ -2,86 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 
 use linux::route::RouteSocket;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
-};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::message::{Address, Notice};
+use crate::address::NewAddress;
+use crate::message::Notice;
 use crate::monitor::Snapshot;
+use crate::request::{Request, answers};
 
 /// The dump was disturbed by a change and may be inconsistent (linux/netlink.h).
 const NLM_F_DUMP_INTR: u16 = 0x10;
-/// A lifetime that never ends (linux/if_addr.h).
-const INFINITY_LIFE_TIME: u32 = u32::MAX;
-/// asm-generic/errno-base.h
+/// linux/netlink.h
+const NLMSG_ERROR: u16 = 2;
+/// Bytes of requests carried out by one system call.
+const AT_ONCE: usize = 32 << 10;
+// asm-generic/errno-base.h
+const ENOENT: i32 = 2;
+const ESRCH: i32 = 3;
 const ENODEV: i32 = 19;
-/// Who set the address, as `ip address` shows it: keepalived's number, 18, in `IFA_PROTO`.
-const PROTOCOL: AddressProtocol = AddressProtocol::Other(18);
-
-/// An address to put on an interface.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NewAddress {
-    /// Which, and where.
-    pub address: Address,
-    /// Label of an IPv4 address; the interface's name or that and a colon and more.
-    pub label: Option<String>,
-    /// The kernel's number of the scope: 0 global, 253 link, 254 host.
-    pub scope: u8,
-    /// Broadcast address of an IPv4 address.
-    pub broadcast: Option<Ipv4Addr>,
-    /// After how many whole seconds the kernel removes it if nobody adds it again; never if
-    /// `None`. The kernel looks at lifetimes at intervals and may be 0.2 s late.
-    pub lifetime: Option<u32>,
-}
-
-impl NewAddress {
-    fn message(&self) -> AddressMessage {
-        let Address { link, address, prefix_len } = self.address;
-        let mut message = AddressMessage::default();
-        message.header.index = link;
-        message.header.prefix_len = prefix_len;
-        message.header.scope = AddressScope::from(self.scope);
-        message.attributes = vec![
-            AddressAttribute::Local(address),
-            AddressAttribute::Address(address),
-            AddressAttribute::Protocol(PROTOCOL),
-        ];
-        let mut preferred = self.lifetime.unwrap_or(INFINITY_LIFE_TIME);
-        match address {
-            IpAddr::V4(_) => {
-                message.header.family = AddressFamily::Inet;
-                message.attributes.extend(self.label.clone().map(AddressAttribute::Label));
-                message.attributes.extend(self.broadcast.map(AddressAttribute::Broadcast));
-            }
-            IpAddr::V6(_) => {
-                message.header.family = AddressFamily::Inet6;
-                // As keepalived: no duplicate detection, which would delay the address, and an
-                // address alone on its prefix is never chosen as a source.
-                message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-                if prefix_len == 128 {
-                    preferred = 0;
-                }
-            }
-        }
-        if self.lifetime.is_some() || preferred == 0 {
-            let mut lifetimes = CacheInfo::default();
-            lifetimes.ifa_valid = self.lifetime.unwrap_or(INFINITY_LIFE_TIME);
-            lifetimes.ifa_preferred = preferred;
-            message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
-        }
-        message
-    }
-}
-
 /// A socket on which requests are made.
 ///
 /// Each call takes the kernel's lock of the network configuration, and so can be held up by other
@@ -103,6 +47,60 @@ impl Kernel {
         Ok(Self { socket: RouteSocket::open(0, 0)?, sequence: 0, buffer: Vec::new() })
     }
 
+    /// What [`Monitor::ignore_renewals`](crate::Monitor::ignore_renewals) knows it by.
+    pub(crate) fn port(&self) -> io::Result<u32> {
+        self.socket.port()
+    }
+
+    /// Carries out all of `requests`, in order, and returns those the kernel refused, by their
+    /// places, with what it says.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be sent or answered at all.
+    pub fn apply(&mut self, requests: &[Request]) -> io::Result<Vec<(usize, io::Error)>> {
+        let mut refused = Vec::new();
+        let mut next = 0;
+        while next < requests.len() {
+            let first = next;
+            let sequence = self.sequence.wrapping_add(1);
+            self.buffer.clear();
+            while let Some(request) = requests.get(next)
+                && (next == first || self.buffer.len() + request.len() <= AT_ONCE)
+            {
+                self.sequence = self.sequence.wrapping_add(1);
+                request.write(self.sequence, &mut self.buffer);
+                next += 1;
+            }
+            self.socket.send(&self.buffer)?;
+            self.refusals(|number, error| {
+                let place = number.wrapping_sub(sequence);
+                if let Some(place) = usize::try_from(place).ok().filter(|at| first + at < next) {
+                    refused.push((first + place, error));
+                }
+            })?;
+        }
+        Ok(refused)
+    }
+
+    /// Hands over what the kernel refused of what was just sent: without `NLM_F_ACK` it has answers
+    /// to nothing else, and they are all there when sending returns.
+    fn refusals(&mut self, mut each: impl FnMut(u32, io::Error)) -> io::Result<()> {
+        loop {
+            let length = match self.socket.receive(&mut self.buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            for answer in answers(&self.buffer[..length]) {
+                let code = answer.payload.first_chunk().copied().map_or(0, i32::from_ne_bytes);
+                if answer.kind == NLMSG_ERROR && code != 0 {
+                    each(answer.sequence, io::Error::from_raw_os_error(code.saturating_neg()));
+                }
+            }
+        }
+    }
+
     /// Adds an address, or renews its lifetime if it is there.
     ///
     /// # Errors
@@ -110,8 +108,7 @@ impl Kernel {
     /// What the kernel says: `ENODEV`, `EPERM`, `EADDRNOTAVAIL` for a label that does not start
     /// with the interface's name, …
     pub fn add(&mut self, address: &NewAddress) -> io::Result<()> {
-        let request = RouteNetlinkMessage::NewAddress(address.message());
-        self.change(request, NLM_F_CREATE | NLM_F_REPLACE)
+        self.change(address.add())
     }
 
     /// Removes an address, and says whether it was there.
@@ -119,21 +116,18 @@ impl Kernel {
     /// # Errors
     ///
     /// What the kernel says: `EPERM`.
-    pub fn remove(&mut self, address: Address) -> io::Result<bool> {
-        let mut message = AddressMessage::default();
-        message.header.family = match address.address {
-            IpAddr::V4(_) => AddressFamily::Inet,
-            IpAddr::V6(_) => AddressFamily::Inet6,
-        };
-        message.header.index = address.link;
-        message.header.prefix_len = address.prefix_len;
-        message.attributes = vec![AddressAttribute::Local(address.address)];
-        match self.change(RouteNetlinkMessage::DelAddress(message), 0) {
+    pub fn remove(&mut self, address: &NewAddress) -> io::Result<bool> {
+        match self.change(address.remove()) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(false),
-            // The link is gone, and took its addresses with it.
-            Err(error) if error.raw_os_error() == Some(ENODEV) => Ok(false),
+            Err(error) if is_absence(&error) => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    fn change(&mut self, request: Request) -> io::Result<()> {
+        match self.apply(&[request])?.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
         }
     }
 
@@ -159,25 +153,6 @@ impl Kernel {
             },
         )?;
         Ok(Snapshot { links, addresses })
-    }
-
-    fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        let sequence = self.send(request, NLM_F_ACK | flags)?;
-        loop {
-            let mut answer = None;
-            self.receive(|header, payload| {
-                if header.sequence_number == sequence
-                    && let NetlinkPayload::Error(verdict) = payload
-                {
-                    answer = Some(verdict.code);
-                }
-            })?;
-            match answer {
-                Some(None) => return Ok(()),
-                Some(Some(code)) => return Err(io::Error::from_raw_os_error(code.get().abs())),
-                None => {}
-            }
-        }
     }
 
     /// Calls `each` with everything the kernel answers to `request`, or with `None` to forget
@@ -241,6 +216,15 @@ impl Kernel {
         messages(&self.buffer[..length], each);
         Ok(())
     }
+}
+
+/// Whether a refusal to remove something says that it is not there: an address
+/// (`EADDRNOTAVAIL`), a route (`ESRCH`), a rule (`ENOENT`), or its link, which took it with it
+/// (`ENODEV`).
+#[must_use]
+pub fn is_absence(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || matches!(error.raw_os_error(), Some(ENOENT | ESRCH | ENODEV))
 }
 
 /// Splits a datagram into its messages; one that cannot be read is passed over.

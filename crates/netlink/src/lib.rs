@@ -31,13 +31,19 @@
 //! # }
 //! ```
 
+mod address;
 mod kernel;
 mod message;
 mod monitor;
+mod request;
+mod route;
 
-pub use kernel::{Kernel, NewAddress};
+pub use address::NewAddress;
+pub use kernel::{Kernel, is_absence};
 pub use message::{Address, Link};
 pub use monitor::{Monitor, NetEvent, Snapshot};
+pub use request::Request;
+pub use route::{RouteKey, Wish, route, route_key, rule, rule_key};
 
 #[cfg(test)]
 mod tests;

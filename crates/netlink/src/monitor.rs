@@ -6,15 +6,19 @@ use std::io;
 use linux::ready::watch;
 use linux::route::RouteSocket;
 use netlink_packet_core::NetlinkPayload;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
-use crate::kernel::messages;
+use crate::kernel::{Kernel, messages};
 use crate::message::{Address, Link, Notice};
+use crate::route::{RTM_DELROUTE, RTM_DELRULE, RouteKey, gone};
 
 // linux/rtnetlink.h
 const RTMGRP_LINK: u32 = 1;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
 const RTMGRP_IPV6_IFADDR: u32 = 0x100;
+/// IPv4 routes and rules, IPv6 routes, and IPv6 rules.
+const ROUTES_AND_RULES: u32 = 0x40 | 0x80 | 0x400 | 0x4_0000;
+const RTM_NEWADDR: u16 = 20;
 
 /// Bytes the kernel may queue for us before notices are lost and everything is asked again.
 const QUEUE: usize = 256 * 1024;
@@ -48,6 +52,10 @@ pub enum NetEvent {
     Address(Address),
     /// An address is no more.
     AddressGone(Address),
+    /// A route or a rule is no more; only after [`follow_routes`](Monitor::follow_routes).
+    RouteGone(RouteKey),
+    /// Notices of routes and rules were lost.
+    RoutesOverrun,
     /// Notices were lost: take a [snapshot](crate::Kernel::snapshot) and
     /// [compare](Monitor::compare) it.
     Overrun,
@@ -60,6 +68,7 @@ pub enum NetEvent {
 #[derive(Debug)]
 pub struct Monitor {
     socket: AsyncFd<RouteSocket>,
+    routes: Option<AsyncFd<RouteSocket>>,
     known: Snapshot,
     events: VecDeque<NetEvent>,
     buffer: Vec<u8>,
@@ -75,7 +84,32 @@ impl Monitor {
         let groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
         let socket = watch(RouteSocket::open(groups, QUEUE)?)?;
         let known = Snapshot::default();
-        Ok(Self { socket, known, events: VecDeque::new(), buffer: Vec::new() })
+        Ok(Self { socket, routes: None, known, events: VecDeque::new(), buffer: Vec::new() })
+    }
+
+    /// Reports routes and rules too, when they go. On a router there may be many, so they have a
+    /// queue of their own.
+    ///
+    /// # Errors
+    ///
+    /// When there is no descriptor left.
+    pub fn follow_routes(&mut self) -> io::Result<()> {
+        if self.routes.is_none() {
+            let socket = RouteSocket::open(ROUTES_AND_RULES, QUEUE)?;
+            socket.keep_types(&[RTM_DELROUTE, RTM_DELRULE])?;
+            self.routes = Some(watch(socket)?);
+        }
+        Ok(())
+    }
+
+    /// Leaves out what `renewals` adds: for addresses that are known to be there, and whose
+    /// lifetimes alone are changed. The kernel tells it of IPv4 only.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says, which has no reason to refuse.
+    pub fn ignore_renewals(&self, renewals: &Kernel) -> io::Result<()> {
+        self.socket.get_ref().drop_echoes(RTM_NEWADDR, renewals.port()?)
     }
 
     /// What is there, as far as reported.
@@ -94,22 +128,37 @@ impl Monitor {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
-            let mut ready = self.socket.readable().await?;
-            match ready.try_io(|socket| socket.get_ref().receive(&mut self.buffer)) {
-                Ok(Ok(length)) => {
-                    let Self { known, events, buffer, .. } = self;
-                    messages(&buffer[..length], |_, payload| {
-                        if let NetlinkPayload::InnerMessage(notice) = payload {
-                            known.apply(notice, events);
+            let Self { socket, routes, known, events, buffer } = self;
+            tokio::select! {
+                ready = socket.readable() => {
+                    let read = ready?.try_io(|socket| socket.get_ref().receive(buffer));
+                    match read {
+                        Ok(Ok(length)) => messages(&buffer[..length], |_, payload| {
+                            if let NetlinkPayload::InnerMessage(notice) = payload {
+                                known.apply(notice, events);
+                            }
+                        }),
+                        // netlink(7): the receive queue overflowed.
+                        Ok(Err(error)) if error.raw_os_error() == Some(ENOBUFS) => {
+                            return Ok(NetEvent::Overrun);
                         }
-                    });
+                        Ok(Err(error)) => return Err(error),
+                        Err(_would_block) => {}
+                    }
                 }
-                // netlink(7): the receive queue overflowed.
-                Ok(Err(error)) if error.raw_os_error() == Some(ENOBUFS) => {
-                    return Ok(NetEvent::Overrun);
+                ready = readable(routes.as_ref()) => {
+                    let read = ready?.try_io(|socket| socket.get_ref().receive(buffer));
+                    match read {
+                        Ok(Ok(length)) => {
+                            events.extend(gone(&buffer[..length]).map(NetEvent::RouteGone));
+                        }
+                        Ok(Err(error)) if error.raw_os_error() == Some(ENOBUFS) => {
+                            return Ok(NetEvent::RoutesOverrun);
+                        }
+                        Ok(Err(error)) => return Err(error),
+                        Err(_would_block) => {}
+                    }
                 }
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => {}
             }
         }
     }
@@ -119,6 +168,16 @@ impl Monitor {
     pub fn compare(&mut self, now: Snapshot) {
         self.events.extend(self.known.changes_to(&now));
         self.known = now;
+    }
+}
+
+/// Waits for ever if there is none.
+async fn readable(
+    socket: Option<&AsyncFd<RouteSocket>>,
+) -> io::Result<AsyncFdReadyGuard<'_, RouteSocket>> {
+    match socket {
+        Some(socket) => socket.readable().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -146,8 +205,10 @@ impl Snapshot {
             }
             Notice::AddressGone(address) => {
                 if let Some(at) = self.addresses.iter().position(|known| *known == address) {
-                    events.push_back(NetEvent::AddressGone(self.addresses.remove(at)));
+                    self.addresses.remove(at);
                 }
+                // Also if it was renewed into being again, of which nothing was told.
+                events.push_back(NetEvent::AddressGone(address));
             }
             Notice::Other => {}
         }

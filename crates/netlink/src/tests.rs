@@ -6,7 +6,7 @@ use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 
 use crate::kernel::messages;
-use crate::{Address, Kernel, Link, Monitor, NetEvent, NewAddress, Snapshot};
+use crate::{Address, Kernel, Link, Monitor, NetEvent, NewAddress, RouteKey, Snapshot, is_absence};
 
 /// Runs `body` in a network namespace of its own, in which only a loopback exists. Without the
 /// privilege to make one there is nothing to test.
@@ -35,7 +35,7 @@ fn on_loopback(last: u8) -> Address {
 }
 
 fn plain(address: Address) -> NewAddress {
-    NewAddress { address, label: None, scope: 0, broadcast: None, lifetime: None }
+    NewAddress::plain(address)
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn an_address_added_is_there_and_removed_is_gone() {
         kernel.add(&plain(address)).expect("added");
         kernel.add(&plain(address)).expect("adding again only renews");
         assert!(kernel.snapshot().expect("a dump").addresses.contains(&address));
-        assert!(kernel.remove(address).expect("removed"));
-        assert!(!kernel.remove(address).expect("removing again changes nothing"));
+        assert!(kernel.remove(&plain(address)).expect("removed"));
+        assert!(!kernel.remove(&plain(address)).expect("removing again changes nothing"));
         assert!(!kernel.snapshot().expect("a dump").addresses.contains(&address));
     });
 }
@@ -93,7 +93,7 @@ fn the_kernel_refuses_a_link_that_does_not_exist() {
         let nowhere = Address { link: 4711, ..on_loopback(1) };
         let error = kernel.add(&plain(nowhere)).expect_err("no such link");
         assert_eq!(error.raw_os_error(), Some(19), "ENODEV: {error}");
-        assert!(!kernel.remove(nowhere).expect("what is not there is removed"));
+        assert!(!kernel.remove(&plain(nowhere)).expect("what is not there is removed"));
     });
 }
 
@@ -164,6 +164,102 @@ fn a_link_is_up_only_with_its_carrier() {
 }
 
 #[test]
+fn renewals_are_not_told_and_everything_else_is() {
+    in_a_namespace(|| {
+        block_on(async {
+            let mut kernel = Kernel::open().expect("a socket");
+            let mut renewals = Kernel::open().expect("a socket");
+            let mut monitor = Monitor::open().expect("a socket");
+            monitor.ignore_renewals(&renewals).expect("filtered");
+            let mut new = plain(on_loopback(6));
+            new.lifetime = Some(100);
+            kernel.add(&new).expect("added");
+            assert_eq!(monitor.next().await.expect("told"), NetEvent::Address(new.address));
+            renewals.add(&new).expect("renewed");
+            renewals.add(&plain(on_loopback(7))).expect("added unseen");
+            kernel.add(&plain(on_loopback(8))).expect("added");
+            let event = monitor.next().await.expect("told");
+            assert_eq!(event, NetEvent::Address(on_loopback(8)));
+            renewals.remove(&plain(on_loopback(7))).expect("removed");
+            let event = monitor.next().await.expect("told");
+            assert_eq!(event, NetEvent::AddressGone(on_loopback(7)));
+        });
+    });
+}
+
+#[test]
+fn a_route_that_somebody_takes_away_is_reported() {
+    in_a_namespace(|| {
+        block_on(async {
+            let mut monitor = Monitor::open().expect("a socket");
+            monitor.follow_routes().expect("a socket");
+            ip("link set lo up");
+            ip("route add 198.51.100.0/24 dev lo metric 7");
+            ip("route delete 198.51.100.0/24 dev lo metric 7");
+            let key = RouteKey::Route {
+                ipv6: false,
+                table: 254,
+                to: Some((IpAddr::V4(Ipv4Addr::new(198, 51, 100, 0)), 24)),
+                tos: 0,
+                metric: 7,
+            };
+            while monitor.next().await.expect("told") != NetEvent::RouteGone(key.clone()) {}
+        });
+    });
+}
+
+#[test]
+fn what_the_kernel_refuses_of_many_requests_is_told_by_its_place() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        let nowhere = Address { link: 4711, ..on_loopback(1) };
+        let mut requests: Vec<_> = (0..1000_u16)
+            .map(|n| {
+                let [high, low] = n.to_be_bytes();
+                let address = IpAddr::V4(Ipv4Addr::new(192, 0, high, low));
+                plain(Address { address, ..on_loopback(1) }).add()
+            })
+            .collect();
+        requests[700] = plain(nowhere).add();
+        let absent = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
+        requests[999] = plain(Address { address: absent, ..on_loopback(1) }).remove();
+        let refused = kernel.apply(&requests).expect("sent");
+        let places: Vec<_> = refused.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [700, 999]);
+        assert!(is_absence(&refused[1].1));
+        assert_eq!(kernel.snapshot().expect("a dump").addresses.len(), 998);
+    });
+}
+
+#[test]
+fn an_ipv6_address_has_its_flags_and_lifetimes() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        let address: IpAddr = "2001:db8::1".parse().expect("an address");
+        ip("link set lo up");
+        let mut new = plain(Address { link: 1, address, prefix_len: 64 });
+        new.flags = 0x200;
+        new.preferred = Some(0);
+        new.lifetime = Some(100);
+        kernel.add(&new).expect("added");
+        let shown = Command::new("ip").args(["-6", "address", "show", "lo"]).output();
+        let shown = String::from_utf8(shown.expect("iproute2").stdout).expect("text");
+        for word in ["nodad", "noprefixroute", "deprecated", "preferred_lft 0sec"] {
+            assert!(shown.contains(word), "no {word} in {shown}");
+        }
+        assert!(shown.contains("valid_lft 100sec") || shown.contains("valid_lft 99sec"), "{shown}");
+        assert!(kernel.remove(&new).expect("removed"));
+        let mut peer = plain(on_loopback(1));
+        peer.peer = Some(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
+        kernel.add(&peer).expect("added");
+        let shown = Command::new("ip").args(["address", "show", "lo"]).output();
+        let shown = String::from_utf8(shown.expect("iproute2").stdout).expect("text");
+        assert!(shown.contains("192.0.2.1 peer 198.51.100.1/32"), "{shown}");
+        assert!(kernel.remove(&peer).expect("removed"));
+    });
+}
+
+#[test]
 fn lost_notices_are_noticed_and_made_up_for() {
     in_a_namespace(|| {
         block_on(async {
@@ -176,7 +272,7 @@ fn lost_notices_are_noticed_and_made_up_for() {
             // Nobody reads: more notices than the queue holds.
             for _ in 0..3_000 {
                 kernel.add(&plain(on_loopback(4))).expect("added");
-                kernel.remove(on_loopback(4)).expect("removed");
+                kernel.remove(&plain(on_loopback(4))).expect("removed");
             }
             kernel.add(&plain(on_loopback(5))).expect("added");
             while monitor.next().await.expect("told") != NetEvent::Overrun {}

@@ -72,6 +72,7 @@ impl Role {
             self.schedule(index);
         }
         self.facts.index(&self.members, &self.config);
+        self.index_routes();
     }
 }
 

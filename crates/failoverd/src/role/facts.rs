@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use daemon::log::{Log, Severity};
 use linux::raw::Cast;
-use netlink::{Address, Link, NetEvent, Snapshot};
+use netlink::{Address, Link, NetEvent, NewAddress, Snapshot};
 use vrrp::Event;
 use vrrp::config::{Config, InstanceConfig, Vrid};
 
@@ -122,6 +122,13 @@ impl Role {
             }
             NetEvent::Address(address) => self.address_came(address),
             NetEvent::AddressGone(address) => self.address_gone(address),
+            NetEvent::RouteGone(key) => self.route_gone(&key),
+            NetEvent::RoutesOverrun => {
+                let line = "Netlink: Receive buffer overrun on monitor socket - adding all routes and \
+                            rules again";
+                self.log.write(Severity::Warning, line);
+                self.add_routes_again(None);
+            }
             NetEvent::Overrun => {
                 let line = "Netlink: Receive buffer overrun on monitor socket - reading all links and \
                             addresses again";
@@ -152,13 +159,18 @@ impl Role {
             .collect();
         for address in addresses {
             self.removing.insert(address);
-            self.worker.queue(Work::Remove(address));
+            self.worker.queue(Work::Remove(NewAddress::plain(address)));
         }
     }
 
     fn link_changed(&mut self, name: &str, up: bool) {
         let opened = self.find_sockets();
         self.say_opened(&opened);
+        if up {
+            // What the kernel took away with the link, or never had.
+            self.add_statics_on(name);
+            self.add_routes_again(Some(name));
+        }
         let follows = |member: &Member| member.instance.interfaces().any(|known| known == name);
         let followers: Vec<usize> =
             (0..self.members.len()).filter(|&i| follows(&self.members[i])).collect();
@@ -198,6 +210,7 @@ impl Role {
             return;
         }
         self.tell_sources(address);
+        self.static_lost(address);
         let holders = self.facts.holders.get(&address.address).cloned().unwrap_or_default();
         let name = self.link_name(address.link).to_owned();
         for index in holders {

@@ -27,12 +27,12 @@ impl Role {
                     self.note_advert(index, priority);
                 }
                 Action::AddAddresses { addresses, lifetime } => {
-                    self.add_addresses(index, &addresses, lifetime);
+                    self.add_addresses(index, &addresses, lifetime, Work::Add);
                 }
                 Action::RemoveAddresses { addresses } => self.remove_addresses(index, &addresses),
                 Action::RenewLease { lifetime } => {
                     let held: Vec<_> = self.members[index].config().held().cloned().collect();
-                    self.add_addresses(index, &held, Some(lifetime));
+                    self.add_addresses(index, &held, Some(lifetime), Work::Renew);
                     self.members[index].watch.renewals += 1;
                 }
                 Action::Announce { address, interface } => self.announce(address, &interface),
@@ -44,8 +44,12 @@ impl Role {
                     self.tell_instance(index, Told::HeardLowerPriority);
                 }
                 Action::PriorityChanged { .. } => self.tell_priority(index),
-                // Routes and the packet filter are not built yet.
-                Action::AddRoutes { .. } | Action::RemoveRoutes { .. } | Action::Block { .. } => {}
+                Action::AddRoutes { routes, rules } => self.add_routes(index, &routes, &rules),
+                Action::RemoveRoutes { rules, routes } => {
+                    self.remove_routes(index, &rules, &routes);
+                }
+                // The packet filter is not built yet.
+                Action::Block { .. } => {}
                 Action::Log(line) => self.say(&line),
             }
         }
@@ -116,12 +120,13 @@ impl Role {
         index: usize,
         addresses: &[VirtualAddress],
         lifetime: Option<Duration>,
+        work: fn(NewAddress) -> Work,
     ) {
         let interface = &self.members[index].config().interface;
         for address in addresses {
             // An interface that is gone takes its addresses with it, and the instance knows.
             if let Some(new) = self.new_address(address, interface, lifetime) {
-                self.worker.queue(Work::Add(new));
+                self.worker.queue(work(new));
             }
         }
     }
@@ -129,19 +134,19 @@ impl Role {
     fn remove_addresses(&mut self, index: usize, addresses: &[VirtualAddress]) {
         if self.stopping_with_addresses() {
             // Without lifetime, they outlive us.
-            return self.add_addresses(index, addresses, None);
+            return self.add_addresses(index, addresses, None, Work::Add);
         }
         let interface = self.members[index].config().interface.clone();
         for address in addresses {
             if let Some(new) = self.new_address(address, &interface, None) {
                 self.removing.insert(new.address);
-                self.worker.queue(Work::Remove(new.address));
+                self.worker.queue(Work::Remove(new));
             }
         }
     }
 
     /// `--dont-release-vrrp`, and an instance that was told to stop.
-    fn stopping_with_addresses(&self) -> bool {
+    pub(super) fn stopping_with_addresses(&self) -> bool {
         self.options.keep_addresses && self.stopping
     }
 
@@ -156,34 +161,12 @@ impl Role {
         self.worker.queue(Work::Announce { link, frame });
     }
 
-    /// Puts up an address that is nobody's virtual one.
-    pub(super) fn add_static(&self, address: &VirtualAddress) {
-        let default = self.config.globals.default_interface.as_deref().unwrap_or("eth0");
-        match self.new_address(address, default, None) {
-            Some(new) => self.worker.queue(Work::Add(new)),
-            None => self.complain(format_args!(
-                "interface {} for ip address {} doesn't exist",
-                address.interface.as_deref().unwrap_or(default),
-                address.address
-            )),
-        }
-    }
-
-    /// Takes it away.
-    pub(super) fn remove_static(&mut self, address: &VirtualAddress) {
-        let default = self.config.globals.default_interface.as_deref().unwrap_or("eth0");
-        if let Some(new) = self.new_address(address, default, None) {
-            self.removing.insert(new.address);
-            self.worker.queue(Work::Remove(new.address));
-        }
-    }
-
     pub(super) fn complain(&self, line: impl fmt::Display) {
         self.log.write(Severity::Warning, format_args!("WARNING - {line}"));
     }
 
     /// What to ask netlink for; nothing while the interface does not exist.
-    fn new_address(
+    pub(super) fn new_address(
         &self,
         address: &VirtualAddress,
         default: &str,
@@ -196,15 +179,16 @@ impl Role {
             (IpAddr::V4(ip), Some(kind)) => Some(broadcast_of(ip, address.prefix_len, kind)),
             (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
         };
+        let prefix_len = address.peer.map_or(address.prefix_len, |peer| peer.len);
         Some(NewAddress {
-            address: Address {
-                link: link.index,
-                address: address.address,
-                prefix_len: address.prefix_len,
-            },
+            address: Address { link: link.index, address: address.address, prefix_len },
             label: address.label.clone(),
             scope: address.scope.unwrap_or(0),
             broadcast,
+            peer: address.peer.map(|peer| peer.address),
+            flags: address.flags,
+            detect_duplicates: address.detect_duplicates,
+            preferred: address.preferred,
             lifetime: lifetime.and_then(|lifetime| u32::try_from(lifetime.as_secs()).ok()),
         })
     }

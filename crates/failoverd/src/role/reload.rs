@@ -5,8 +5,8 @@ use std::io;
 
 use daemon::log::Severity;
 use tokio::sync::oneshot;
-use vrrp::config::{Config, InstanceConfig, ScriptConfig, VirtualAddress};
-use vrrp::{Event, Plan, State, Step};
+use vrrp::config::{InstanceConfig, ScriptConfig};
+use vrrp::{Event, Plan, Step};
 
 use super::{Member, Role};
 use crate::configuration::{self, Loaded};
@@ -38,6 +38,7 @@ impl Role {
         }
         self.mistakes = loaded.mistakes();
         let statics = self.wanted_statics();
+        self.remove_static_routes(&loaded.config);
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.notifier.configure(&self.config);
         for step in Plan::between(&before, &self.config) {
@@ -46,6 +47,7 @@ impl Role {
         let opened = self.find_sockets();
         self.say_opened(&opened);
         self.change_statics(&statics);
+        self.add_static_routes(None);
         for index in 0..self.members.len() {
             self.tell_facts(index);
         }
@@ -131,42 +133,4 @@ impl Role {
             self.complain(format_args!("vrrp_script {name} is not run: {error}"));
         }
     }
-
-    /// The static addresses that are put up: all but those an instance holds while it is master.
-    pub(super) fn wanted_statics(&self) -> Vec<VirtualAddress> {
-        let is_virtual = |address: &&VirtualAddress| !is_virtual(address, &self.config);
-        self.config.static_addresses.iter().filter(is_virtual).cloned().collect()
-    }
-
-    /// Whether an instance is master of `address`.
-    fn is_held(&self, address: &VirtualAddress) -> bool {
-        let masters = self.members.iter().filter(|m| m.instance.state() == State::Master);
-        let mut held = masters.flat_map(|member| member.config().held());
-        held.any(|held| held.address == address.address)
-    }
-
-    /// The static addresses that are not put up, being virtual ones.
-    pub(super) fn unwanted_statics(&self) -> Vec<VirtualAddress> {
-        let is_virtual = |address: &&VirtualAddress| is_virtual(address, &self.config);
-        self.config.static_addresses.iter().filter(is_virtual).cloned().collect()
-    }
-
-    fn change_statics(&mut self, before: &[VirtualAddress]) {
-        let after = self.wanted_statics();
-        for address in before.iter().filter(|address| !after.contains(address)) {
-            // It may be a virtual address now, and one of a master.
-            if !self.is_held(address) {
-                self.remove_static(address);
-            }
-        }
-        for address in after.iter().filter(|address| !before.contains(address)) {
-            self.add_static(address);
-        }
-    }
-}
-
-/// Whether an instance holds `address` while it is master, on whichever interface.
-fn is_virtual(address: &VirtualAddress, config: &Config) -> bool {
-    let mut held = config.instances.iter().flat_map(InstanceConfig::held);
-    held.any(|held| held.address == address.address)
 }

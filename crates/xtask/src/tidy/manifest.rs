@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nginx-conf", &["conf", "machine", "balance", "check", "proxy"]),
     // Linux.
     ("linux", &[]),
-    ("netlink", &["linux"]),
+    ("netlink", &["vrrp", "linux"]),
     ("daemon", &["linux", "machine"]),
     ("relay", &["linux", "machine"]),
     ("tls", &["linux", "machine"]),
