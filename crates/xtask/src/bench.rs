@@ -9,6 +9,7 @@
 //! of the programs alternate, and of each measure the best round counts: whatever else runs on the
 //! machine only adds. What failoverd weighs at rest is measured on a node of the lab.
 
+mod failover;
 mod load;
 mod page;
 mod rest;
@@ -90,6 +91,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let mut quick = false;
     for arg in args {
         match arg.as_str() {
+            "failover" => of_failoverd = Some(failover::run),
             "scale" => of_failoverd = Some(scale::run),
             "scripts" => of_failoverd = Some(scripts::run),
             rest::ARGUMENT => {

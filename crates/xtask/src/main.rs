@@ -51,4 +51,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   fuzz [--seconds N] [--seed N] [NAME…]    mutated inputs for every parser and codec
   gen [--check]                            the pages made from the keyword tables
   bench [--quick] [--write]                what a connection costs, here and in the originals
+  bench failover|scale|scripts             what failoverd does and costs, beside keepalived
   tidy                                     the rules of the layers and of the house";
