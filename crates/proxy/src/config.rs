@@ -7,6 +7,7 @@ mod backend;
 mod frontend;
 mod log;
 mod nginx;
+mod rules;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use nginx::{
     AccessLog, AccessTarget, Content, LimitConn, LimitZone, NginxServer, Peers, Preread,
     ProxyHeader, Resolver,
 };
+pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 
 /// A whole proxy process: immutable, comparable, without positions of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -17,6 +17,7 @@ pub enum Variable {
     BackendQueue,
     BytesRead,
     BytesUploaded,
+    Captured,
     ClientAddress,
     ClientPort,
     ConnectTime,
@@ -30,20 +31,22 @@ pub enum Variable {
     FrontendPort,
     HandshakeTime,
     Hostname,
-    IdleTime,
     LogCounter,
     Milliseconds,
     Pid,
     RequestCounter,
-    RequestDate,
     Retries,
     ServerAddress,
     ServerConnections,
     ServerName,
     ServerPort,
     ServerQueue,
+    Status,
+    TerminationAndCookieState,
     TerminationState,
     Timestamp,
+    TlsCipher,
+    TlsVersion,
     TotalTime,
     UniqueId,
     UserTime,
@@ -60,7 +63,6 @@ pub const VARIABLES: &[(&str, Variable, &str)] = &[
     ("Tc", Variable::ConnectTime, "milliseconds until the server was connected"),
     ("Td", Variable::DataTime, "milliseconds data flowed"),
     ("Th", Variable::HandshakeTime, "milliseconds of handshakes"),
-    ("Ti", Variable::IdleTime, "milliseconds before the first byte of a request"),
     ("Tl", Variable::DateLocal, "when it was accepted, in local time"),
     ("Ts", Variable::Timestamp, "when it was accepted, in seconds since 1970"),
     ("Tt", Variable::TotalTime, "milliseconds in all"),
@@ -91,8 +93,16 @@ pub const VARIABLES: &[(&str, Variable, &str)] = &[
     ("sp", Variable::ServerPort, "the server's port"),
     ("sq", Variable::ServerQueue, "how many waited for the server before it"),
     ("t", Variable::Date, "when it was accepted"),
-    ("tr", Variable::RequestDate, "when the first byte came"),
     ("ts", Variable::TerminationState, "how it ended"),
+    // Of HTTP and TLS, with a value in tcp mode all the same.
+    ("ST", Variable::Status, "0, without HTTP"),
+    ("hr", Variable::Captured, "nothing, without HTTP"),
+    ("hrl", Variable::Captured, "nothing, without HTTP"),
+    ("hs", Variable::Captured, "nothing, without HTTP"),
+    ("hsl", Variable::Captured, "nothing, without HTTP"),
+    ("sslc", Variable::TlsCipher, "the cipher of the client's connection"),
+    ("sslv", Variable::TlsVersion, "the version of TLS of the client's connection"),
+    ("tsc", Variable::TerminationAndCookieState, "how it ended, and `--` without cookies"),
     // Names of the time before 1.5.
     ("Bi", Variable::BackendAddress, "as bi"),
     ("Bp", Variable::BackendPort, "as bp"),
@@ -154,6 +164,10 @@ impl Format {
         let mut after_blank = self.merge_blanks;
         for part in &self.parts {
             let (flags, value) = match part {
+                Part::Variable(Variable::Captured, _) => {
+                    after_blank = false;
+                    continue;
+                }
                 Part::Text(text) => {
                     out.extend_from_slice(text.as_bytes());
                     after_blank = false;

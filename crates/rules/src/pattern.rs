@@ -347,7 +347,7 @@ trait Bits: Copy + Eq + std::hash::Hash {
 
 impl Bits for u32 {
     fn cut(self, length: u8) -> Self {
-        self & Self::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0)
+        self & Self::MAX.checked_shl(32 - Self::from(length.min(32))).unwrap_or(0)
     }
 }
 

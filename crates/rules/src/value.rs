@@ -58,16 +58,12 @@ impl Type {
     /// value can is only known once it is there: a text may or may not be an address.
     pub const fn casts_to(self, to: Self) -> bool {
         use Type::{Addr, Any, Bin, Bool, Int, Str, V4, V6};
-        match (self, to) {
-            (Any, _) | (_, Any) => true,
-            (Bool, Bool | Int | Str) => true,
-            (Int, Bool | Int | Addr | V4 | V6 | Str | Bin) => true,
-            (Addr, Addr | V4 | V6 | Str | Bin) => true,
-            (V4, Int | Addr | V4 | V6 | Str | Bin) => true,
-            (V6, Addr | V4 | V6 | Str | Bin) => true,
-            (Str, _) => true,
-            (Bin, Str | Bin) => true,
-            _ => false,
+        match self {
+            Any | Int | Str => true,
+            Bool => matches!(to, Any | Bool | Int | Str),
+            Addr | V6 => matches!(to, Any | Addr | V4 | V6 | Str | Bin),
+            V4 => !matches!(to, Bool),
+            Bin => matches!(to, Any | Str | Bin),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
-use super::{KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
+use super::{BackendRules, KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
 use crate::variable::Template;
 
 /// A `backend`, the server side of a `listen`, or an nginx `upstream`.
@@ -72,6 +72,8 @@ pub struct Backend {
     pub source: Option<SocketAddr>,
     /// `option abortonclose`: a client that half-closes while it waits gives up.
     pub abortonclose: bool,
+    /// Its rules; `None` costs nothing.
+    pub rules: Option<Box<BackendRules>>,
     /// `disabled`: known, shown, not used.
     pub disabled: bool,
     /// `description` of the section.
@@ -120,6 +122,7 @@ impl Backend {
             nodelay: true,
             source: None,
             abortonclose: false,
+            rules: None,
             disabled: false,
             description: None,
             upload_rate: 0,

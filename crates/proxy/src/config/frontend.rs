@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BackendIndex, ErrorLog, LogPolicy, NginxServer, Origin};
+use super::{BackendIndex, ErrorLog, FrontendRules, LogPolicy, NginxServer, Origin};
 
 /// A `frontend`, the client side of a `listen`, or an nginx `server`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,6 +39,8 @@ pub struct Frontend {
     pub nolinger: bool,
     /// TCP_NODELAY; on unless nginx's `tcp_nodelay off`.
     pub nodelay: bool,
+    /// Its rules; `None` costs nothing.
+    pub rules: Option<Box<FrontendRules>>,
     /// `disabled`: known, shown, not listening.
     pub disabled: bool,
     /// `description` of the section.
@@ -66,6 +68,7 @@ impl Frontend {
             keepalive: None,
             nolinger: false,
             nodelay: true,
+            rules: None,
             disabled: false,
             description: None,
             nginx: None,

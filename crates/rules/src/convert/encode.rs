@@ -30,7 +30,8 @@ pub(super) const TABLE: &[Converter] = &[
     .doc("Base64 for URLs, without padding."),
     Converter::new("b64dec", NONE, Str, Bin, |v, _| {
         let text = bytes(v);
-        (text.len() % 4 == 0)
+        text.len()
+            .is_multiple_of(4)
             .then(|| decode(&text, STANDARD))
             .flatten()
             .map(|b| Value::Bin(b.into()))

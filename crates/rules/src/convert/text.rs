@@ -1,5 +1,7 @@
 //! Text: cases, parts, replacements.
 
+#![expect(clippy::ptr_arg, reason = "the type of a row's check")]
+
 use super::{Converter, Step, bytes, part};
 use crate::arg::{Arg, Args, Kind};
 use crate::record::Variable;

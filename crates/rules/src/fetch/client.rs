@@ -1,5 +1,7 @@
 //! The two connections: addresses, names, what the kernel knows of them.
 
+#![expect(clippy::ptr_arg, reason = "the type of a row's check")]
+
 use super::{Call, Fetch, cow};
 use crate::arg::{Arg, Args, Kind};
 use crate::scope::{End, Found, Name, Number};

@@ -1,5 +1,7 @@
 //! Bytes that wait to be forwarded.
 
+#![expect(clippy::ptr_arg, reason = "the type of a row's check")]
+
 use super::{Call, Fetch};
 use crate::arg::{Arg, Args, Kind};
 use crate::scope::{Found, Waiting};

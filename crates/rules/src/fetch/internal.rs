@@ -1,5 +1,7 @@
 //! The state of the process, constants, variables.
 
+#![expect(clippy::ptr_arg, reason = "the type of a row's check")]
+
 use super::{Call, Fetch, cow};
 use crate::arg::{Arg, Args, Kind};
 use crate::pattern::{Flags, Match, Set};

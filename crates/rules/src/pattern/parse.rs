@@ -94,7 +94,7 @@ pub(super) fn bytes(text: &str) -> Result<Vec<u8>, String> {
         let found = char::from(byte);
         found.to_digit(16).ok_or_else(|| format!("an hex digit is expected (found '{found}')"))
     };
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err("an even number of hex digit is expected".to_owned());
     }
     let pairs = text.as_bytes().chunks_exact(2);
