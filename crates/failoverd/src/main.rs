@@ -31,6 +31,7 @@ mod own;
 mod programs;
 mod report;
 mod role;
+mod snmp;
 mod supervisor;
 mod trackers;
 mod worker;

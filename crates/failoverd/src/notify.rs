@@ -522,7 +522,7 @@ impl smtp::Failure {
     }
 }
 
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
     name.map(|name| name.trim().to_owned()).unwrap_or_else(|_: io::Error| "localhost".to_owned())
 }

@@ -12,7 +12,9 @@
 //! by a thread that exists for the purpose.
 
 mod agenda;
+mod agent;
 mod facts;
+mod groups;
 mod look;
 mod perform;
 mod reload;
@@ -49,11 +51,13 @@ use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
 use crate::notify::Notifier;
 use crate::report::{self, Order, Report, Reporter};
+use crate::snmp::Agent;
 use crate::trackers::{News, Trackers};
 use crate::worker::{Done, Sockets, Work, Worker};
 
 use self::agenda::Agenda;
 use self::facts::Facts;
+use self::groups::Groups;
 use self::routes::Routes;
 use self::watch::Watch;
 
@@ -169,6 +173,8 @@ struct Role {
     links: Links,
     facts: Facts,
     agenda: Agenda,
+    groups: Groups,
+    agent: Agent,
     routes: Routes,
     /// Addresses being removed by us, whose end is no loss.
     removing: BTreeSet<Address>,
@@ -236,6 +242,8 @@ impl Role {
             links: Links::default(),
             facts: Facts::default(),
             agenda: Agenda::default(),
+            groups: Groups::default(),
+            agent: Agent::idle(),
             routes: Routes::default(),
             removing: BTreeSet::new(),
             partings: Vec::new(),
@@ -257,6 +265,7 @@ impl Role {
     /// Starts everything the configuration names.
     fn begin(&mut self) {
         self.notifier.configure(&self.config);
+        self.agent.reconfigure(&self.config.globals.snmp);
         for config in self.config.scripts.clone() {
             self.add_script(config);
         }
@@ -272,6 +281,7 @@ impl Role {
         for config in self.config.instances.clone() {
             self.members.push(self.member(config));
         }
+        self.regroup();
         let opened = self.find_sockets();
         self.add_static_routes(None);
         for index in 0..self.members.len() {
@@ -305,7 +315,9 @@ impl Role {
     }
 
     fn member(&self, config: InstanceConfig) -> Member {
-        let instance = Instance::new(config, &self.config.scripts);
+        let grouped = self.config.sync_groups.iter().any(|group| group.has(&config.name));
+        let mut instance = Instance::new(config, &self.config);
+        instance.set_grouped(grouped);
         let watch = Watch::new(self.clock.since_boot(self.clock.now()));
         Member { instance, key: None, source: None, send_failing: false, deaf: false, watch }
     }
@@ -333,6 +345,7 @@ impl Role {
                     self.trackers.end(now, end, &mut news);
                     self.spread(news);
                 }
+                event = self.agent.next(self.clock.now()) => self.agent_did(event),
                 end = self.notifier.ended() => self.notifier.end(self.clock.now(), end),
                 loaded = reload::read(&mut self.reading) => {
                     self.reload(loaded);
@@ -355,7 +368,8 @@ impl Role {
 
     fn deadline(&mut self) -> Option<Instant> {
         let ours = self.start_at.into_iter().chain(self.open_again_at);
-        let told = self.notifier.deadline();
+        let told =
+            self.notifier.deadline().into_iter().chain(self.agent.deadline(self.clock.now()));
         ours.chain(self.agenda.next()).chain(self.trackers.deadline()).chain(told).min()
     }
 
@@ -387,6 +401,12 @@ impl Role {
 
     /// Tells an instance what happened, and does what it asks for.
     fn feed(&mut self, index: usize, event: Event<'_>) {
+        self.hand(index, event);
+        self.look_after(index);
+    }
+
+    /// The same, of which its group is not told.
+    fn hand(&mut self, index: usize, event: Event<'_>) {
         let mut actions = std::mem::take(&mut self.actions);
         self.members[index].instance.handle(self.clock.now(), event, &mut actions);
         self.perform(index, &mut actions);
@@ -414,12 +434,10 @@ impl Role {
             let Some(received) = take(&self.links, key, &mut buffer) else { return };
             let packet = &buffer[..received.length];
             let datagram = match received.header {
-                Some(header) => Datagram {
-                    source: header.source.into(),
-                    destination: header.destination.into(),
-                    ttl: header.hop_limit,
-                    payload: packet,
-                },
+                Some(header) => {
+                    let (source, destination) = (header.source.into(), header.destination.into());
+                    Datagram::new(source, destination, header.hop_limit, packet)
+                }
                 None => match Datagram::from_ipv4(packet) {
                     Ok(datagram) => datagram,
                     Err(_) => {

@@ -38,6 +38,7 @@ impl Role {
                 Action::Announce { address, interface } => self.announce(address, &interface),
                 Action::Entered(state) => {
                     self.note_entered(index, state);
+                    self.trap_instance(index, state);
                     self.tell_entered(index, state);
                 }
                 Action::HeardLowerPriority => {

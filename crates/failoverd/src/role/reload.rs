@@ -40,10 +40,13 @@ impl Role {
         let statics = self.wanted_statics();
         self.remove_static_routes(&loaded.config);
         let before = std::mem::replace(&mut self.config, loaded.config);
+        self.groups.suspend();
         self.notifier.configure(&self.config);
+        self.agent.reconfigure(&self.config.globals.snmp);
         for step in Plan::between(&before, &self.config) {
             self.step(step);
         }
+        self.regroup();
         let opened = self.find_sockets();
         self.say_opened(&opened);
         self.change_statics(&statics);
@@ -80,7 +83,7 @@ impl Role {
 
     fn step(&mut self, step: Step) {
         match step {
-            // Read from the configuration where they are used.
+            // Read from the configuration where they are used; for groups see `regroup`.
             Step::SetGlobals(_) | Step::SetSyncGroups(_) => {}
             // See `change_statics`: what is an instance's address is not static.
             Step::AddStatic(_) | Step::RemoveStatic(_) => {}
@@ -119,7 +122,7 @@ impl Role {
         let Some(index) = self.members.iter().position(|m| m.config().key() == key) else { return };
         let mut actions = std::mem::take(&mut self.actions);
         let now = self.clock.now();
-        self.members[index].instance.reconfigure(config, &self.config.scripts, now, &mut actions);
+        self.members[index].instance.reconfigure(config, &self.config, now, &mut actions);
         let opened = self.find_sockets();
         self.say_opened(&opened);
         self.perform(index, &mut actions);
