@@ -64,14 +64,6 @@ fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::L
 /// What a configuration may say and this daemon cannot do.
 fn not_yet(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
-    for instance in &config.instances {
-        let name = &instance.name;
-        if !instance.is_ipv4() {
-            lines.push(format!("({name}) not supported yet: a virtual router over IPv6"));
-        } else if let Some(address) = instance.held().find(|a| a.address.is_ipv6()) {
-            lines.push(format!("({name}) not supported yet: IPv6 address {}", address.address));
-        }
-    }
     for group in &config.sync_groups {
         lines.push(format!("not supported yet: vrrp_sync_group {}", group.name));
     }
@@ -229,9 +221,7 @@ fn used(who: UsageWho) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
-    use vrrp::config::{InstanceConfig, SyncGroupConfig, VirtualAddress};
+    use vrrp::config::SyncGroupConfig;
 
     use super::*;
 
@@ -251,25 +241,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_by_name() {
-        let six: IpAddr = "2001:db8::1".parse().expect("an address");
-        let four = VirtualAddress::host(IpAddr::from([192, 0, 2, 1]));
-        let six = VirtualAddress::host(six);
-        let instance = |addresses: Vec<VirtualAddress>, excluded| InstanceConfig {
-            name: "V".into(),
-            addresses,
-            excluded,
-            ..InstanceConfig::default()
-        };
-        let config = |instance| Config { instances: vec![instance], ..Config::default() };
-        let fine = config(instance(vec![four.clone()], vec![]));
+        let fine = Config::default();
         assert_eq!(not_yet(&fine), [""; 0]);
-        let cases = [
-            (config(instance(vec![six.clone()], vec![])), "a virtual router over IPv6"),
-            (config(instance(vec![four], vec![six])), "IPv6 address 2001:db8::1"),
-        ];
-        for (config, what) in cases {
-            assert_eq!(not_yet(&config), [format!("(V) not supported yet: {what}")]);
-        }
         let group = SyncGroupConfig { name: "G".into(), ..SyncGroupConfig::default() };
         let grouped = Config { sync_groups: vec![group], ..fine };
         assert_eq!(not_yet(&grouped), ["not supported yet: vrrp_sync_group G"]);
