@@ -38,9 +38,12 @@
 mod advice;
 mod draft;
 mod lex;
+mod names;
 mod number;
 mod preprocess;
 mod resolve;
+mod route;
+mod rule;
 mod system;
 mod table;
 mod tree;
@@ -106,8 +109,7 @@ impl Loaded {
     /// What `keepalived -t` exits with: 0, 5 for any mistake, 6 for unsafe scripts, 2 for a keyword
     /// without its argument. keepalived exits with 0 where there is no file; so does this.
     pub fn exit_code_test(&self) -> u8 {
-        let cut_short = |d: &Diagnostic| matches!(d.problem, Problem::MissingArgument { .. });
-        if self.diagnostics.iter().any(cut_short) {
+        if self.diagnostics.iter().any(wording::cuts_short) {
             2
         } else if self.insecure {
             6
@@ -191,15 +193,23 @@ fn understand(read: Read, options: &Options<'_>) -> Loaded {
     let mut draft = Draft::default();
     let place = Place::new(ANYWHERE, "configuration").context(wording::PARENT);
     binder.bind(table::ROOT, place, &read.stmts, &mut draft);
-    let refused = |d: &Diagnostic| {
-        matches!(d.problem, Problem::MissingArgument { .. } | Problem::Planned { .. })
-    };
-    let refused = !read.found || read.placeholders || binder.problems.iter().any(refused);
     let (mut config, mut insecure) = (None, false);
     if !read.placeholders {
         let resolved = resolve::resolve(&draft, options.system, &mut binder);
         insecure = resolved.insecure;
-        config = resolved.config.filter(|_| !refused);
+        config = resolved.config;
+    }
+    for diagnostic in &mut binder.problems {
+        if wording::is_lvs(diagnostic) {
+            wording::LVS.clone_into(&mut diagnostic.context);
+        }
+    }
+    let refuses = |d: &Diagnostic| {
+        wording::cuts_short(d)
+            || matches!(d.problem, Problem::Planned { .. }) && d.context != wording::LVS
+    };
+    if !read.found || read.placeholders || binder.problems.iter().any(refuses) {
+        config = None;
     }
     advice::advise(&draft, options.system, &mut binder);
     let mut diagnostics = binder.problems;

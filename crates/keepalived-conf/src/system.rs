@@ -23,6 +23,10 @@ pub trait System {
     fn program(&self, name: &str) -> Program;
     /// The text of a script, if it is one and can be read.
     fn read_script(&self, name: &str) -> Option<String>;
+    /// The texts of a file of iproute2's names and of those in the directory beside it (`FILE.d`).
+    fn name_files(&self, _: &Path) -> Vec<String> {
+        Vec::new()
+    }
     /// The short host name, which `@id` lines are compared with.
     fn host_name(&self) -> String;
 }
@@ -96,10 +100,31 @@ impl System for Host {
         String::from_utf8(text).ok().filter(|t| t.starts_with("#!"))
     }
 
+    fn name_files(&self, file: &Path) -> Vec<String> {
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".d");
+        let entries = std::fs::read_dir(beside).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "conf"))
+            .collect();
+        files.sort();
+        files.insert(0, file.to_path_buf());
+        files.iter().filter_map(|path| text(path)).collect()
+    }
+
     fn host_name(&self) -> String {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         name.trim().split('.').next().unwrap_or_default().to_owned()
     }
+}
+
+/// The text of a file, as far as it is looked at; nothing if it cannot be read.
+fn text(path: &Path) -> Option<String> {
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    let mut bytes = Vec::with_capacity(metadata.len().min(MAX_SCRIPT) as usize);
+    std::fs::File::open(path).ok()?.take(MAX_SCRIPT).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The fields of the line for `name` in a file of colon separated lines.

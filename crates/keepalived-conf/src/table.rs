@@ -5,6 +5,8 @@ mod bfd_instance;
 mod checkers;
 mod garp_group;
 mod global_defs;
+mod hmac;
+mod notify;
 mod real_server;
 mod root;
 mod static_blocks;
@@ -12,7 +14,9 @@ mod sync_group;
 mod track;
 mod track_file;
 mod track_process;
+mod unicast;
 mod virtual_server;
+mod vmac;
 mod vrrp_instance;
 mod vrrp_script;
 
@@ -20,16 +24,15 @@ use conf::{Binder, Row, Span, Stmt, Table, Word};
 
 pub(crate) use root::ROOT;
 
-/// Why mail keywords do nothing.
-const NO_MAIL: &str = "no mail is sent yet";
-/// Why notification keywords do nothing.
-const NO_NOTIFY: &str = "no notification is run yet; logs tell every change of state";
-/// Why firewall keywords do nothing.
-const NO_FILTER: &str = "no packet filter is set up";
-/// Why keywords about processes do nothing.
-const NO_TUNING: &str = "there is one process with small needs, run as it was started";
+/// Why keywords of iptables do nothing.
+const NO_IPTABLES: &str = "packets are filtered by nftables";
+/// Why keywords about the processes of checkers and BFD do nothing.
+const NO_ROLE: &str = "there is no such process yet";
+/// Why keywords about polling do nothing.
+const NO_POLLING: &str = "the kernel tells about links";
 /// Why SNMP and D-Bus keywords do nothing.
-const NO_AGENT: &str = "there is no SNMP or D-Bus agent yet";
+const NO_AGENT: &str =
+    "there is no D-Bus service, and virtual servers, which that is about, are not served yet";
 /// Why keywords about IPVS do nothing without virtual servers, which are refused.
 const NO_IPVS: &str = "there is no IPVS yet, and virtual servers are refused";
 /// Why keywords about netlink and receive buffers do nothing.
@@ -42,7 +45,7 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
         ("global_defs", global_defs::GLOBAL_DEFS.rows()),
         ("vrrp_instance", flat(vrrp_instance::VRRP_INSTANCE)),
         ("authentication", vrrp_instance::AUTHENTICATION.rows()),
-        ("auth_hmac", vrrp_instance::AUTH_HMAC.rows()),
+        ("auth_hmac", hmac::AUTH_HMAC.rows()),
         ("address options", address::OPTIONS.rows()),
         ("vrrp_script", vrrp_script::VRRP_SCRIPT.rows()),
         ("vrrp_sync_group", sync_group::VRRP_SYNC_GROUP.rows()),

@@ -212,29 +212,30 @@ fn a_block_behind_a_plain_keyword_is_named() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_by_name_and_line() {
-    let loaded =
-        read("\nvirtual_server 10.0.0.1 80 {\n delay_loop 5\n real_server 1.1.1.1 80 {\n }\n}\n");
-    assert_eq!(loaded.upstream_lines(), ["(Line 2) not supported yet: virtual_server"]);
+    let loaded = instance("track_bfd {\n b\n }");
+    assert_eq!(loaded.upstream_lines()[0], "(t.conf: Line 7) not supported yet: track_bfd");
     assert_eq!((loaded.exit_code_test(), loaded.exit_code_run()), (5, Some(2)));
-    assert!(instance("use_vmac\n").config.is_none());
 }
 
 #[test]
-fn what_cannot_move_an_address_is_accepted_with_a_notice() {
-    let loaded = instance("notify_master /bin/true\n smtp_alert\n");
+fn virtual_servers_are_refused_aloud_while_vrrp_runs() {
+    let servers = "virtual_server 10.0.0.1 80 {\n delay_loop 5\n lb_algo rr\n lb_kind DR\n protocol TCP\n real_server 1.1.1.1 80 {\n }\n}\n";
+    let text = format!(
+        "{servers}vrrp_instance V {{\n {NEEDED} virtual_ipaddress {{\n 192.0.2.1\n }}\n}}\n"
+    );
+    let loaded = read(&text);
+    assert_eq!(loaded.upstream_lines(), ["(t.conf: Line 1) not supported yet: virtual_server"]);
+    assert_eq!((loaded.exit_code_test(), loaded.exit_code_run()), (0, None));
+    assert_eq!(loaded.config.unwrap().instances.len(), 1);
+}
+
+#[test]
+fn what_has_no_effect_is_accepted_with_a_notice() {
+    let loaded = instance("debug 2\n linkbeat_use_polling\n");
     assert!(loaded.config.is_some());
     let notices: Vec<String> = loaded.notices().collect();
-    assert!(notices.iter().any(|n| n.contains("notify_master has no effect")), "{notices:?}");
-    assert!(notices.iter().any(|n| n.contains("smtp_alert has no effect: no mail is sent yet")));
-}
-
-#[test]
-fn a_notify_script_that_moves_the_address_is_refused() {
-    let loaded = read(&format!("vrrp_instance V {{\n {NEEDED} notify /usr/bin/move-ip\n}}\n"));
-    assert!(
-        loaded.upstream_lines()[0].contains("not supported yet: notify scripts of an instance")
-    );
-    assert!(loaded.fatal());
+    assert!(notices.iter().any(|n| n.contains("debug has no effect")), "{notices:?}");
+    assert!(notices.iter().any(|n| n.contains("linkbeat_use_polling has no effect")));
 }
 
 #[test]
@@ -279,11 +280,15 @@ fn a_missing_argument_ends_the_test_with_2() {
 }
 
 #[test]
-fn ipv6_is_refused_until_it_is_spoken() {
-    let text = format!("vrrp_instance V {{\n {NEEDED} virtual_ipaddress {{\n 2001:db8::1\n }}\n}}");
-    let loaded = read(&text);
-    assert!(loaded.fatal());
-    assert_eq!(loaded.upstream_lines(), ["(t.conf: Line 5) not supported yet: VRRP over IPv6"]);
+fn an_ipv6_address_makes_it_version_3_and_its_group() {
+    let text = format!(
+        "vrrp_instance V {{\n {NEEDED} virtual_ipaddress {{\n fe80::1\n 2001:db8::1/64\n }}\n}}"
+    );
+    let config = read(&text).config.unwrap().instances.remove(0);
+    assert_eq!(config.version, Version::V3);
+    assert_eq!(config.multicast_group, "ff02::12".parse::<std::net::IpAddr>().unwrap());
+    assert_eq!(config.addresses[0].preferred, Some(0));
+    assert_eq!(config.addresses[1].preferred, None);
 }
 
 #[test]
@@ -346,6 +351,15 @@ fn defaults_are_the_defaults() {
                     };
                     assert_eq!(with(&line), with(""), "{line}");
                 }
+                "root" => assert_eq!(read(&line).config, read("").config, "{line}"),
+                "track_file" | "vrrp_track_process" => {
+                    let with = |line: &str| {
+                        read(&format!("{section} s {{\n file /f\n process p\n {line}\n}}")).config
+                    };
+                    assert_eq!(with(&line), with(""), "{line}");
+                }
+                // Those of `auth_hmac` need keys.
+                "auth_hmac" => {}
                 other => panic!("no test for the defaults of {other}"),
             }
         }

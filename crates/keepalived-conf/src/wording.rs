@@ -10,22 +10,42 @@ pub(crate) const END: &str = "end";
 pub(crate) const FILE: &str = "file";
 /// Found by the process that runs VRRP: `(keepalived.conf: Line 3) …`.
 pub(crate) const CHILD: &str = "child";
+/// Found by the process that reads first, about no line.
+pub(crate) const LIFE: &str = "life";
 /// Found when everything has been read, about no line.
 pub(crate) const AFTER: &str = "after";
+
+/// About virtual servers, which are left alone while VRRP runs.
+pub(crate) const LVS: &str = "lvs";
+
+/// Whether a block of virtual servers is refused.
+pub(crate) fn is_lvs(diagnostic: &Diagnostic) -> bool {
+    matches!(&diagnostic.problem, Problem::Planned { keyword }
+        if keyword == "virtual_server" || keyword == "virtual_server_group")
+}
 
 /// When keepalived says it: processes read one after the other, and check at the end.
 pub(crate) fn rank(diagnostic: &Diagnostic) -> u8 {
     match diagnostic.context.as_str() {
         PARENT | FILE => 0,
-        END => 1,
+        END | LIFE => 1,
         AFTER => 3,
         _ => 2,
     }
 }
 
+/// Whether keepalived ends there and then: a keyword lacks a word it cannot do without.
+pub(crate) fn cuts_short(diagnostic: &Diagnostic) -> bool {
+    match &diagnostic.problem {
+        Problem::MissingArgument { .. } => true,
+        Problem::Other(said) => said.starts_with("*** Configuration line starting"),
+        _ => false,
+    }
+}
+
 /// Whether keepalived's `-t` counts it.
 pub(crate) fn counts(diagnostic: &Diagnostic) -> bool {
-    diagnostic.severity > Severity::Notice && diagnostic.context != FILE
+    diagnostic.severity > Severity::Notice && ![FILE, LVS].contains(&diagnostic.context.as_str())
 }
 
 /// The words of keepalived 2.2.7.
@@ -75,7 +95,7 @@ impl Wording for Keepalived {
         let name = sources.name(diagnostic.span.file);
         let line = sources.line(diagnostic.span);
         let prefix = match diagnostic.context.as_str() {
-            END | AFTER => String::new(),
+            END | LIFE | AFTER => String::new(),
             // Before the first file is open there is no line to name.
             FILE if sources.is_empty() => String::new(),
             PARENT | FILE if name == sources.name(0) => format!("(Line {line}) "),

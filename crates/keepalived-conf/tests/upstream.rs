@@ -252,7 +252,7 @@ fn unknown_blocks_end_with_the_same_code_and_the_same_first_line() {
 }
 
 /// Keywords of later versions, of ours, or of parts Debian's build leaves out.
-const NOT_IN_2_2_7: [&str; 24] = [
+const NOT_IN_2_2_7: [&str; 26] = [
     "address_lease",
     "auth_hmac",
     "dbus_no_interface_name",
@@ -260,6 +260,7 @@ const NOT_IN_2_2_7: [&str; 24] = [
     "iproute_usr_dir",
     "json_dump_file",
     "json_version",
+    "metrics_listen",
     "multihop",
     "no_virtual_ipaddress",
     "owner_ignore_adverts",
@@ -268,6 +269,7 @@ const NOT_IN_2_2_7: [&str; 24] = [
     "snmp_vs_stats_update_interval",
     "state_dump_file",
     "stats_dump_file",
+    "status_socket",
     "thread_timer_expired",
     "timer_expired_backup",
     "tls_compliant",

@@ -4,10 +4,10 @@ use conf::Span;
 use vrrp::config::{Config, ScriptConfig};
 
 use super::Resolver;
-use crate::draft::{Draft, ScriptDraft};
+use crate::draft::{CommandDraft, Draft, ScriptDraft};
 use crate::lex::shell_words;
 use crate::system::Program;
-use crate::wording::{AFTER, CHILD, PARENT};
+use crate::wording::{AFTER, CHILD, LIFE, PARENT};
 
 /// The user scripts run as if the configuration names nobody.
 const SCRIPT_USER: &str = "keepalived_script";
@@ -93,12 +93,14 @@ impl Resolver<'_> {
 
     /// keepalived knows a script from its block on.
     pub(super) fn undefined_scripts(&mut self, config: &Config) {
-        for instance in &self.draft.instances {
-            for (tracked, span) in &instance.track_scripts {
+        let followers = self.draft.instances.iter().map(|i| (&i.name, &i.track_scripts));
+        let groups = self.draft.groups.iter().map(|g| (&g.name, &g.track_scripts));
+        for (name, scripts) in followers.chain(groups) {
+            for (tracked, span) in scripts {
                 if defined_before(self.draft, config, &tracked.script, *span) {
                     continue;
                 }
-                let (name, script) = (&instance.name, &tracked.script);
+                let script = &tracked.script;
                 self.say(
                     CHILD,
                     *span,
@@ -149,13 +151,28 @@ impl Resolver<'_> {
                 }
             }
         }
-        for command in self.draft.instances.iter().flat_map(|i| &i.notify) {
+        let notify = self.draft.instances.iter().map(|i| &i.notify);
+        let notify = notify.chain(self.draft.groups.iter().map(|g| &g.notify));
+        let readers = [&self.draft.globals.fifo.reader, &self.draft.globals.vrrp_fifo.reader];
+        let commands = notify.flat_map(|n| &n.scripts).chain(readers.into_iter().flatten());
+        for CommandDraft { command, user, .. } in commands {
+            let user = user.as_ref().map(|word| word.owned());
+            if user.as_ref().is_some_and(|user| self.system.user(user).is_none()) {
+                continue;
+            }
+            let default_uid = user.map_or(default_uid, |user| uid_of(Some(&user)));
             let program = shell_words(&command.text).unwrap_or_default().into_iter().next();
             if let Some(Program::Found { insecure, .. }) = program.map(|p| self.system.program(&p))
             {
                 runs = true;
                 unsafe_one |= insecure && default_uid == 0;
             }
+        }
+        let life = [&config.globals.startup_script, &config.globals.shutdown_script];
+        let life = life.into_iter().flatten().count() > 0;
+        if life && !security {
+            self.say(LIFE, Span::default(), "SECURITY VIOLATION - start/shutdown scripts are being executed but script_security not enabled.");
+            self.insecure = true;
         }
         for (name, why) in &disabled {
             let due = if *why == "insecure" { "due to" } else { "since" };

@@ -1,14 +1,16 @@
 //! `global_defs { … }`
 
+mod agents;
+mod process;
+mod told;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use conf::{Binder, Form, Keyword, Stmt, Word};
 use vrrp::config::{LeasePolicy, Version};
 
-use super::{
-    NO_AGENT, NO_BUFFERS, NO_FILTER, NO_IPVS, NO_MAIL, NO_NOTIFY, NO_TUNING, complain, switch,
-};
+use super::{NO_AGENT, NO_BUFFERS, NO_IPTABLES, NO_IPVS, NO_ROLE, complain, switch};
 use crate::draft::GlobalDraft;
 use crate::number::{decimal, unsigned};
 
@@ -51,17 +53,17 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::new("vrrp_garp_interval", Form::Words("<seconds>", ONE, garp_interval))
         .doc("The shortest time between two announcements on an interface, from 0.000001."),
     Global::new("vrrp_gna_interval", Form::Words("<seconds>", ONE, gna_interval))
-        .doc("The same for IPv6; VRRP over IPv6 is refused."),
+        .doc("The same for unsolicited neighbour advertisements, IPv6's announcements."),
     Global::new("vrrp_min_garp", Form::Words("[on|off]", SOME, vrrp_min_garp))
         .doc("One announcement, and no second block."),
-    Global::accepted("vrrp_garp_extra_if", "[all] <seconds>", "addresses on other interfaces are announced with the rest")
-        .doc("Periodic announcements on the interfaces of addresses elsewhere."),
-    Global::accepted("vrrp_vmac_garp_intvl", "[all] <seconds>", "addresses on other interfaces are announced with the rest")
+    Global::new("vrrp_garp_extra_if", Form::Whole("[all] <seconds>", garp_extra_if))
+        .doc("Between periodic announcements on the interfaces of addresses elsewhere."),
+    Global::new("vrrp_vmac_garp_intvl", Form::Whole("[all] <seconds>", garp_extra_if))
         .doc("The old name of `vrrp_garp_extra_if`."),
     Global::new("vrrp_skip_check_adv_addr", Form::Words("[on|off]", SOME, skip_check_adv_addr))
         .doc("Does not compare the addresses of an advert of the master we know."),
     Global::new("vrrp_strict", Form::Flag(|g| g.common.strict = Some(true)))
-        .doc("Follows the RFC to the letter: an address is required; no authentication, no unicast peers. No packet filter is set up."),
+        .doc("Follows the RFC to the letter: an address is required; no authentication, no unicast peers, and packets for the addresses are dropped by who is not their owner."),
     Global::new("vrrp_down_timer_adverts", Form::Words("<1..100>", ONE, down_timer_adverts))
         .default("3")
         .doc("How many adverts a master may miss."),
@@ -79,100 +81,142 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("Addresses expire by themselves when a dead or frozen daemon no longer renews them."),
     Global::new("vrrp_startup_delay", Form::Words("<seconds>", ONE, vrrp_startup_delay))
         .doc("How long after the start VRRP begins."),
-    Global::planned("vrrp_delay_after_boot", "<seconds>").doc("How long after boot VRRP begins."),
+    Global::new("vrrp_delay_after_boot", Form::Words("<seconds>", ONE, vrrp_delay_after_boot))
+        .doc("How long after boot VRRP begins. keepalived 2.4."),
     Global::new("default_interface", Form::Text("<ifname>", |g, w| g.globals.default_interface = Some(w.owned())))
         .default("eth0")
         .doc("The interface of static addresses that name none."),
     Global::new("dynamic_interfaces", Form::Words("[allow_if_changes]", SOME, dynamic_interfaces))
-        .doc("Interfaces may be missing at the start, and come and go."),
+        .doc("Interfaces may be missing at the start, and come and go; with `allow_if_changes` come back as another kind."),
     Global::new("log_unknown_vrids", Form::Flag(|g| g.globals.log_unknown_vrids = true))
         .doc("Logs adverts of virtual routers nobody configured."),
-    Global::planned("vrrp_owner_ignore_adverts", "[on|off]")
-        .doc("The owner of the addresses ignores adverts."),
-    Global::accepted("vrrp_mcast_group6", "<addr>", "VRRP over IPv6 is refused")
+    Global::new("vrrp_owner_ignore_adverts", Form::Words("[on|off]", SOME, vrrp_owner_ignore_adverts))
+        .doc("The owner of the addresses ignores adverts. keepalived 2.4."),
+    Global::new("vrrp_mcast_group6", Form::Words("<addr>", ONE, vrrp_mcast_group6))
         .default("ff02::12")
+        .spec("RFC 9568 §5.1.2.2")
         .doc("Where IPv6 adverts go."),
     // Mail.
-    Global::accepted("notification_email", "{ <addr> … }", NO_MAIL).doc("Who gets mail."),
-    Global::accepted("notification_email_from", "<addr>", NO_MAIL).doc("The sender of mail."),
-    Global::new("smtp_server", Form::Words("<host> [<port>]", ONE, smtp_server))
-        .status(conf::Status::Accepted(NO_MAIL))
-        .doc("The relay for mail."),
-    Global::new("smtp_connect_timeout", Form::Words("<seconds>", ONE, smtp_connect_timeout))
-        .status(conf::Status::Accepted(NO_MAIL))
+    Global::new("notification_email", Form::Lines("<addr>", told::recipients)).doc("Who gets mail."),
+    Global::new("notification_email_from", Form::Whole("<addr>", told::sender))
+        .doc("The sender of mail; keepalived@ this host unless set."),
+    Global::new("smtp_server", Form::Words("<host> [<port>]", ONE, told::server))
+        .doc("The relay for mail; its port is 25 unless set."),
+    Global::new("smtp_connect_timeout", Form::Words("<seconds>", ONE, told::timeout))
         .default("30")
         .doc("How long the relay may take."),
-    Global::accepted("smtp_helo_name", "<name>", NO_MAIL).doc("What the relay is greeted with."),
-    Global::accepted("smtp_alert", "[on|off]", NO_MAIL).doc("Mail by default."),
-    Global::accepted("smtp_alert_vrrp", "[on|off]", NO_MAIL).doc("Mail of instances by default."),
-    Global::accepted("smtp_alert_checker", "[on|off]", NO_MAIL).doc("Mail of checkers by default."),
-    Global::accepted("no_email_faults", "", NO_MAIL).doc("No mail for faults."),
-    Global::accepted("no_checker_emails", "", NO_MAIL).doc("Less mail of checkers."),
+    Global::new("smtp_helo_name", Form::Whole("<name>", told::helo_name))
+        .doc("What the relay is greeted with; this host's name unless set."),
+    Global::new("smtp_alert", Form::Whole("[on|off]", told::global_switch))
+        .doc("Mail by default."),
+    Global::new("smtp_alert_vrrp", Form::Whole("[on|off]", told::global_switch))
+        .doc("Mail of instances and groups by default."),
+    Global::new("smtp_alert_checker", Form::Whole("[on|off]", told::global_switch))
+        .status(conf::Status::Accepted(super::NO_IPVS))
+        .doc("Mail of checkers by default."),
+    Global::new("no_email_faults", Form::Flag(|g| g.globals.mail.no_faults = true))
+        .doc("No mail on leaving the race."),
+    Global::new("no_checker_emails", Form::Whole("[on|off]", told::global_switch))
+        .status(conf::Status::Accepted(super::NO_IPVS))
+        .doc("Less mail of checkers."),
     Global::accepted("checker_log_all_failures", "[on|off]", NO_IPVS).doc("Logs each failed check."),
     // Notification.
-    Global::accepted("vrrp_notify_priority_changes", "[on|off]", NO_NOTIFY)
-        .doc("Tells the FIFO about priorities."),
-    Global::accepted("notify_fifo", "<path> [<user> [<group>]]", NO_NOTIFY).doc("A FIFO of events."),
-    Global::accepted("notify_fifo_script", "<command> [<user> [<group>]]", NO_NOTIFY)
-        .doc("A command that reads the FIFO."),
-    Global::accepted("vrrp_notify_fifo", "<path> [<user> [<group>]]", NO_NOTIFY)
+    Global::new("vrrp_notify_priority_changes", Form::Whole("[on|off]", told::global_switch))
+        .doc("Tells the FIFO about priorities by default."),
+    Global::new("notify_fifo", Form::Whole("<path> [<user> [<group>]]", told::fifo_path))
+        .doc("A FIFO of events, made where it is not there."),
+    Global::new("notify_fifo_script", Form::Whole("<command> [<user> [<group>]]", told::fifo_script))
+        .doc("A command that reads it, with its path as the last argument."),
+    Global::new("vrrp_notify_fifo", Form::Whole("<path> [<user> [<group>]]", told::fifo_path))
         .doc("A FIFO of VRRP's events."),
-    Global::accepted("vrrp_notify_fifo_script", "<command> [<user> [<group>]]", NO_NOTIFY)
-        .doc("A command that reads it."),
-    Global::accepted("lvs_notify_fifo", "<path> [<user> [<group>]]", NO_IPVS)
+    Global::new("vrrp_notify_fifo_script", Form::Whole("<command> [<user> [<group>]]", told::fifo_script))
+        .doc("A command that reads it, with its path as the last argument."),
+    Global::new("lvs_notify_fifo", Form::Whole("<path> [<user> [<group>]]", told::fifo_path))
+        .status(conf::Status::Accepted(NO_IPVS))
         .doc("A FIFO of checkers' events."),
-    Global::accepted("lvs_notify_fifo_script", "<command> [<user> [<group>]]", NO_IPVS)
+    Global::new("lvs_notify_fifo_script", Form::Whole("<command> [<user> [<group>]]", told::fifo_script))
+        .status(conf::Status::Accepted(NO_IPVS))
         .doc("A command that reads it."),
-    Global::accepted("fifo_write_vrrp_states_on_reload", "", NO_NOTIFY)
+    Global::new("fifo_write_vrrp_states_on_reload", Form::Flag(|g| g.globals.fifo_states_on_reload = true))
         .doc("Tells the FIFO the states after a reload."),
-    Global::accepted("startup_script", "<command> [<user> [<group>]]", "it is not run; run it from the service's unit")
+    Global::new("startup_script", Form::Whole("<command> [<user> [<group>]]", process::life_script))
         .doc("A command run before everything else."),
-    Global::accepted("startup_script_timeout", "<seconds>", "the script is not run")
-        .doc("How long it may run."),
-    Global::accepted("shutdown_script", "<command> [<user> [<group>]]", "it is not run; run it from the service's unit")
+    Global::new("startup_script_timeout", Form::Whole("<1..1000>", process::life_timeout))
+        .default("10")
+        .doc("How long it may run, in seconds."),
+    Global::new("shutdown_script", Form::Whole("<command> [<user> [<group>]]", process::life_script))
         .doc("A command run after everything else."),
-    Global::accepted("shutdown_script_timeout", "<seconds>", "the script is not run")
-        .doc("How long it may run."),
+    Global::new("shutdown_script_timeout", Form::Whole("<1..1000>", process::life_timeout))
+        .default("10")
+        .doc("How long it may run, in seconds."),
     // The process.
-    Global::accepted("max_auto_priority", "[<-1..99>]", NO_TUNING).doc("Real-time priority when late."),
-    Global::accepted("min_auto_priority_delay", "<microseconds>", NO_TUNING)
-        .doc("How late is late."),
-    Global::accepted("vrrp_priority", "<-20..19>", NO_TUNING).doc("Niceness."),
-    Global::accepted("checker_priority", "<-20..19>", NO_TUNING).doc("Niceness of checkers."),
-    Global::accepted("bfd_priority", "<-20..19>", NO_TUNING).doc("Niceness of BFD."),
-    Global::accepted("vrrp_rt_priority", "<1..99>", NO_TUNING).doc("Real-time priority."),
-    Global::accepted("checker_rt_priority", "<1..99>", NO_TUNING).doc("That of checkers."),
-    Global::accepted("bfd_rt_priority", "<1..99>", NO_TUNING).doc("That of BFD."),
-    Global::accepted("vrrp_no_swap", "", NO_TUNING).doc("Locks memory."),
-    Global::accepted("checker_no_swap", "", NO_TUNING).doc("Locks the checkers' memory."),
-    Global::accepted("bfd_no_swap", "", NO_TUNING).doc("Locks BFD's memory."),
-    Global::accepted("vrrp_cpu_affinity", "<cpu>…", NO_TUNING).doc("Which processors to use."),
-    Global::accepted("checker_cpu_affinity", "<cpu>…", NO_TUNING).doc("Those of checkers."),
-    Global::accepted("bfd_cpu_affinity", "<cpu>…", NO_TUNING).doc("Those of BFD."),
-    Global::accepted("vrrp_rlimit_rttime", "<microseconds>", NO_TUNING).doc("Longest real-time run."),
-    Global::accepted("vrrp_rlimit_rtime", "<microseconds>", NO_TUNING)
-        .doc("The old name of `vrrp_rlimit_rttime`."),
-    Global::accepted("checker_rlimit_rttime", "<microseconds>", NO_TUNING).doc("That of checkers."),
-    Global::accepted("checker_rlimit_rtime", "<microseconds>", NO_TUNING)
-        .doc("The old name of `checker_rlimit_rttime`."),
-    Global::accepted("bfd_rlimit_rttime", "<microseconds>", NO_TUNING).doc("That of BFD."),
-    Global::accepted("bfd_rlimit_rtime", "<microseconds>", NO_TUNING)
-        .doc("The old name of `bfd_rlimit_rttime`."),
-    Global::accepted("process_names", "", NO_TUNING).doc("Names processes by their work."),
-    Global::accepted("process_name", "<name>", NO_TUNING).doc("The parent's name."),
-    Global::accepted("vrrp_process_name", "<name>", NO_TUNING).doc("VRRP's name."),
-    Global::accepted("checker_process_name", "<name>", NO_TUNING).doc("The checkers' name."),
-    Global::accepted("lvs_process_name", "<name>", NO_TUNING)
-        .doc("The old name of `checker_process_name`."),
-    Global::accepted("bfd_process_name", "<name>", NO_TUNING).doc("BFD's name."),
+    Global::new("max_auto_priority", Form::Whole("[<-1..99>]", process::max_auto_priority))
+        .doc("The highest real-time priority it may give itself when it finds its timers late; 99 without a number."),
+    Global::new("min_auto_priority_delay", Form::Whole("<1..10000000>", process::min_auto_priority_delay))
+        .default("1000000")
+        .doc("How late is late, in microseconds."),
+    Global::new("vrrp_priority", Form::Whole("<-20..19>", process::niceness))
+        .doc("Niceness of the VRRP process."),
+    Global::new("checker_priority", Form::Whole("<-20..19>", process::niceness))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Niceness of checkers."),
+    Global::new("bfd_priority", Form::Whole("<-20..19>", process::niceness))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Niceness of BFD."),
+    Global::new("vrrp_rt_priority", Form::Whole("<1..99>", process::realtime))
+        .doc("Real-time priority (`SCHED_RR`) of the VRRP process."),
+    Global::new("checker_rt_priority", Form::Whole("<1..99>", process::realtime))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Real-time priority (`SCHED_RR`) of checkers."),
+    Global::new("bfd_rt_priority", Form::Whole("<1..99>", process::realtime))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Real-time priority (`SCHED_RR`) of BFD."),
+    Global::new("vrrp_no_swap", Form::Flag(|g| g.globals.process.no_swap = true))
+        .doc("Locks the memory of the VRRP process."),
+    Global::accepted("checker_no_swap", "", NO_ROLE).doc("Locks the memory of checkers."),
+    Global::accepted("bfd_no_swap", "", NO_ROLE).doc("Locks the memory of BFD."),
+    Global::new("vrrp_cpu_affinity", Form::Whole("<cpu>…", process::affinity))
+        .doc("Which processors are for the VRRP process."),
+    Global::new("checker_cpu_affinity", Form::Whole("<cpu>…", process::affinity))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Which processors are for checkers."),
+    Global::new("bfd_cpu_affinity", Form::Whole("<cpu>…", process::affinity))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Which processors are for BFD."),
+    Global::new("vrrp_rlimit_rttime", Form::Whole("<microseconds>", process::realtime_limit))
+        .doc("Longest run without a system call of the VRRP process."),
+    Global::new("vrrp_rlimit_rtime", Form::Whole("<microseconds>", process::realtime_limit))
+        .doc("The old name of `vrrp_rlimit_rttime`, of the VRRP process."),
+    Global::new("checker_rlimit_rttime", Form::Whole("<microseconds>", process::realtime_limit))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Longest run without a system call of checkers."),
+    Global::new("checker_rlimit_rtime", Form::Whole("<microseconds>", process::realtime_limit))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("The old name of `checker_rlimit_rttime`, of checkers."),
+    Global::new("bfd_rlimit_rttime", Form::Whole("<microseconds>", process::realtime_limit))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("Longest run without a system call of BFD."),
+    Global::new("bfd_rlimit_rtime", Form::Whole("<microseconds>", process::realtime_limit))
+        .status(conf::Status::Accepted(NO_ROLE))
+        .doc("The old name of `bfd_rlimit_rttime`, of BFD."),
+    Global::new("process_names", Form::Flag(process::process_names)).doc("Names processes by their work."),
+    Global::new("process_name", Form::Text("<name>", |g, w| g.globals.process.process_name = Some(w.owned())))
+        .doc("The parent's name."),
+    Global::new("vrrp_process_name", Form::Text("<name>", |g, w| g.globals.process.vrrp_process_name = Some(w.owned())))
+        .doc("The VRRP process's name."),
+    Global::accepted("checker_process_name", "<name>", NO_ROLE).doc("The checkers' name."),
+    Global::accepted("lvs_process_name", "<name>", NO_ROLE).doc("The old name of `checker_process_name`."),
+    Global::accepted("bfd_process_name", "<name>", NO_ROLE).doc("BFD's name."),
     Global::accepted("use_symlink_paths", "[on|off]", "scripts are always run by the path written")
         .doc("Runs scripts by the path written."),
     Global::accepted("set_supplementary_groups", "", "scripts run with their user's own group")
         .doc("Scripts get all groups of their user."),
-    Global::accepted("umask", "<mask>", NO_TUNING).doc("The mode of files that are made."),
-    Global::accepted("random_seed", "<number>", "nothing is random").doc("For `${_RANDOM}`."),
-    Global::accepted("reload_check_config", "[<file>]", "a broken file never replaces the running configuration")
-        .doc("Checks a file before it is loaded."),
+    Global::new("umask", Form::Whole("<mask>|<bit>[|<bit>…]", process::umask))
+        .doc("Rights that files it makes lack: octal, or IRUSR and its like; 0177 unless set."),
+    Global::new("random_seed", Form::Words("<number>", ONE, random_seed))
+        .doc("What `${_RANDOM}` starts from; the time unless set."),
+    Global::new("reload_check_config", Form::Known("[<file>]"))
+        .doc("Checks a file before it is loaded: it is, always; a broken file never replaces the running configuration."),
     Global::accepted("reload_time_file", "<path>", "reloads are asked for by SIGHUP")
         .doc("A file with the time of a reload."),
     Global::accepted("reload_repeat", "", "reloads are asked for by SIGHUP")
@@ -185,13 +229,21 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("Where configurations are kept."),
     Global::accepted("tmp_config_directory", "<directory>", "the files are read once")
         .doc("Where a copy of the configuration is made."),
-    Global::accepted("data_use_instance", "[on|off]", "dumps keep their usual names")
+    Global::new("data_use_instance", Form::Whole("[on|off]", told::global_switch))
+        .status(conf::Status::Accepted("dumps keep their usual names"))
         .doc("Names dumps by the instance."),
-    Global::accepted("json_version", "1|2", "there is no JSON dump yet").doc("The format of the dump."),
-    Global::accepted("iproute_usr_dir", "<directory>", "names of tables are not looked up")
-        .doc("Where names of tables are."),
-    Global::accepted("iproute_etc_dir", "<directory>", "names of tables are not looked up")
-        .doc("Where names of tables are."),
+    Global::new("json_version", Form::Words("1|2", ONE, json_version))
+        .doc("The format of the JSON dump: an array of instances, or an object with processes too. keepalived 2.4."),
+    Global::new("status_socket", Form::Words("<path>", ONE, told::status_socket))
+        .spec("extension")
+        .doc("Where `failoverd status` asks for the state."),
+    Global::new("metrics_listen", Form::Words("<addr>:<port>", ONE, told::metrics_listen))
+        .spec("extension")
+        .doc("Where metrics are served to Prometheus."),
+    Global::new("iproute_usr_dir", Form::Text("<directory>", |g, w| g.iproute_dirs.0 = Some(w.owned())))
+        .doc("Where names of tables are looked up, beside the usual places. keepalived 2.4."),
+    Global::new("iproute_etc_dir", Form::Text("<directory>", |g, w| g.iproute_dirs.1 = Some(w.owned())))
+        .doc("Where names of tables are looked up first. keepalived 2.4."),
     Global::accepted("state_dump_file", "<path>", "dumps keep their usual names")
         .doc("Where the state is dumped."),
     Global::accepted("stats_dump_file", "<path>", "dumps keep their usual names")
@@ -200,13 +252,15 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("Where JSON is dumped."),
     // The packet filter.
     Global::new("vrrp_iptables", Form::Whole("[<in> [<out>]]", vrrp_iptables))
-        .status(conf::Status::Accepted(NO_FILTER))
+        .status(conf::Status::Accepted(NO_IPTABLES))
         .doc("Chains for `no_accept`."),
-    Global::accepted("vrrp_ipsets", "[<name>…]", NO_FILTER).doc("Sets for `no_accept`."),
-    Global::accepted("nftables", "[<table>]", NO_FILTER).doc("The table for `no_accept`."),
-    Global::accepted("nftables_priority", "<number>", NO_FILTER).doc("The priority of its chains."),
-    Global::accepted("nftables_counters", "", NO_FILTER).doc("Counters in its rules."),
-    Global::accepted("nftables_ifindex", "", NO_FILTER).doc("Rules by interface number."),
+    Global::accepted("vrrp_ipsets", "[<name>…]", NO_IPTABLES).doc("Sets for `no_accept`."),
+    Global::new("nftables", Form::Whole("[<table>]", nftables))
+        .doc("The packet filter's table for `no_accept` and virtual MACs; it is made where it is needed, set or not."),
+    Global::new("nftables_priority", Form::Words("<number>", ONE, nftables_priority))
+        .doc("The priority of its chains; -1 unless set."),
+    Global::new("nftables_counters", Form::Flag(|g| g.globals.nftables.counters = true)).doc("Counters in its rules."),
+    Global::new("nftables_ifindex", Form::Flag(|g| g.globals.nftables.by_index = true)).doc("Rules by interface number."),
     Global::accepted("nftables_ipvs", "[<table>]", NO_IPVS).doc("The table for virtual servers."),
     Global::accepted("nftables_ipvs_priority", "<number>", NO_IPVS).doc("The priority of its chains."),
     Global::accepted("nftables_ipvs_start_fwmark", "<number>", NO_IPVS).doc("The first mark."),
@@ -220,20 +274,33 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::accepted("lvs_flush", "", NO_IPVS).doc("Clears IPVS at the start."),
     Global::accepted("lvs_flush_on_stop", "[VS]", NO_IPVS).doc("Clears IPVS at the end."),
     Global::accepted("lvs_flush_onstop", "[VS]", NO_IPVS).doc("The old name of `lvs_flush_on_stop`."),
-    Global::accepted("rs_init_notifies", "", NO_IPVS).doc("Runs `notify_up` at the start."),
+    Global::new("rs_init_notifies", Form::Whole("[on|off]", told::global_switch))
+        .status(conf::Status::Accepted(super::NO_IPVS))
+        .doc("Runs `notify_up` at the start."),
     // Agents.
-    Global::accepted("snmp_socket", "<address>", NO_AGENT).doc("Where the SNMP master agent is."),
-    Global::accepted("enable_traps", "", NO_AGENT).doc("Sends traps."),
-    Global::accepted("enable_snmp_vrrp", "", NO_AGENT).doc("keepalived's own VRRP MIB."),
-    Global::accepted("enable_snmp_keepalived", "", NO_AGENT)
+    Global::new("snmp_socket", Form::Whole("<address>", agents::socket))
+        .doc("Where the SNMP master agent is; unix:/var/agentx/master unless set.")
+        .spec("RFC 2741"),
+    Global::new("enable_traps", Form::Flag(|g| g.globals.snmp.traps = true)).doc("Sends traps at transitions."),
+    Global::new("enable_snmp_vrrp", Form::Flag(|g| g.globals.snmp.keepalived = true))
+        .doc("keepalived's own MIB, its part about VRRP."),
+    Global::new("enable_snmp_keepalived", Form::Flag(|g| g.globals.snmp.keepalived = true))
         .doc("The old name of `enable_snmp_vrrp`."),
-    Global::accepted("enable_snmp_checker", "", NO_AGENT).doc("The checkers' MIB."),
-    Global::accepted("enable_snmp_rfc", "", NO_AGENT).doc("Both MIBs of the RFCs."),
-    Global::accepted("enable_snmp_rfcv2", "", NO_AGENT).spec("RFC 2787").doc("The MIB of version 2."),
-    Global::accepted("enable_snmp_rfcv3", "", NO_AGENT).spec("RFC 6527").doc("The MIB of version 3."),
-    Global::accepted("snmp_vs_stats_update_interval", "<seconds>", NO_AGENT)
+    Global::accepted("enable_snmp_checker", "", NO_IPVS).doc("The checkers' MIB."),
+    Global::new("enable_snmp_rfc", Form::Flag(|g| {
+        g.globals.snmp.rfc_v2 = true;
+        g.globals.snmp.rfc_v3 = true;
+    }))
+    .doc("Both MIBs of the RFCs."),
+    Global::new("enable_snmp_rfcv2", Form::Flag(|g| g.globals.snmp.rfc_v2 = true))
+        .spec("RFC 2787")
+        .doc("The MIB of version 2."),
+    Global::new("enable_snmp_rfcv3", Form::Flag(|g| g.globals.snmp.rfc_v3 = true))
+        .spec("RFC 6527")
+        .doc("The MIB of version 3."),
+    Global::accepted("snmp_vs_stats_update_interval", "<seconds>", NO_IPVS)
         .doc("The age of statistics."),
-    Global::accepted("snmp_rs_stats_update_interval", "<seconds>", NO_AGENT)
+    Global::accepted("snmp_rs_stats_update_interval", "<seconds>", NO_IPVS)
         .doc("The age of statistics."),
     Global::accepted("enable_dbus", "", NO_AGENT).doc("The D-Bus service."),
     Global::accepted("dbus_service_name", "<name>", NO_AGENT).doc("Its name."),
@@ -260,9 +327,9 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::accepted("vrrp_rx_bufs_multiplier", "<number>", NO_BUFFERS)
         .doc("How many adverts they hold."),
     // Virtual MAC interfaces.
-    Global::accepted("vmac_prefix", "<text>", "virtual MAC interfaces are refused")
-        .doc("Names of virtual MAC interfaces."),
-    Global::accepted("vmac_addr_prefix", "<text>", "virtual MAC interfaces are refused")
+    Global::new("vmac_prefix", Form::Words("<text>", ONE, vmac_prefix))
+        .doc("The beginning of the names of virtual MAC interfaces; `vrrp` unless set."),
+    Global::accepted("vmac_addr_prefix", "<text>", "those interfaces are named by `vmac_prefix`")
         .doc("Names of those for addresses elsewhere."),
 ];
 
@@ -303,19 +370,51 @@ fn vrrp_version(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
 }
 
 fn vrrp_mcast_group4(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    let word = &words[0];
-    match word.text.parse() {
+    let (word, text) = (&words[0], &words[0].text);
+    let said = match text.parse() {
         Ok(IpAddr::V4(group)) if group.is_multicast() => {
             global.multicast_group = Some(IpAddr::V4(group));
+            return;
         }
-        Ok(IpAddr::V4(_)) => {
-            let said = format!("vrrp_mcast_group4 [{}] is not multicast. Skipping", word.text);
-            complain(b, word.span, said);
+        Ok(IpAddr::V4(_)) => format!("vrrp_mcast_group4 [{text}] is not multicast. Skipping"),
+        Ok(_) => format!("vrrp_mcast_group4 [{text}] is not IPv4. Skipping"),
+        Err(_) => format!("Can't parse vrrp_mcast_group4 [{text}]. Skipping"),
+    };
+    complain(b, word.span, said);
+}
+
+fn vrrp_mcast_group6(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    let (word, text) = (&words[0], &words[0].text);
+    let said = match text.parse() {
+        Ok(IpAddr::V6(group)) if group.is_multicast() => {
+            global.multicast_group6 = Some(IpAddr::V6(group));
+            if group.segments()[0] & 0xf == 2 {
+                return;
+            }
+            format!("vrrp_mcast_group6 [{text}] should be link-local multicast.")
         }
-        _ => {
-            let said = format!("Can't parse vrrp_mcast_group4 [{}]. Skipping", word.text);
-            complain(b, word.span, said);
-        }
+        Ok(IpAddr::V6(_)) => format!("vrrp_mcast_group6 [{text}] is not multicast. Skipping"),
+        Ok(_) => format!("vrrp_mcast_group6 [{text}] is not IPv6. Skipping"),
+        Err(_) => format!("Can't parse vrrp_mcast_group6 [{text}]. Skipping"),
+    };
+    complain(b, word.span, said);
+}
+
+/// `[all] <seconds>`, under its old name too.
+fn garp_extra_if(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
+    if stmt.word(0) == "vrrp_vmac_garp_intvl" {
+        complain(
+            b,
+            stmt.at(),
+            "Keyword \"vrrp_vmac_garp_intvl\" is deprecated - please use \"vrrp_garp_extra_if\"",
+        );
+    }
+    let at = if stmt.word(1) == "all" { 2 } else { 1 };
+    let Some(word) = stmt.words.get(at) else {
+        return complain(b, stmt.at(), "vrrp_garp_extra_if specified without time - ignoring");
+    };
+    if let Some(time) = seconds("vrrp_garp_extra_if", word, b) {
+        global.common.garp_extra_if = Some(time);
     }
 }
 
@@ -408,8 +507,10 @@ fn garp_interval(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
     }
 }
 
-fn gna_interval(_: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    interval("vrrp_gna_interval", &words[0], b);
+fn gna_interval(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    if let Some(time) = interval("vrrp_gna_interval", &words[0], b) {
+        global.gna_interval = Some(time);
+    }
 }
 
 /// `[on|off]`, or `Invalid value for <keyword> specified`.
@@ -479,24 +580,87 @@ fn vrrp_startup_delay(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) 
 
 fn dynamic_interfaces(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
     global.globals.dynamic_interfaces = true;
-    if let Some(word) = words.first().filter(|w| w.text != "allow_if_changes") {
-        complain(b, word.span, format!("Unknown dynamic_interfaces option '{}'", word.text));
+    match words.first() {
+        Some(word) if word.text == "allow_if_changes" => {
+            global.globals.allow_interface_changes = true;
+        }
+        Some(word) => {
+            complain(b, word.span, format!("Unknown dynamic_interfaces option '{}'", word.text));
+        }
+        None => {}
     }
 }
 
-/// Names are not resolved: a relay that does not answer would delay the start.
-fn smtp_server(_: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    let (host, port) = (&words[0].text, words.get(1).map_or("25", |w| &w.text));
-    let numeric = host.bytes().all(|c| c.is_ascii_digit() || c == b'.');
-    if numeric && host.parse::<IpAddr>().is_err() {
-        complain(b, words[0].span, format!("Invalid smtp server {host} {port}"));
+fn vrrp_delay_after_boot(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    match decimal(&words[0].text, 1_000..=4_294_967_295) {
+        (Some(time), _) => global.globals.delay_after_boot = time,
+        (None, said) => {
+            let (said, text) = (said.unwrap_or_default(), &words[0].text);
+            complain(
+                b,
+                words[0].span,
+                format!("{said}\nvrrp_delay_after_boot '{text}' is invalid"),
+            );
+        }
     }
 }
 
-fn smtp_connect_timeout(_: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let (None, said) = decimal(&words[0].text, 0..=4_294_000_000) {
-        let (said, text) = (said.unwrap_or_default(), &words[0].text);
-        let said = format!("{said}\nsmtp_connect_timeout '{text}' must be in [0, 4294] - ignoring");
+fn vrrp_owner_ignore_adverts(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off("vrrp_owner_ignore_adverts", words, b) {
+        global.common.owner_ignore_adverts = Some(on);
+    }
+}
+
+fn json_version(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    match unsigned(&words[0].text, 1..=2) {
+        Ok(number) => global.globals.json_version = u8::try_from(number).ok(),
+        Err(said) => complain(b, words[0].span, said),
+    }
+}
+
+/// The preprocessor looks at the number; here it is checked.
+fn random_seed(_: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    if let Err(said) = unsigned(&words[0].text, 0..=u32::MAX) {
+        let said = format!("{said}\nrandom_seed {} invalid", words[0].text);
         complain(b, words[0].span, said);
     }
+}
+
+/// The longest name of a table the kernel takes.
+const MAX_TABLE: usize = 30;
+
+fn nftables(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
+    let name = stmt.words.get(1).map_or("keepalived", |w| &w.text);
+    if global.globals.nftables.table.is_some() {
+        return complain(b, stmt.at(), "nftables already specified - ignoring");
+    }
+    if name.len() > MAX_TABLE {
+        return complain(b, stmt.at(), "nftables table name too long - ignoring");
+    }
+    global.globals.nftables.table = Some(name.to_owned());
+}
+
+fn nftables_priority(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    let text = &words[0].text;
+    match text.parse() {
+        Ok(number) => global.globals.nftables.priority = Some(number),
+        Err(_) => {
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let why = if number {
+                format!("number '{text}' outside integer range")
+            } else {
+                format!("invalid number '{text}'")
+            };
+            complain(b, words[0].span, format!("{why}\ninvalid nftables chain priority '{text}'"));
+        }
+    }
+}
+
+fn vmac_prefix(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    if global.globals.vmac_prefix.is_some() {
+        let said = format!("vmac prefix has already been specified - ignoring {}", words[0].text);
+        return complain(b, words[0].span, said);
+    }
+    global.globals.vmac_prefix = Some(words[0].owned());
 }

@@ -1,6 +1,10 @@
 //! The keywords outside of any block.
 
+mod links;
+
 use conf::{ANYWHERE, Binder, Form, Keyword, Place, Problem, Status, Stmt, Table};
+
+use vrrp::config::TrackGroup;
 
 use super::address;
 use crate::draft::{Draft, GroupDraft};
@@ -23,7 +27,6 @@ pub(crate) const ROOT: &[Root] = &[
     Root::new("static_ipaddress", Form::Lines("<addr>[/<len>] [dev <ifname>]", static_ipaddress))
         .doc("Addresses this node holds whatever its state."),
     Root::new("vrrp_sync_group", Form::Block(&super::sync_group::VRRP_SYNC_GROUP, sync_group))
-        .status(super::sync_group::STATUS)
         .doc("Instances that change state together."),
     Root::new("include", Form::Known("<pattern>"))
         .doc("Reads the files a pattern names as if they stood here."),
@@ -53,38 +56,43 @@ pub(crate) const ROOT: &[Root] = &[
     planned("virtual_server", &super::virtual_server::VIRTUAL_SERVER)
         .doc("A service the kernel balances over real servers (IPVS)."),
     Root::planned("virtual_server_group", "{ … }").doc("Addresses a virtual server is reached at."),
-    planned("track_file", &super::track_file::TRACK_FILE)
+    Root::new("track_file", Form::Block(&super::track_file::TRACK_FILE, track_file))
         .doc("A file with a number that weighs on priorities."),
-    planned("vrrp_track_file", &super::track_file::TRACK_FILE).doc("The old name of `track_file`."),
-    planned("vrrp_track_process", &super::track_process::VRRP_TRACK_PROCESS)
+    Root::new("vrrp_track_file", Form::Block(&super::track_file::TRACK_FILE, track_file))
+        .doc("The old name of `track_file`."),
+    Root::new("vrrp_track_process", Form::Block(&super::track_process::VRRP_TRACK_PROCESS, track_process))
         .doc("A process whose presence weighs on priorities."),
-    planned("bfd_instance", &super::bfd_instance::BFD_INSTANCE)
+    Root::new("bfd_instance", Form::Block(&super::bfd_instance::BFD_INSTANCE, bfd_instance))
+        .status(Status::Accepted("there is no BFD yet; an instance that follows a session is refused"))
         .spec("RFC 5880")
         .doc("A BFD session whose state weighs on priorities."),
-    planned("static_routes", &super::static_blocks::ROUTES).doc("Routes this node always has."),
-    planned("static_rules", &super::static_blocks::RULES)
-        .doc("Routing rules this node always has."),
-    Root::planned("track_group", "{ … }")
-        .doc("Instances that leave the race when a static object vanishes."),
-    Root::new("garp_group", Form::Block(&super::garp_group::GARP_GROUP, |_, _, _| {}))
-        .status(Status::Accepted("announcements are spaced per interface, not per group"))
+    Root::new("static_routes", Form::Lines("<route>", |d, stmt, _| d.static_routes.extend(stmt.body().iter().cloned())))
+        .doc("Routes this node always has, in the words of ip-route(8)."),
+    Root::new("static_rules", Form::Lines("<rule>", |d, stmt, _| d.static_rules.extend(stmt.body().iter().cloned())))
+        .doc("Routing rules this node always has, in the words of ip-rule(8)."),
+    Root::new("track_group", Form::Whole("<name> { group { <instance> … } }", track_group))
+        .doc("Instances that leave the race when a static address, route or rule of that group vanishes."),
+    Root::new("garp_group", Form::Block(&super::garp_group::GARP_GROUP, garp_group))
         .doc("Interfaces that share the pace of announcements."),
-    Root::planned("interface_up_down_delays", "{ … }").doc("How long a link change is waited out."),
-    Root::planned("linkbeat_interfaces", "{ … }")
+    Root::new("interface_up_down_delays", Form::Lines("<ifname> <down> [<up>]", links::delays))
+        .doc("How long a change of an interface's link is waited out, 0 to 255 seconds; `up` is as `down` unless set."),
+    Root::new("linkbeat_interfaces", Form::Lines("<ifname> [MII|ETHTOOL|IOCTL]", links::linkbeat))
+        .status(Status::Accepted(super::NO_POLLING))
         .doc("Interfaces whose link is polled instead of followed."),
-    Root::planned("linkbeat_use_polling", "").doc("Polls the link of every interface."),
+    Root::accepted("linkbeat_use_polling", "", super::NO_POLLING).doc("Polls the link of every interface."),
     Root::new("SSL", Form::Block(&super::checkers::SSL, |_, _, _| {}))
         .status(Status::Accepted(super::NO_IPVS))
         .doc("What SSL_GET checkers use."),
-    Root::planned("net_namespace", "<name>").doc("Runs in a network namespace."),
+    Root::new("net_namespace", Form::Whole("<name>", links::net_namespace))
+        .doc("Runs in a network namespace."),
     Root::accepted("net_namespace_ipvs", "<name>", super::NO_IPVS).doc("Where IPVS is configured."),
-    Root::accepted("namespace_with_ipsets", "", super::NO_FILTER)
+    Root::accepted("namespace_with_ipsets", "", super::NO_IPTABLES)
         .doc("Uses ipsets in a namespace on old kernels."),
-    Root::accepted("instance", "<name>", "process id files keep their usual names; use -p and -r")
-        .doc("Names this daemon among several."),
-    Root::accepted("use_pid_dir", "", "process id files keep their usual names; use -p and -r")
-        .doc("Process id files in a directory of their own."),
-    Root::accepted("child_wait_time", "<seconds>", super::NO_TUNING)
+    Root::new("instance", Form::Whole("<name>", links::instance))
+        .doc("Names this daemon among several: in its process id files and log lines."),
+    Root::new("use_pid_dir", Form::Flag(|d| d.globals.globals.process.use_pid_dir = true))
+        .doc("Process id files in a directory of their own, /run/keepalived."),
+    Root::new("child_wait_time", Form::Words("<seconds>", 1..=usize::MAX, links::child_wait_time))
         .default("5")
         .doc("How long the parent waits for its children to stop."),
 ];
@@ -138,9 +146,8 @@ fn vrrp_script(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
 
 fn sync_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
     let Some(name) = stmt.words.get(1) else {
-        b.error(stmt.at(), Problem::Other("vrrp_sync_group must have a name".into()))
-            .context
-            .push_str(CHILD);
+        let said = "vrrp_sync_group must have a name - skipping".to_owned();
+        b.error(stmt.at(), Problem::Other(said)).context.push_str(CHILD);
         return;
     };
     if draft.groups.iter().any(|g| g.name == name.text) {
@@ -150,21 +157,71 @@ fn sync_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
     }
     let mut group = GroupDraft { name: name.owned(), ..GroupDraft::default() };
     let table = super::sync_group::VRRP_SYNC_GROUP;
-    let first_new = b.problems.len();
     b.bind(table, place("vrrp_sync_group"), stmt.body(), &mut group);
-    if super::sync_group::STATUS == Status::Planned {
-        // The block has been refused as a whole.
-        let inner = b.problems.split_off(first_new);
-        let planned = |d: &conf::Diagnostic| matches!(d.problem, Problem::Planned { .. });
-        b.problems.extend(inner.into_iter().filter(|d| !planned(d)));
-    }
     draft.groups.push(group);
+}
+
+/// The name of a block that cannot do without.
+fn named<'a>(stmt: &'a Stmt, b: &mut Binder) -> Option<&'a conf::Word> {
+    if stmt.words.len() < 2 {
+        super::notify::missing(stmt, "<name> { … }", b);
+        CHILD.clone_into(&mut b.problems.last_mut()?.context);
+    }
+    stmt.words.get(1)
+}
+
+fn track_file(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
+    let Some(name) = named(stmt, b) else { return };
+    draft.track_files.push(super::track_file::read(stmt, name, place("track_file"), b));
+}
+
+fn track_process(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
+    let Some(name) = named(stmt, b) else { return };
+    let place = place("vrrp_track_process");
+    draft.track_processes.push(super::track_process::read(stmt, name, place, b));
+}
+
+fn garp_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
+    draft.garp_groups.push(super::garp_group::read(stmt, place("garp_group"), b));
+}
+
+fn bfd_instance(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
+    let Some(name) = named(stmt, b) else { return };
+    draft.bfd.push(name.owned());
+    b.bind(super::bfd_instance::BFD_INSTANCE, place("bfd_instance"), stmt.body(), &mut ());
+}
+
+fn track_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
+    let mut say = |at, said: String| {
+        b.error(at, Problem::Other(said)).context.push_str(CHILD);
+    };
+    let Some(name) = stmt.words.get(1) else {
+        return say(stmt.at(), "track_group must have a name - skipping".to_owned());
+    };
+    let text = &name.text;
+    if draft.track_groups.iter().any(|(g, _)| g.name == *text) {
+        return say(stmt.at(), format!("track_group {text} already defined"));
+    }
+    let mut group = TrackGroup { name: name.owned(), ..TrackGroup::default() };
+    for line in stmt.body() {
+        if line.word(0) != "group" {
+            say(line.at(), format!("Unknown keyword '{}'", line.word(0)));
+            continue;
+        }
+        let members = line.body().iter().flat_map(|line| line.words.iter().map(conf::Word::owned));
+        group.instances.extend(members);
+        if line.body().is_empty() {
+            say(line.at(), format!("Warning - track group {text} has empty group block"));
+        }
+    }
+    draft.track_groups.push((group, name.span));
 }
 
 fn static_ipaddress(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
     let first_new = b.problems.len();
     for line in stmt.body() {
-        if let Some(address) = address::read(line, b) {
+        let groups: Vec<String> = draft.track_groups.iter().map(|(g, _)| g.name.clone()).collect();
+        if let Some(address) = address::read(line, Some(&groups), b) {
             draft.static_addresses.push(address);
         }
     }

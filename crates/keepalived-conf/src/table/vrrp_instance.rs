@@ -1,15 +1,12 @@
 //! `vrrp_instance NAME { … }`
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use conf::{Binder, Form, Keyword, Place, Problem, Status, Stmt, Word};
+use conf::{Binder, Form, Keyword, Place, Status, Stmt, Word};
 use vrrp::config::{Initial, LeasePolicy, Version};
 
-use super::track::{track_interface, track_script};
-use super::{
-    NO_BUFFERS, NO_FILTER, NO_IPVS, NO_MAIL, NO_NOTIFY, address, closing, complain, switch,
-};
+use super::track::{track_bfd, track_file, track_interface, track_process, track_script};
+use super::{NO_BUFFERS, NO_IPVS, address, closing, complain, hmac, notify, switch, unicast, vmac};
 use crate::draft::{AuthType, InstanceDraft};
 use crate::number::{decimal, unsigned};
 
@@ -43,18 +40,18 @@ pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
         .doc("Addresses the master holds too, listed in no advert."),
     Vrrp::new("no_virtual_ipaddress", Form::Flag(|v| v.no_addresses = true))
         .doc("It is meant to hold no address. keepalived 2.4."),
-    Vrrp::new("unicast_src_ip", Form::Words("<addr>", ONE, unicast_src_ip))
+    Vrrp::new("unicast_src_ip", Form::Words("<addr>", ONE, unicast::unicast_src_ip))
         .doc("The source of adverts to unicast peers."),
-    Vrrp::new("mcast_src_ip", Form::Words("<addr>", ONE, source))
+    Vrrp::new("mcast_src_ip", Form::Words("<addr>", ONE, unicast::source))
         .doc("The source of adverts; the interface's first address unless set."),
-    Vrrp::new("unicast_peer", Form::Lines("<addr> [min_ttl <0..255>] [max_ttl <0..255>]", unicast_peer))
+    Vrrp::new("unicast_peer", Form::Lines("<addr> [min_ttl <0..255>] [max_ttl <0..255>]", unicast::unicast_peer))
         .doc("Who hears the adverts, instead of the multicast group."),
-    Vrrp::new("unicast_ttl", Form::Words("<0..255>", ONE, unicast_ttl))
+    Vrrp::new("unicast_ttl", Form::Words("<0..255>", ONE, unicast::unicast_ttl))
         .default("255")
         .doc("Hop limit of unicast adverts."),
     Vrrp::new("check_unicast_src", Form::Words("[on|off]", SOME, check_unicast_src))
         .doc("Drops unicast adverts of others than the peers."),
-    Vrrp::new("mcast_dst_ip", Form::Words("<addr>", ONE, mcast_dst_ip)).doc("Another multicast group."),
+    Vrrp::new("mcast_dst_ip", Form::Words("<addr>", ONE, unicast::mcast_dst_ip)).doc("Another multicast group."),
     Vrrp::new("track_src_ip", Form::Flag(|v| v.track_source = true))
         .doc("Leaves the race while the source address is missing."),
     Vrrp::new("version", Form::Words("2|3", ONE, version))
@@ -106,83 +103,93 @@ pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
         .default("on")
         .spec("extension")
         .doc("The addresses expire by themselves when a dead or frozen daemon no longer renews them."),
-    Vrrp::accepted("accept", "", NO_FILTER)
+    Vrrp::new("accept", Form::Flag(|v| v.accept = Some(true)))
+        .spec("RFC 9568 §6.1")
         .doc("Packets for the addresses are accepted by who is not their owner."),
-    Vrrp::accepted("no_accept", "", NO_FILTER)
-        .doc("Packets for the addresses are dropped by who is not their owner."),
-    Vrrp::new("notify", Form::Whole("<command> [<user> [<group>]]", notify))
-        .status(Status::Accepted(NO_NOTIFY))
-        .doc("A command run at every change of state."),
-    Vrrp::new("notify_master", Form::Whole("<command> [<user> [<group>]]", notify))
-        .status(Status::Accepted(NO_NOTIFY))
+    Vrrp::new("no_accept", Form::Flag(|v| v.accept = Some(false)))
+        .spec("RFC 9568 §6.1")
+        .doc("Packets for the addresses are dropped by who is not their owner, by the packet filter."),
+    Vrrp::new("notify", Form::Whole("<command> [<user> [<group>]]", notify::script))
+        .doc("A command run at every change of state, with INSTANCE, the name, the state and the priority."),
+    Vrrp::new("notify_master", Form::Whole("<command> [<user> [<group>]]", notify::script))
         .doc("A command run on becoming master."),
-    Vrrp::new("notify_backup", Form::Whole("<command> [<user> [<group>]]", notify))
-        .status(Status::Accepted(NO_NOTIFY))
+    Vrrp::new("notify_backup", Form::Whole("<command> [<user> [<group>]]", notify::script))
         .doc("A command run on becoming backup."),
-    Vrrp::new("notify_fault", Form::Whole("<command> [<user> [<group>]]", notify))
-        .status(Status::Accepted(NO_NOTIFY))
+    Vrrp::new("notify_fault", Form::Whole("<command> [<user> [<group>]]", notify::script))
         .doc("A command run on leaving the race."),
-    Vrrp::new("notify_stop", Form::Whole("<command> [<user> [<group>]]", notify))
-        .status(Status::Accepted(NO_NOTIFY))
+    Vrrp::new("notify_stop", Form::Whole("<command> [<user> [<group>]]", notify::script))
         .doc("A command run at the end."),
-    Vrrp::accepted("notify_deleted", "[<command>]", NO_NOTIFY)
-        .doc("Tells DELETED when a reload removes it."),
-    Vrrp::accepted("notify_master_rx_lower_pri", "<command>", NO_NOTIFY)
+    Vrrp::new("notify_deleted", Form::Whole("[<command> [<user> [<group>]]]", notify::deleted))
+        .doc("A command run when a reload removes it; told as DELETED then, not as FAULT."),
+    Vrrp::new("notify_master_rx_lower_pri", Form::Whole("<command> [<user> [<group>]]", notify::script))
         .doc("A command run when a master hears a lower priority."),
-    Vrrp::accepted("notify_priority_changes", "[on|off]", NO_NOTIFY)
-        .doc("Tells the FIFO about priorities."),
-    Vrrp::accepted("smtp_alert", "[on|off]", NO_MAIL).doc("Mail at every change of state."),
-    Vrrp::accepted("garp_extra_if", "[all] <seconds>", "addresses on other interfaces are announced with the rest")
-        .doc("Periodic announcements on the interfaces of addresses elsewhere."),
-    Vrrp::accepted("vmac_garp_intvl", "[all] <seconds>", "addresses on other interfaces are announced with the rest")
+    Vrrp::new("notify_priority_changes", Form::Words("[on|off]", SOME, notify::priority_changes))
+        .doc("Tells the FIFO about priorities; `vrrp_notify_priority_changes` unless set."),
+    Vrrp::new("smtp_alert", Form::Words("[on|off]", SOME, notify::smtp_alert))
+        .doc("Mail at every change of state; `smtp_alert_vrrp` or the global `smtp_alert` unless set."),
+    Vrrp::new("garp_extra_if", Form::Whole("[all] <seconds>", garp_extra_if))
+        .doc("Between periodic announcements on the interfaces of addresses elsewhere."),
+    Vrrp::new("vmac_garp_intvl", Form::Whole("[all] <seconds>", garp_extra_if))
         .doc("The old name of `garp_extra_if`."),
-    Vrrp::accepted("native_ipv6", "", "the addresses tell the family").doc("An old hint."),
-    Vrrp::accepted("debug", "<0..4>", "it has none in keepalived either").doc("Parsed, and nothing else."),
-    Vrrp::accepted("kernel_rx_buf_size", "<bytes>", NO_BUFFERS).doc("The receive buffer."),
+    Vrrp::new("native_ipv6", Form::Flag(|v| v.native_ipv6 = true))
+        .doc("Speaks IPv6 if no address tells the family."),
+    Vrrp::new("debug", Form::Words("<0..4>", ONE, debug))
+        .status(Status::Accepted("it has none in keepalived either"))
+        .doc("Parsed, and nothing else."),
+    Vrrp::new("kernel_rx_buf_size", Form::Words("<bytes>", ONE, kernel_rx_buf_size))
+        .status(Status::Accepted(NO_BUFFERS))
+        .doc("The receive buffer."),
     Vrrp::new("lvs_sync_daemon_interface", Form::Whole("<ifname>", lvs_sync_daemon_interface))
         .status(Status::Accepted(NO_IPVS))
         .doc("The old place of `lvs_sync_daemon`."),
-    Vrrp::planned("track_file", "{ <name> [weight <-254..254> [reverse]] … }").doc("Files it follows."),
-    Vrrp::planned("track_process", "{ <name> [weight <-254..254> [reverse]] … }")
+    Vrrp::new("track_file", Form::Lines("<name> [weight <-254..254> [reverse|noreverse]]", track_file))
+        .doc("Files it follows."),
+    Vrrp::new("track_process", Form::Lines("<name> [weight <-254..254> [reverse|noreverse]]", track_process))
         .doc("Processes it follows."),
-    Vrrp::planned("track_bfd", "{ <name> [weight <-253..253> [reverse]] … }")
+    Vrrp::new("track_bfd", Form::Lines("<name> [weight <-253..253> [reverse|noreverse]]", track_bfd))
+        .status(Status::Planned)
         .doc("BFD sessions it follows."),
-    Vrrp::planned("virtual_routes", "{ <route> … }").doc("Routes the master has."),
-    Vrrp::planned("virtual_rules", "{ <rule> … }").doc("Routing rules the master has."),
-    Vrrp::planned("use_vmac", "[[name] <ifname>] [<mac>] …")
+    Vrrp::new("virtual_routes", Form::Lines("<route>", |v, stmt, _| v.routes.extend(stmt.body().iter().cloned())))
+        .doc("Routes the master has, in the words of ip-route(8)."),
+    Vrrp::new("virtual_rules", Form::Lines("<rule>", |v, stmt, _| v.rules.extend(stmt.body().iter().cloned())))
+        .doc("Routing rules the master has, in the words of ip-rule(8)."),
+    Vrrp::new("use_vmac", Form::Whole("[[name] <ifname>] [<mac>] [netlink_notify_msg] [group <number>]", vmac::use_vmac))
         .spec("RFC 9568 §7.3")
         .doc("Holds the addresses on an interface with the virtual MAC address."),
-    Vrrp::planned("vmac_xmit_base", "").doc("Sends adverts from the interface below."),
-    Vrrp::planned("use_vmac_addr", "").doc("Virtual MAC interfaces for addresses elsewhere."),
-    Vrrp::planned("use_ipvlan", "[[name] <ifname>] [<addr>] …").doc("Holds the addresses on an ipvlan."),
-    Vrrp::planned("owner_ignore_adverts", "[on|off]").doc("The owner ignores adverts."),
-    Vrrp::planned("timer_expired_backup", "[<priority>]").doc("Becomes backup if it ran too late."),
-    Vrrp::planned("thread_timer_expired", "[<priority>]")
+    Vrrp::new("vmac_xmit_base", Form::Flag(|v| v.xmit_base = true))
+        .doc("Sends adverts from the interface below."),
+    Vrrp::new("use_vmac_addr", Form::Flag(|v| v.vmac_addresses = true))
+        .doc("Virtual MAC interfaces for addresses elsewhere too."),
+    Vrrp::new("use_ipvlan", Form::Whole("[[name] <ifname>] [<addr>[/<len>]] [bridge|private|vepa] [group <number>]", vmac::use_ipvlan))
+        .doc("Holds the addresses on an ipvlan."),
+    Vrrp::new("owner_ignore_adverts", Form::Words("[on|off]", SOME, owner_ignore_adverts))
+        .doc("The owner ignores adverts. keepalived 2.4."),
+    Vrrp::new("timer_expired_backup", Form::Words("[<1..254>]", SOME, timer_expired_backup))
+        .doc("Becomes backup if it ran too late, at this priority or 254 meanwhile; with `nopreempt`. keepalived 2.4."),
+    Vrrp::new("thread_timer_expired", Form::Words("[<1..254>]", SOME, timer_expired_backup))
         .doc("The old name of `timer_expired_backup`."),
-    Vrrp::planned("unicast_fault_no_peer", "").doc("Leaves the race if there is no peer."),
-    Vrrp::planned("old_unicast_checksum", "[never]").doc("A checksum of very old versions."),
-    Vrrp::planned("promote_secondaries", "").doc("Sets the interface's sysctl of that name."),
-    Vrrp::planned("vrf", "<ifname>").doc("Unicast without an interface."),
-    Vrrp::planned("linkbeat_use_polling", "").doc("Polls the interface's link."),
-    Vrrp::new("auth_hmac", Form::Block(&AUTH_HMAC, |_, _, _| {}))
+    Vrrp::new("unicast_fault_no_peer", Form::Flag(|v| v.fault_no_peer = true))
+        .doc("Leaves the race if there is no peer, instead of speaking multicast."),
+    Vrrp::new("old_unicast_checksum", Form::Words("[never]", SOME, unicast::old_unicast_checksum))
+        .doc("The checksum of version 3 to unicast peers as keepalived before 1.3.6 had it; found out unless set."),
+    Vrrp::new("promote_secondaries", Form::Flag(|v| v.promote_secondaries = true))
+        .doc("Sets the interface's sysctl of that name."),
+    Vrrp::new("vrf", Form::Words("<ifname>", ONE, |v, words, _| v.vrf = words.first().cloned()))
         .status(Status::Planned)
+        .doc("Unicast without an interface."),
+    Vrrp::new("linkbeat_use_polling", Form::Whole("", linkbeat_use_polling))
+        .status(Status::Accepted(super::NO_POLLING))
+        .doc("Polls the interface's link."),
+    Vrrp::new("auth_hmac", Form::Block(&hmac::AUTH_HMAC, hmac::auth_hmac))
         .doc("Adverts signed by a key. keepalived 2.4."),
 ];
 
 /// `authentication { … }`
 pub(crate) const AUTHENTICATION: &[Vrrp] = &[
-    Vrrp::new("auth_type", Form::Words("PASS|AH", ONE, auth_type)).doc("PASS; AH is refused."),
+    Vrrp::new("auth_type", Form::Words("PASS|AH", ONE, auth_type))
+        .doc("PASS, a password in every advert; AH, an IP authentication header (RFC 2402)."),
     Vrrp::new("auth_pass", Form::Words("<password>", ONE, auth_pass))
         .doc("The password; eight characters are used. It is sent in clear text."),
-];
-
-/// `auth_hmac { … }`
-pub(crate) const AUTH_HMAC: &[Vrrp] = &[
-    Vrrp::planned("key", "<id> <value>|hex:<value>|file:<path>").doc("A key."),
-    Vrrp::planned("active_key", "<id>").doc("The key that signs."),
-    Vrrp::planned("anti_replay", "time|monotonic").doc("What a replay is told by."),
-    Vrrp::planned("time_window", "<1..300>").doc("How far clocks may be apart."),
-    Vrrp::planned("mode", "enforce|permissive|receive-only").doc("What is required of others."),
 ];
 
 /// Reads one block.
@@ -282,10 +289,7 @@ fn auth_type(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     instance.auth_span = word.span;
     match word.text.as_str() {
         "PASS" => instance.auth_type = AuthType::Pass,
-        "AH" => {
-            instance.auth_type = AuthType::Ah;
-            b.error(word.span, Problem::Planned { keyword: "auth_type AH".to_owned() });
-        }
+        "AH" => instance.auth_type = AuthType::Ah,
         other => {
             let said = format!("({}) unknown authentication type '{other}'", instance.name);
             complain(b, word.span, said);
@@ -303,9 +307,8 @@ fn auth_pass(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
 
 fn virtual_ipaddress(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     for line in stmt.body() {
-        let Some(address) = address::read(line, b) else { continue };
-        let family = instance.addresses.first().map_or(&address, |a| a).config.address.is_ipv4();
-        if family != address.config.address.is_ipv4() {
+        let Some(address) = address::read(line, None, b) else { continue };
+        if instance.ipv6().is_some_and(|ipv6| ipv6 != address.config.address.is_ipv6()) {
             let (name, shown) = (&instance.name, line.word(0));
             let said =
                 format!("({name}): address family must match VRRP instance [{shown}] - ignoring");
@@ -317,105 +320,7 @@ fn virtual_ipaddress(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) 
 }
 
 fn excluded(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
-    instance.excluded.extend(stmt.body().iter().filter_map(|line| address::read(line, b)));
-}
-
-/// An address; a prefix behind it is not looked at.
-fn bare(text: &str) -> Result<IpAddr, std::net::AddrParseError> {
-    text.split('/').next().unwrap_or_default().parse()
-}
-
-fn unicast_src_ip(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
-    instance.unicast = true;
-    source(instance, words, b);
-}
-
-fn source(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
-    let (name, word) = (&instance.name, &words[0]);
-    match bare(&word.text) {
-        Ok(address) => instance.source = Some(address),
-        Err(_) => {
-            let said = format!(
-                "Configuration error: VRRP instance[{name}] malformed src address[{}]. Skipping...",
-                word.text
-            );
-            complain(b, word.span, said);
-        }
-    }
-}
-
-fn unicast_peer(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
-    instance.unicast = true;
-    for line in stmt.body() {
-        let (name, text) = (&instance.name, line.word(0));
-        let Ok(peer) = bare(text) else {
-            let said = format!(
-                "Configuration error: VRRP instance[{name}] malformed unicast peer address[{text}]. Skipping..."
-            );
-            complain(b, line.at(), said);
-            continue;
-        };
-        let family = instance.addresses.first().map(|a| a.config.address);
-        let family = family.or(instance.source).or_else(|| instance.peers.first().copied());
-        if family.is_some_and(|f| f.is_ipv4() != peer.is_ipv4()) {
-            let said = format!(
-                "Configuration error: VRRP instance[{name}] and unicast peer address[{text}] MUST be of the same family !!! Skipping..."
-            );
-            complain(b, line.at(), said);
-            continue;
-        }
-        let mut options = &line.words[1..];
-        while let Some((word, after)) = options.split_first() {
-            match (word.text.as_str(), after.first()) {
-                (_, None) => {
-                    complain(b, word.span, format!("({name}) {} is missing a value", word.text))
-                }
-                ("min_ttl" | "max_ttl", Some(value)) => match unsigned(&value.text, 0..=255) {
-                    Ok(_) => {
-                        let keyword = format!("unicast_peer … {}", word.text);
-                        b.error(word.span, Problem::Planned { keyword });
-                    }
-                    Err(said) => complain(b, value.span, said),
-                },
-                _ => complain(
-                    b,
-                    word.span,
-                    format!("({name}) unknown unicast_peer option {}", word.text),
-                ),
-            }
-            options = after.get(1..).unwrap_or_default();
-        }
-        if !instance.peers.contains(&peer) {
-            instance.peers.push(peer);
-        }
-    }
-}
-
-fn unicast_ttl(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
-    match unsigned(&words[0].text, 0..=255) {
-        Ok(number) => instance.unicast_ttl = u8::try_from(number).ok(),
-        Err(said) => {
-            let (name, text) = (&instance.name, &words[0].text);
-            let said =
-                format!("{said}\n({name}): TTL '{text}' not valid - must be between 0 & 255");
-            complain(b, words[0].span, said);
-        }
-    }
-}
-
-fn mcast_dst_ip(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
-    let (name, word) = (&instance.name, &words[0]);
-    match word.text.parse::<IpAddr>() {
-        Ok(group) if group.is_multicast() => instance.multicast_group = Some(group),
-        Ok(_) => {
-            let said = format!("({name}) mcast_dst_ip {} not multicast. Skipping...", word.text);
-            complain(b, word.span, said);
-        }
-        Err(_) => {
-            let said = format!("({name}) malformed mcast dest address {}. Skipping...", word.text);
-            complain(b, word.span, said);
-        }
-    }
+    instance.excluded.extend(stmt.body().iter().filter_map(|line| address::read(line, None, b)));
 }
 
 fn version(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
@@ -590,6 +495,66 @@ fn lvs_sync_daemon_interface(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut 
     complain(b, stmt.at(), said);
 }
 
-fn notify(instance: &mut InstanceDraft, stmt: &Stmt, _: &mut Binder) {
-    instance.notify.extend(stmt.words.get(1).cloned());
+fn owner_ignore_adverts(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Some(on) = on_off(&instance.name, "owner_ignore_adverts", words, b) {
+        instance.common.owner_ignore_adverts = Some(on);
+    }
+}
+
+fn timer_expired_backup(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    let number = words.first().map_or(Ok(254), |word| unsigned(&word.text, 1..=254));
+    match number {
+        Ok(number) => instance.timer_expired_backup = u8::try_from(number).ok(),
+        Err(said) => complain(b, words[0].span, said),
+    }
+}
+
+fn linkbeat_use_polling(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    let said = format!(
+        "({}) 'linkbeat_use_polling' in vrrp instance deprecated - use linkbeat_interfaces block",
+        instance.name
+    );
+    complain(b, stmt.at(), said);
+}
+
+fn debug(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Err(said) = unsigned(&words[0].text, 0..=4) {
+        let (name, text) = (&instance.name, &words[0].text);
+        let said = format!("{said}\n({name}) Debug value '{text}' not valid; must be between 0-4");
+        complain(b, words[0].span, said);
+    }
+}
+
+fn kernel_rx_buf_size(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    if let Err(said) = unsigned(&words[0].text, 0..=u32::MAX) {
+        let said = format!("{said}\n({}) invalid kernel_rx_buf_size specified", instance.name);
+        complain(b, words[0].span, said);
+    }
+}
+
+/// `[all] <seconds>`, under its old name too.
+fn garp_extra_if(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    if stmt.word(0) == "vmac_garp_intvl" {
+        complain(
+            b,
+            stmt.at(),
+            "Keyword \"vmac_garp_intvl\" is deprecated - please use \"garp_extra_if\"",
+        );
+    }
+    let at = if stmt.word(1) == "all" { 2 } else { 1 };
+    let name = &instance.name;
+    let Some(word) = stmt.words.get(at) else {
+        let said = format!("({name}): garp_extra_if specified without time - ignoring");
+        return complain(b, stmt.at(), said);
+    };
+    match unsigned(&word.text, 0..=u32::MAX) {
+        Ok(seconds) => {
+            instance.common.garp_extra_if = Some(Duration::from_secs(seconds.into()));
+        }
+        Err(said) => {
+            let said =
+                format!("{said}\n({name}): garp_extra_if '{}' invalid - ignoring", word.text);
+            complain(b, word.span, said);
+        }
+    }
 }
