@@ -64,8 +64,8 @@ fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::L
 /// What a configuration may say and this daemon cannot do.
 fn not_yet(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
-    for group in &config.sync_groups {
-        lines.push(format!("not supported yet: vrrp_sync_group {}", group.name));
+    for instance in config.instances.iter().filter(|instance| instance.hmac.is_some()) {
+        lines.push(format!("({}) not supported yet: auth_hmac", instance.name));
     }
     lines
 }
@@ -221,7 +221,7 @@ fn used(who: UsageWho) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use vrrp::config::SyncGroupConfig;
+    use vrrp::config::{HmacConfig, HmacMode, HmacReplay, InstanceConfig};
 
     use super::*;
 
@@ -243,8 +243,16 @@ mod tests {
     fn what_cannot_be_done_is_refused_by_name() {
         let fine = Config::default();
         assert_eq!(not_yet(&fine), [""; 0]);
-        let group = SyncGroupConfig { name: "G".into(), ..SyncGroupConfig::default() };
-        let grouped = Config { sync_groups: vec![group], ..fine };
-        assert_eq!(not_yet(&grouped), ["not supported yet: vrrp_sync_group G"]);
+        let hmac = HmacConfig {
+            keys: Vec::new(),
+            active: 1,
+            replay: HmacReplay::Time,
+            window: std::time::Duration::from_secs(5),
+            mode: HmacMode::Enforce,
+        };
+        let instance =
+            InstanceConfig { name: "V".into(), hmac: Some(hmac), ..InstanceConfig::default() };
+        let signed = Config { instances: vec![instance], ..fine };
+        assert_eq!(not_yet(&signed), ["(V) not supported yet: auth_hmac"]);
     }
 }

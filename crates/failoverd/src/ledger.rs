@@ -30,7 +30,7 @@ const MOST: usize = 65536;
 /// Words before the counters of an instance.
 const FIXED: usize = 4;
 /// Counters before the causes of drops.
-const COUNTED: usize = 7;
+const COUNTED: usize = 8;
 
 /// Whom an entry is about.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -165,6 +165,7 @@ impl Ledger {
             zero_sent,
             address_mismatches,
             rejected,
+            ah_sequence,
         } = account.counters;
         let mut words = [0; FIXED + COUNTED + Reject::CAUSES];
         words[..FIXED + COUNTED].copy_from_slice(&[
@@ -179,6 +180,7 @@ impl Ledger {
             zero_received,
             zero_sent,
             address_mismatches,
+            ah_sequence.into(),
         ]);
         words[FIXED + COUNTED..].copy_from_slice(&rejected);
         self.write(subject, &words);
@@ -255,7 +257,8 @@ fn account(words: &[u64]) -> Option<Account> {
     let (fixed, rest) = words.split_at_checked(FIXED)?;
     let (counted, rejected) = rest.split_at_checked(COUNTED)?;
     let &[state, last_advert, since, transition] = fixed else { return None };
-    let &[received, sent, became, released, zero_received, zero_sent, mismatches] = counted else {
+    let &[received, sent, became, released, zero_received, zero_sent, mismatches, ah] = counted
+    else {
         return None;
     };
     Some(Account {
@@ -272,6 +275,7 @@ fn account(words: &[u64]) -> Option<Account> {
             zero_sent,
             address_mismatches: mismatches,
             rejected: rejected.try_into().ok()?,
+            ah_sequence: u32::try_from(ah).ok()?,
         },
     })
 }

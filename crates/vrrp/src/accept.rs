@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use wire::vrrp::{ADVERTISEMENT, Message, ParseError, PseudoHeader};
 
-use crate::config::{Auth, InstanceConfig, Version};
+use crate::config::{Auth, InstanceConfig, MULTICAST_GROUP_V4, OWNER, OldChecksum, Version};
 use crate::event::Datagram;
 
 /// Why a packet was dropped.
@@ -66,11 +66,45 @@ pub enum Reject {
     UnknownPeer(core::net::IpAddr),
     /// Of another virtual router: a driver's mistake.
     Vrid(u8),
+    /// Of version 3 with an interval of nothing, which would make every moment too late (RFC 9568
+    /// §7.1, erratum 8301). keepalived takes over.
+    ZeroInterval,
+    /// From a peer, with more or fewer hops left than it may have.
+    TtlRange {
+        /// What was left.
+        ttl: u8,
+        /// At least.
+        min: u8,
+        /// At most.
+        max: u8,
+    },
+    /// An authentication header of somebody else's address.
+    AhSource {
+        /// The index it came with.
+        spi: u32,
+        /// The sender's.
+        expected: u32,
+    },
+    /// An authentication header of another key, or changed on the way.
+    AhValue,
+    /// An authentication header that was sent before.
+    AhReplay {
+        /// Its number.
+        sequence: u32,
+        /// The last one.
+        last: u32,
+    },
+    /// Ours are the addresses (`owner_ignore_adverts`).
+    Owner(core::net::IpAddr),
+    /// Without addresses, in strict mode (RFC 9568 §5.2.5, erratum 8299).
+    NoAddresses,
+    /// Of version 2 with other addresses, and not from their owner, in strict mode (RFC 3768 §7.1).
+    OtherAddresses,
 }
 
 impl Reject {
     /// How many causes there are.
-    pub const CAUSES: usize = 12;
+    pub const CAUSES: usize = 20;
 
     /// A number per cause, below [`CAUSES`](Self::CAUSES).
     #[must_use]
@@ -88,6 +122,14 @@ impl Reject {
             Self::Cast { .. } => 9,
             Self::UnknownPeer(_) => 10,
             Self::Vrid(_) => 11,
+            Self::ZeroInterval => 12,
+            Self::TtlRange { .. } => 13,
+            Self::AhSource { .. } => 14,
+            Self::AhValue => 15,
+            Self::AhReplay { .. } => 16,
+            Self::Owner(_) => 17,
+            Self::NoAddresses => 18,
+            Self::OtherAddresses => 19,
         }
     }
 }
@@ -131,6 +173,26 @@ impl fmt::Display for Reject {
                 write!(f, "unicast source address {peer} not a unicast peer")
             }
             Self::Vrid(vrid) => write!(f, "received an advert of VRID {vrid}"),
+            Self::ZeroInterval => f.write_str("received an advertisement interval of 0"),
+            Self::TtlRange { ttl, min, max } => {
+                write!(f, "TTL/HL {ttl} not in range {min} - {max}")
+            }
+            Self::AhSource { spi, expected } => {
+                write!(f, "IPSEC AH : invalid IPSEC SPI value. {spi} and expect {expected}")
+            }
+            Self::AhValue => f.write_str(
+                "IPSEC-AH : invalid IPSEC HMAC-MD5 value. Due to fields mutation or bad password !",
+            ),
+            Self::AhReplay { sequence, last } => write!(
+                f,
+                "IPSEC-AH : sequence number {sequence} already processed. Packet dropped. \
+                 Local({last})"
+            ),
+            Self::Owner(from) => {
+                write!(f, "Dropping packet(s) from {from} since we are address owner")
+            }
+            Self::NoAddresses => f.write_str("received an advert without addresses"),
+            Self::OtherAddresses => f.write_str("received an advert of other addresses"),
         }
     }
 }
@@ -141,6 +203,7 @@ impl fmt::Display for Reject {
 /// The first cause to drop it.
 pub fn accept<'a>(config: &InstanceConfig, datagram: &Datagram<'a>) -> Result<Message<'a>, Reject> {
     let payload = datagram.payload;
+    accept_header(config, datagram)?;
     if payload.len() < wire::vrrp::HEADER_LEN {
         let expected = wire::vrrp::HEADER_LEN;
         return Err(Reject::Length { received: payload.len(), expected });
@@ -150,6 +213,9 @@ pub fn accept<'a>(config: &InstanceConfig, datagram: &Datagram<'a>) -> Result<Me
     let unicast = !datagram.destination.is_multicast();
     if !unicast && datagram.ttl != 255 {
         return Err(Reject::Ttl(datagram.ttl));
+    }
+    if unicast {
+        accept_hops(config, datagram)?;
     }
     let parsed = if datagram.source.is_ipv4() {
         Message::parse(payload)
@@ -178,17 +244,14 @@ pub fn accept<'a>(config: &InstanceConfig, datagram: &Datagram<'a>) -> Result<Me
     if message.kind != ADVERTISEMENT {
         return Err(Reject::PacketType(message.kind));
     }
+    if message.interval.is_zero() {
+        return Err(Reject::ZeroInterval);
+    }
     if message.trailing > 0 {
         let expected = payload.len() - message.trailing;
         return Err(Reject::TotalLength { expected, received: payload.len() });
     }
-    let ends = PseudoHeader { source: datagram.source, destination: datagram.destination };
-    // The kernel verifies it over IPv6. Under `v3_checksum_as_v2` keepalived verifies nothing; both
-    // ways of writing it are accepted here, but no others.
-    let valid = !datagram.source.is_ipv4()
-        || message.checksum_is_valid(Some(ends))
-        || (config.v3_checksum_as_v2 && message.checksum_is_valid(None));
-    if !valid {
+    if !checksum_is_valid(config, datagram, &message) {
         return Err(Reject::Checksum(config.version));
     }
     let unicast_expected = !config.unicast_peers.is_empty();
@@ -201,12 +264,101 @@ pub fn accept<'a>(config: &InstanceConfig, datagram: &Datagram<'a>) -> Result<Me
     {
         return Err(Reject::UnknownPeer(datagram.source));
     }
+    if config.priority == OWNER && (config.owner_ignore_adverts || config.strict) {
+        return Err(Reject::Owner(datagram.source));
+    }
+    if config.strict {
+        accept_addresses(config, &message)?;
+    }
     Ok(message)
+}
+
+/// The authentication header, where there is to be one; how it counts is for the instance to judge.
+fn accept_header(config: &InstanceConfig, datagram: &Datagram<'_>) -> Result<(), Reject> {
+    let key = match config.auth {
+        Some(Auth::Ah(key)) => key,
+        Some(Auth::Pass(_)) | None if datagram.ah.is_some() => {
+            return Err(Reject::AuthType { received: AH, expected: auth_kind(config) });
+        }
+        Some(Auth::Pass(_)) | None => return Ok(()),
+    };
+    let Some(ah) = datagram.ah else {
+        return Err(Reject::AuthType { received: 0, expected: AH });
+    };
+    if let core::net::IpAddr::V4(source) = datagram.source
+        && !ah.is_from(source)
+    {
+        return Err(Reject::AhSource { spi: ah.spi, expected: source.to_bits() });
+    }
+    if ah.is_authentic(&key) { Ok(()) } else { Err(Reject::AhValue) }
+}
+
+/// The hops a peer may be away.
+fn accept_hops(config: &InstanceConfig, datagram: &Datagram<'_>) -> Result<(), Reject> {
+    let peer = config.unicast_peers.iter().find(|peer| peer.address == datagram.source);
+    let Some(peer) = peer else { return Ok(()) };
+    let (min, max) = (peer.min_ttl.unwrap_or(0), peer.max_ttl.unwrap_or(255));
+    let ttl = datagram.ttl;
+    if (min..=max).contains(&ttl) { Ok(()) } else { Err(Reject::TtlRange { ttl, min, max }) }
+}
+
+/// Whether the checksum is right in one of the ways it is written.
+///
+/// Version 3 over IPv4 counts a pseudo header (RFC 5798 §5.2.8, keepalived) or does not (RFC 9568
+/// §5.2.8): either is accepted, but nothing else. keepalived drops the latter, unless under
+/// `v3_checksum_as_v2`, when it verifies nothing.
+fn checksum_is_valid(
+    config: &InstanceConfig,
+    datagram: &Datagram<'_>,
+    message: &Message<'_>,
+) -> bool {
+    let ends = PseudoHeader { source: datagram.source, destination: datagram.destination };
+    message.checksum_is_valid(Some(ends))
+        || (datagram.source.is_ipv4() && message.checksum_is_valid(None))
+        || has_old_checksum(config, datagram, message)
+}
+
+/// Whether the checksum is that of keepalived before 1.3.6 between unicast peers of version 3: as if
+/// it went to the group.
+pub(crate) fn has_old_checksum(
+    config: &InstanceConfig,
+    datagram: &Datagram<'_>,
+    message: &Message<'_>,
+) -> bool {
+    let group = PseudoHeader { source: datagram.source, destination: MULTICAST_GROUP_V4.into() };
+    config.old_unicast_checksum != OldChecksum::Never
+        && config.version == Version::V3
+        && datagram.source.is_ipv4()
+        && !datagram.destination.is_multicast()
+        && message.checksum_is_valid(Some(group))
+}
+
+/// What the standards ask of the addresses, and keepalived leaves out.
+fn accept_addresses(config: &InstanceConfig, message: &Message<'_>) -> Result<(), Reject> {
+    let ours = || config.addresses.iter().map(|listed| listed.address);
+    if config.version == Version::V3 {
+        return if message.addresses().len() == 0 { Err(Reject::NoAddresses) } else { Ok(()) };
+    }
+    let same = message.addresses().len() == config.addresses.len()
+        && ours().all(|ours| message.addresses().any(|theirs| theirs == ours));
+    if same || message.priority == OWNER { Ok(()) } else { Err(Reject::OtherAddresses) }
+}
+
+/// An authentication header, as version 2 numbers it.
+const AH: u8 = 2;
+
+/// What version 2 calls our way to authenticate.
+fn auth_kind(config: &InstanceConfig) -> u8 {
+    match config.auth {
+        None => 0,
+        Some(Auth::Pass(_)) => 1,
+        Some(Auth::Ah(_)) => AH,
+    }
 }
 
 /// What only version 2 checks: RFC 3768 §7.1, and the authentication of RFC 2338.
 fn accept_v2(config: &InstanceConfig, message: &Message<'_>) -> Result<(), Reject> {
-    let expected = if config.auth.is_some() { 1 } else { 0 };
+    let expected = auth_kind(config);
     if message.auth_kind != expected {
         return Err(Reject::AuthType { received: message.auth_kind, expected });
     }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use wire::ipv4;
+use wire::{ah, ipv4};
 
 use crate::group::Sync;
 
@@ -82,23 +82,36 @@ pub struct Datagram<'a> {
     pub destination: IpAddr,
     /// Hops it had left.
     pub ttl: u8,
-    /// What follows the IP header.
+    /// What follows the IP header, and the authentication header if there is one.
     pub payload: &'a [u8],
+    /// The authentication header.
+    pub ah: Option<ah::Packet<'a>>,
 }
 
 impl<'a> Datagram<'a> {
-    /// Takes apart what a raw IPv4 socket delivers.
+    /// What a raw IPv6 socket delivers, together with what it says of the header: the payload alone.
+    #[must_use]
+    pub const fn new(source: IpAddr, destination: IpAddr, ttl: u8, payload: &'a [u8]) -> Self {
+        Self { source, destination, ttl, payload, ah: None }
+    }
+
+    /// Takes apart what a raw IPv4 socket delivers, of VRRP or of the authentication header.
     ///
     /// # Errors
-    /// See [`ipv4::Packet::parse`].
+    /// See [`ipv4::Packet::parse`]; an authentication header we could not check, or of something else
+    /// than VRRP, counts as too short.
     pub fn from_ipv4(packet: &'a [u8]) -> Result<Self, ipv4::ParseError> {
-        let ipv4::Packet { header, payload } = ipv4::Packet::parse(packet)?;
-        Ok(Self {
-            source: header.source.into(),
-            destination: header.destination.into(),
-            ttl: header.ttl,
-            payload,
-        })
+        let ipv4::Packet { header, payload, whole } = ipv4::Packet::parse(packet)?;
+        let (source, destination) = (header.source.into(), header.destination.into());
+        if header.protocol != ah::PROTOCOL {
+            return Ok(Self::new(source, destination, header.ttl, payload));
+        }
+        let too_short = ipv4::ParseError::TooShort(whole.len());
+        let ah = ah::Packet::parse(whole, whole.len() - payload.len()).map_err(|_| too_short)?;
+        if ah.next != ipv4::VRRP {
+            return Err(too_short);
+        }
+        Ok(Self { ah: Some(ah), ..Self::new(source, destination, header.ttl, ah.payload) })
     }
 
     /// The virtual router it is of, by which a driver finds the instance to hand it to.

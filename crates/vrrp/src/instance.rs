@@ -35,7 +35,7 @@ use machine::{Instant, Machine};
 use crate::accept::Reject;
 use crate::action::{Action, State};
 use crate::announce::To;
-use crate::config::{Initial, InstanceConfig, LeasePolicy, OWNER, RESIGN, Version};
+use crate::config::{Initial, InstanceConfig, LeasePolicy, OWNER, OldChecksum, RESIGN, Version};
 use crate::event::Event;
 use crate::lease::{Lease, lease};
 use crate::log::{Fault, LogLine, Message};
@@ -76,6 +76,33 @@ pub struct Instance {
     grouped: bool,
     /// It was master last, and sent an advert of priority 0 at the end.
     resigned: bool,
+    /// A peer was heard that computes checksums as keepalived did before 1.3.6.
+    old_checksum: bool,
+    /// Lower than configured, until it is master again: another claims to be the owner too, or it
+    /// overslept.
+    ceiling: Option<u8>,
+    chatter: Chatter,
+}
+
+/// How much is said and answered, however often others speak.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chatter {
+    since: Instant,
+    count: u32,
+}
+
+impl Chatter {
+    /// More in an interval than any virtual router has routers that speak.
+    const MOST: u32 = 20;
+
+    /// Whether there is still something to be said in this interval.
+    fn allows(&mut self, now: Instant, interval: Duration) -> bool {
+        if now - self.since >= interval {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= Self::MOST
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -105,6 +132,9 @@ pub struct Counters {
     pub address_mismatches: u64,
     /// Packets dropped, by [`Reject::cause`].
     pub rejected: [u64; Reject::CAUSES],
+    /// The number of the last authentication header, sent or heard: none is sent twice, nor believed
+    /// twice.
+    pub ah_sequence: u32,
 }
 
 impl Counters {
@@ -137,6 +167,9 @@ impl Instance {
             scratch: Vec::new(),
             grouped: false,
             resigned: false,
+            old_checksum: config.old_unicast_checksum == OldChecksum::Always,
+            ceiling: None,
+            chatter: Chatter::default(),
             config,
         }
     }
@@ -195,6 +228,8 @@ impl Instance {
     /// Goes on counting from what an earlier process counted.
     pub fn set_counters(&mut self, counters: Counters) {
         self.counters = counters;
+        // It may have sent some more.
+        self.counters.ah_sequence = counters.ah_sequence.wrapping_add(16);
     }
 
     /// How long a master may be silent and still be sure that no backup has taken over.
@@ -206,6 +241,12 @@ impl Instance {
         let interval = self.config.advert_interval;
         let down = interval * u32::from(self.config.down_timer_adverts);
         down.saturating_sub(interval / 8).max(interval * 3 / 2)
+    }
+
+    /// The interval of the master it hears; its own as master.
+    #[must_use]
+    pub fn master_interval(&self) -> Duration {
+        self.master_interval
     }
 
     /// How long its addresses live without renewal, in whole seconds; none if they stay.
@@ -341,6 +382,7 @@ impl Instance {
     /// The old and the new priority, if it changed.
     fn update_priority(&mut self) -> Option<(u8, u8)> {
         let priority = self.tracked.priority(self.config.priority);
+        let priority = priority.min(self.ceiling.unwrap_or(OWNER));
         let before = core::mem::replace(&mut self.priority, priority);
         (before != priority).then_some((before, priority))
     }

@@ -94,6 +94,19 @@ pub enum Message {
         name: String,
         fault: bool,
     },
+    /// Checksums are written as a peer writes them, a keepalived of before 1.3.6.
+    OldChecksum,
+    /// Somebody else claims to own the addresses too.
+    OtherOwner {
+        from: IpAddr,
+    },
+    /// And goes on after it could have heard us.
+    OtherOwnerStays {
+        from: IpAddr,
+    },
+    OwnerAgain {
+        priority: u8,
+    },
     /// Of a sync group.
     GroupSyncing(State),
     /// An address left the configuration.
@@ -386,6 +399,21 @@ impl Message {
                 f,
                 "silent for {:.3} sec - leaving MASTER, since a backup may have taken over",
                 silence.as_secs_f64()
+            ),
+            Self::OldChecksum => f.write_str("Setting unicast VRRPv3 checksum to old version"),
+            Self::OtherOwner { from } => write!(
+                f,
+                "CONFIGURATION ERROR: local instance and {from} are both configured as address \
+                 owner, please resolve"
+            ),
+            Self::OtherOwnerStays { from } => write!(
+                f,
+                "{from} is still advertising as address owner, please resolve - reducing our \
+                 priority"
+            ),
+            Self::OwnerAgain { priority } => write!(
+                f,
+                "Restoring our priority to {priority} since other address owner has disappeared"
             ),
             Self::Resumed { silent } => write!(
                 f,

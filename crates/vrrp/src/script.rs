@@ -127,6 +127,12 @@ impl Script {
         self.result.map(|result| result >= self.config.rise)
     }
 
+    /// Its results, counted as keepalived counts them: less than `rise` is failed.
+    #[must_use]
+    pub fn result(&self) -> Option<u32> {
+        self.result
+    }
+
     /// Goes on under another configuration of the same name, keeping what it counts as.
     pub fn reconfigure(&mut self, config: ScriptConfig) {
         let good = self.is_good();

@@ -66,6 +66,8 @@ pub struct Packet<'a> {
     pub header: Header,
     /// What follows the header and its options, as far as the header says it reaches.
     pub payload: &'a [u8],
+    /// The header, its options and the payload.
+    pub whole: &'a [u8],
 }
 
 /// Why bytes are no IPv4 packet.
@@ -105,10 +107,10 @@ impl<'a> Packet<'a> {
         if fixed.header_len < HEADER_LEN || fixed.header_len > bytes.len() {
             return Err(ParseError::HeaderLength(fixed.header_len));
         }
-        let payload = bytes.get(fixed.header_len..fixed.total_len);
-        let payload = payload
-            .ok_or(ParseError::TotalLength { claimed: fixed.total_len, received: bytes.len() })?;
-        Ok(Self { header: fixed.header, payload })
+        let wrong = ParseError::TotalLength { claimed: fixed.total_len, received: bytes.len() };
+        let whole = bytes.get(..fixed.total_len).ok_or(wrong)?;
+        let payload = whole.get(fixed.header_len..).ok_or(wrong)?;
+        Ok(Self { header: fixed.header, payload, whole })
     }
 }
 

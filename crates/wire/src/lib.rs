@@ -49,9 +49,11 @@
 
 extern crate alloc;
 
+pub mod ah;
 pub mod arp;
 pub mod checksum;
 pub mod client_hello;
+pub mod dns;
 pub mod ipv4;
 pub mod ndisc;
 pub mod proxy_protocol;

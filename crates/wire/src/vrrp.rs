@@ -51,6 +51,8 @@ pub enum AuthData {
     None,
     /// Type 1: a clear text password, padded with zeros.
     Simple([u8; AUTH_LEN]),
+    /// Type 2: an IP authentication header comes before the advert (see [`ah`](crate::ah)).
+    Header,
 }
 
 impl AuthData {
@@ -60,6 +62,7 @@ impl AuthData {
         match self {
             Self::None => 0,
             Self::Simple(_) => 1,
+            Self::Header => 2,
         }
     }
 }
@@ -147,7 +150,7 @@ impl Advert<'_> {
         // zeros there is no difference.
         if self.version == Version::V2 {
             match self.auth {
-                AuthData::None => out.extend([0; AUTH_LEN]),
+                AuthData::None | AuthData::Header => out.extend([0; AUTH_LEN]),
                 AuthData::Simple(password) => out.extend(password),
             }
         }

@@ -85,7 +85,7 @@ impl Instance {
             self.role = Role::Backup(backup);
             return;
         }
-        self.heard_master(from, actions);
+        self.heard_master(now, from, actions);
         let lower = packet.priority < self.priority;
         if lower && self.config.preempt {
             let delay = self.config.preempt_delay;
@@ -119,7 +119,9 @@ impl Instance {
         actions: &mut Vec<Action>,
     ) {
         let priority = packet.priority;
-        self.log(Message::LowerPriorityDiscarded { priority, from }, actions);
+        if self.chatter.allows(now, self.master_interval) {
+            self.log(Message::LowerPriorityDiscarded { priority, from }, actions);
+        }
         let next = now + packet.interval + packet.interval / 8;
         if backup.eager || next >= backup.master_down {
             self.role = Role::Backup(backup);
@@ -172,10 +174,10 @@ impl Instance {
         }
     }
 
-    pub(super) fn heard_master(&mut self, from: IpAddr, actions: &mut Vec<Action>) {
+    pub(super) fn heard_master(&mut self, now: Instant, from: IpAddr, actions: &mut Vec<Action>) {
         match self.master.replace(from) {
             None => self.log(Message::MasterSet { to: from }, actions),
-            Some(before) if before != from => {
+            Some(before) if before != from && self.chatter.allows(now, self.master_interval) => {
                 self.log(Message::MasterChanged { from: before, to: from }, actions);
                 self.logged = 0;
             }

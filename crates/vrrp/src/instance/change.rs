@@ -7,7 +7,7 @@ use machine::Instant;
 use super::master::Master;
 use super::{Instance, Role, lease_of, listed};
 use crate::action::Action;
-use crate::config::{InstanceConfig, VirtualAddress};
+use crate::config::{InstanceConfig, OldChecksum, VirtualAddress};
 use crate::log::Message;
 use crate::track::{Trackables, Tracked};
 
@@ -28,9 +28,15 @@ impl Instance {
         self.tracked = Tracked::new(&config, declared.into(), &self.tracked);
         let before = core::mem::replace(&mut self.config, config);
         self.name = self.config.name.as_str().into();
-        self.priority = self.tracked.priority(self.config.priority);
+        self.ceiling = None;
+        self.update_priority();
         self.lease = lease_of(&self.config);
         self.listed = listed(&self.config);
+        self.old_checksum = match self.config.old_unicast_checksum {
+            OldChecksum::Detect => self.old_checksum && !self.config.unicast_peers.is_empty(),
+            OldChecksum::Always => true,
+            OldChecksum::Never => false,
+        };
         self.logged = 0;
         let same_interval = self.config.advert_interval == before.advert_interval
             && self.config.version == before.version;

@@ -11,7 +11,7 @@ use super::backup::GRACE;
 use super::{INTERVAL_LOGGED, Instance, Role};
 use crate::action::{Action, State};
 use crate::announce::Announcer;
-use crate::config::{RESIGN, Version};
+use crate::config::{OWNER, RESIGN, Version};
 use crate::log::Message;
 
 /// What a master remembers.
@@ -27,6 +27,8 @@ pub(super) struct Master {
     /// When the addresses are renewed next; none if the next advert does it.
     renew_due: Option<Instant>,
     last_renewal: Instant,
+    /// Since when another claims to own the addresses, until when it is given time to stop.
+    rival_until: Option<Instant>,
     /// When a renewal came so late that the kernel had taken the addresses already.
     lapsed: Option<Instant>,
     pub(super) announcer: Announcer,
@@ -83,6 +85,7 @@ impl Instance {
         actions: &mut Vec<Action>,
     ) {
         self.log(Message::Entering(State::Master), actions);
+        self.lift_ceiling(actions);
         let (from, to) = (self.master_interval, self.config.advert_interval);
         if from != to {
             self.log(Message::IntervalRestored { from, to }, actions);
@@ -100,6 +103,7 @@ impl Instance {
             graced: false,
             renew_due: None,
             last_renewal: now,
+            rival_until: None,
             lapsed: None,
             announcer: Announcer::default(),
         });
@@ -118,6 +122,7 @@ impl Instance {
             graced: false,
             renew_due: None,
             last_renewal: now,
+            rival_until: None,
             lapsed: None,
             announcer: Announcer::default(),
         });
@@ -227,6 +232,10 @@ impl Instance {
             let (mine, theirs) = (self.config.advert_interval, packet.interval);
             self.log_once(INTERVAL_LOGGED, Message::IntervalDiffers { mine, theirs }, actions);
         }
+        if theirs == OWNER && self.config.priority == OWNER {
+            self.heard_rival(now, from, packet.interval, actions);
+        }
+        let ours = self.priority;
         if (theirs, Some(from)) > (ours, own) {
             self.log(
                 if theirs > ours {
@@ -243,6 +252,9 @@ impl Instance {
             self.yield_to(now, from, packet, actions);
             return;
         }
+        if !self.chatter.allows(now, self.config.advert_interval) {
+            return;
+        }
         let electing = !self.config.lower_prio_no_advert;
         self.log(Message::LowerPriority { from, theirs, ours, electing }, actions);
         if electing {
@@ -254,6 +266,43 @@ impl Instance {
             let to = &mut Self::to(&self.name, &self.config, actions);
             master.announcer.heard_lower(now, to);
             actions.push(Action::HeardLowerPriority);
+        }
+    }
+
+    /// Two say they own the addresses: the lower address gives way. If the other does not, though it
+    /// had time for it, ours are no longer the owner's adverts.
+    fn heard_rival(
+        &mut self,
+        now: Instant,
+        from: IpAddr,
+        theirs: Duration,
+        actions: &mut Vec<Action>,
+    ) {
+        let ours = self.config.advert_interval;
+        let Role::Master(master) = &mut self.role else { return };
+        match master.rival_until {
+            Some(until) if now - until <= ours * 4 && until > now => {}
+            Some(until) if now - until <= ours * 4 && self.ceiling.is_none() => {
+                self.log(Message::OtherOwnerStays { from }, actions);
+                self.ceiling = Some(OWNER - 1);
+                self.update_priority();
+                actions.push(Action::PriorityChanged { priority: self.priority });
+            }
+            Some(_) | None => {
+                master.rival_until = Some(now + ours * 2 + ours.max(theirs) * 6 / 5);
+                self.log(Message::OtherOwner { from }, actions);
+            }
+        }
+    }
+
+    /// Its priority is its own again.
+    fn lift_ceiling(&mut self, actions: &mut Vec<Action>) {
+        if self.ceiling.take().is_some() {
+            self.update_priority();
+            if self.config.priority == OWNER {
+                self.log(Message::OwnerAgain { priority: self.priority }, actions);
+            }
+            actions.push(Action::PriorityChanged { priority: self.priority });
         }
     }
 
@@ -269,7 +318,7 @@ impl Instance {
         self.drop_addresses(actions);
         self.adopt_interval(packet, actions);
         self.become_backup(now + self.master_down_interval(), actions);
-        self.heard_master(from, actions);
+        self.heard_master(now, from, actions);
     }
 
     pub(super) fn drop_addresses(&self, actions: &mut Vec<Action>) {
@@ -327,6 +376,9 @@ impl Instance {
         let late = now - master.advert_due;
         self.log(Message::TimerExpired { late }, actions);
         self.log(Message::Overslept { silence }, actions);
+        if !self.config.preempt {
+            self.ceiling = self.config.timer_expired_backup;
+        }
         self.log(Message::Entering(State::Backup), actions);
         self.drop_addresses(actions);
         self.become_backup(now + self.master_down_interval(), actions);

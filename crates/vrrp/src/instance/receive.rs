@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use machine::Instant;
-use wire::vrrp::Message as Packet;
+use wire::vrrp::{Message as Packet, PseudoHeader};
 
 use super::{ADDRESSES_LOGGED, Instance, Role};
-use crate::accept::accept;
+use crate::accept::{Reject, accept, has_old_checksum};
 use crate::action::Action;
 use crate::config::RESIGN;
 use crate::event::Datagram;
@@ -20,12 +20,15 @@ impl Instance {
         datagram: &Datagram<'_>,
         actions: &mut Vec<Action>,
     ) {
-        match accept(&self.config, datagram) {
+        let accepted = accept(&self.config, datagram);
+        let accepted = accepted.and_then(|packet| self.note_sequence(datagram).map(|()| packet));
+        match accepted {
             // RFC 9568 §6.4.1 lets nothing but Startup move the Initialize state.
             Ok(_) if matches!(self.role, Role::Init | Role::Fault) => {}
             Ok(packet) => {
                 self.counters.adverts_received += 1;
                 self.counters.zero_received += u64::from(packet.priority == RESIGN);
+                self.note_checksum(datagram, &packet, actions);
                 self.compare_addresses(datagram.source, &packet, actions);
                 if matches!(self.role, Role::Master(_)) {
                     self.advert_while_master(now, datagram.source, &packet, actions);
@@ -38,6 +41,35 @@ impl Instance {
                 let bit = u32::try_from(reject.cause()).unwrap_or(31);
                 self.log_once(bit, Message::Rejected(reject), actions);
             }
+        }
+    }
+
+    /// RFC 2402 §3.4.3: no number is believed twice. The numbers of all routers are one row, as
+    /// keepalived has it: who takes over goes on where the master before it stopped.
+    fn note_sequence(&mut self, datagram: &Datagram<'_>) -> Result<(), Reject> {
+        let Some(ah) = datagram.ah else { return Ok(()) };
+        let (sequence, last) = (ah.sequence, self.counters.ah_sequence);
+        if last != 0 && sequence.wrapping_sub(last).wrapping_sub(1) >= u32::MAX / 2 {
+            return Err(Reject::AhReplay { sequence, last });
+        }
+        self.counters.ah_sequence = sequence;
+        Ok(())
+    }
+
+    /// A peer may be a keepalived of before 1.3.6: it is answered in kind.
+    fn note_checksum(
+        &mut self,
+        datagram: &Datagram<'_>,
+        packet: &Packet<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let ends = PseudoHeader { source: datagram.source, destination: datagram.destination };
+        if !self.old_checksum
+            && has_old_checksum(&self.config, datagram, packet)
+            && !packet.checksum_is_valid(Some(ends))
+        {
+            self.old_checksum = true;
+            self.log(Message::OldChecksum, actions);
         }
     }
 

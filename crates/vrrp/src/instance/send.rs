@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use wire::ipv4;
 use wire::vrrp::{Advert, AuthData, PseudoHeader};
+use wire::{ah, ipv4};
 
 use super::Instance;
-use crate::config::Auth;
+use crate::config::{Auth, MULTICAST_GROUP_V4};
 
 impl Instance {
     /// Appends the advert of an [`Action::SendAdvert`] for one of the
@@ -19,7 +19,8 @@ impl Instance {
         let Some(source) = self.tracked.source() else { return false };
         let auth = match self.config.auth {
             Some(Auth::Pass(password)) => AuthData::Simple(password),
-            Some(Auth::Ah(_)) | None => AuthData::None,
+            Some(Auth::Ah(_)) => AuthData::Header,
+            None => AuthData::None,
         };
         let advert = Advert {
             version: self.config.version,
@@ -30,7 +31,9 @@ impl Instance {
             addresses: &self.listed,
         };
         let pseudo = !self.config.v3_checksum_as_v2 || source.is_ipv6();
-        let ends = pseudo.then_some(PseudoHeader { source, destination });
+        let old = self.old_checksum && !destination.is_multicast() && destination.is_ipv4();
+        let counted = if old { MULTICAST_GROUP_V4.into() } else { destination };
+        let ends = pseudo.then_some(PseudoHeader { source, destination: counted });
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 self.packet_id = self.packet_id.wrapping_add(1);
@@ -41,7 +44,14 @@ impl Instance {
                 let payload = &mut self.scratch;
                 payload.clear();
                 advert.encode(ends, payload);
-                header.encode(payload, out);
+                match self.config.auth {
+                    Some(Auth::Ah(key)) => {
+                        let sequence = self.counters.ah_sequence.wrapping_add(1).max(1);
+                        self.counters.ah_sequence = sequence;
+                        ah::encode(&header, sequence, &key, payload, out);
+                    }
+                    Some(Auth::Pass(_)) | None => header.encode(payload, out),
+                }
                 true
             }
             (IpAddr::V6(_), IpAddr::V6(_)) => {

@@ -84,15 +84,13 @@ impl Instance {
                 self.enter(Role::Fault, actions);
             }
             Role::Init | Role::Fault if !fault && !self.tracked.is_pending() => {
-                self.log(Message::Entering(State::Backup), actions);
                 self.master_interval = self.config.advert_interval;
-                // keepalived's `try_up_instance`: the owner of the addresses waits for one advert only.
-                let wait = if self.is_owner() {
-                    self.config.advert_interval + self.skew()
-                } else {
-                    self.master_down_interval()
-                };
-                self.become_backup(now + wait, actions);
+                // RFC 9568 §6.4.1; keepalived waits for an advert first.
+                if self.is_owner() {
+                    return self.take_over(now, HANDOVER, actions);
+                }
+                self.log(Message::Entering(State::Backup), actions);
+                self.become_backup(now + self.master_down_interval(), actions);
             }
             Role::Init | Role::Fault | Role::Backup(_) | Role::Master(_) => {}
         }

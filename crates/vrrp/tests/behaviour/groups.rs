@@ -105,7 +105,7 @@ impl Crew {
     fn hear(&mut self, i: usize, from: IpAddr, priority: u8) {
         let config = self.members[i].config().clone();
         let payload = advert(&config, from, priority, config.advert_interval);
-        let datagram = Datagram { source: from, destination: GROUP, ttl: 255, payload: &payload };
+        let datagram = Datagram::new(from, GROUP, 255, &payload);
         self.tell(i, Event::Received(datagram));
     }
 

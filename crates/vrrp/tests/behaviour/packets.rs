@@ -9,7 +9,7 @@ fn other_addresses_in_an_advert_are_said_once_and_accepted() {
     let mut theirs = config();
     theirs.addresses = vec![VirtualAddress::host(HIGH)];
     let payload = crate::common::advert(&theirs, LOW, 200, secs(1));
-    let datagram = vrrp::Datagram { source: LOW, destination: GROUP, ttl: 255, payload: &payload };
+    let datagram = vrrp::Datagram::new(LOW, GROUP, 255, &payload);
     let mut bench = Bench::started(config());
     bench.tell(Event::Received(datagram));
     let line =
@@ -34,7 +34,7 @@ fn other_addresses_in_an_advert_are_said_once_and_accepted() {
 fn a_rejected_packet_is_counted_always_and_said_once_per_state() {
     let mut bench = Bench::started(config());
     let payload = crate::common::advert(&config(), LOW, 200, secs(1));
-    let datagram = vrrp::Datagram { source: LOW, destination: GROUP, ttl: 64, payload: &payload };
+    let datagram = vrrp::Datagram::new(LOW, GROUP, 64, &payload);
     let line = "(VI_1) invalid TTL/HL. Received 64 and expect 255";
     bench.tell(Event::Received(datagram));
     assert_eq!(bench.said(), [line]);

@@ -114,7 +114,7 @@ impl Bench {
 
     pub(crate) fn hear_every(&mut self, from: IpAddr, priority: u8, interval: Duration) {
         let payload = advert(self.instance.config(), from, priority, interval);
-        let datagram = Datagram { source: from, destination: GROUP, ttl: 255, payload: &payload };
+        let datagram = Datagram::new(from, GROUP, 255, &payload);
         self.tell(Event::Received(datagram));
     }
 

@@ -75,7 +75,7 @@ proptest! {
         let mut out = vec![];
         header.encode(&payload, &mut out);
         prop_assert_eq!(Checksum::new().over(&out[..HEADER_LEN]).finish(), 0);
-        prop_assert_eq!(Packet::parse(&out), Ok(Packet { header, payload: &payload }));
+        prop_assert_eq!(Packet::parse(&out), Ok(Packet { header, payload: &payload, whole: &out }));
     }
 
     #[test]

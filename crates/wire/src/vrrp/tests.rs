@@ -151,7 +151,8 @@ proptest! {
         prop_assert_eq!(got.trailing, trailing);
         let expected = match auth {
             AuthData::Simple(password) if !v3 => (1, password),
-            AuthData::None | AuthData::Simple(_) => (0, [0; 8]),
+            AuthData::Header if !v3 => (2, [0; 8]),
+            AuthData::None | AuthData::Simple(_) | AuthData::Header => (0, [0; 8]),
         };
         prop_assert_eq!((got.auth_kind, got.auth), expected);
     }
