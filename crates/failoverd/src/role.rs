@@ -265,6 +265,7 @@ impl Role {
     /// Starts everything the configuration names.
     fn begin(&mut self) {
         self.notifier.configure(&self.config);
+        self.follow(true);
         self.agent.reconfigure(&self.config.globals.snmp);
         for config in self.config.scripts.clone() {
             self.add_script(config);
@@ -417,6 +418,13 @@ impl Role {
         for item in news {
             match item {
                 News::Log(line) => self.say(&line),
+                News::Line(line) => self.log.info(line),
+                News::Detail(line) => self.detail(line),
+                News::File { .. } | News::Process { .. } => {
+                    for index in 0..self.members.len() {
+                        self.tell_tracked(index, &item);
+                    }
+                }
                 News::Verdict { name, good } => {
                     self.note_verdict(Subject::Script(name.clone()), good);
                     for index in 0..self.members.len() {

@@ -1,19 +1,28 @@
-//! The tracked scripts: `vrrp::Script` says when, `daemon::script` runs them.
+//! What instances follow, but the network: scripts, of which `vrrp::Script` says when and
+//! `daemon::script` runs them, files and processes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use daemon::Signal;
 use daemon::script::{Outcome, Runner, Running, Script as Program};
 use machine::{Instant, Machine as _};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use vrrp::config::{Globals, ScriptConfig};
+use vrrp::config::{Config, Globals, ScriptConfig, TrackFileConfig, TrackProcessConfig};
 use vrrp::{LogLine, Script, ScriptAction, ScriptEvent};
 
+use crate::files::{self, FileNews, Files};
+use crate::processes::{ProcessNews, Processes};
 use crate::programs;
+use crate::view::{ScriptCounts, ScriptView};
 
-/// All tracked scripts.
+/// How long the first look at files and processes may take before instances start without it.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// All that is tracked.
 #[derive(Debug)]
 pub(crate) struct Trackers {
     /// Made with the first script: without scripts there is no thread for them.
@@ -22,6 +31,41 @@ pub(crate) struct Trackers {
     next_run: u64,
     ends: UnboundedReceiver<(u64, ScriptEvent)>,
     ended: UnboundedSender<(u64, ScriptEvent)>,
+    files: Followed<TrackFileConfig, Files, FileNews, i64>,
+    processes: Followed<TrackProcessConfig, Processes, ProcessNews, bool>,
+}
+
+/// What a thread follows, and what it has told.
+#[derive(Debug)]
+struct Followed<C, T, N, V> {
+    config: Vec<C>,
+    /// Made with the first: without any there is no thread for them.
+    thread: Option<T>,
+    news: UnboundedReceiver<N>,
+    told: BTreeMap<String, V>,
+}
+
+impl<C, T, N, V> Followed<C, T, N, V> {
+    fn new() -> Self {
+        let (_, news) = unbounded_channel();
+        Self { config: Vec::new(), thread: None, news, told: BTreeMap::new() }
+    }
+
+    /// Cancelling loses nothing.
+    async fn next(&mut self) -> N {
+        match self.news.recv().await {
+            Some(news) => news,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Something tracked has news.
+#[derive(Debug)]
+pub(crate) enum Tracked {
+    Script(u64, ScriptEvent),
+    File(FileNews),
+    Process(ProcessNews),
 }
 
 #[derive(Debug)]
@@ -29,6 +73,9 @@ struct Tracker {
     machine: Script,
     program: Program,
     child: Option<Child>,
+    /// When it was last started.
+    started: Instant,
+    counts: ScriptCounts,
 }
 
 /// A run of a script. Dropping it ends the script.
@@ -49,13 +96,35 @@ impl Drop for Child {
 #[derive(Debug)]
 pub(crate) enum News {
     Log(LogLine),
-    Verdict { name: String, good: bool },
+    Verdict {
+        name: String,
+        good: bool,
+    },
+    File {
+        name: String,
+        value: i64,
+    },
+    Process {
+        name: String,
+        good: bool,
+    },
+    Line(String),
+    /// A line for `--log-detail`.
+    Detail(String),
 }
 
 impl Trackers {
     pub(crate) fn new() -> Self {
         let (ended, ends) = unbounded_channel();
-        Self { runner: None, scripts: Vec::new(), next_run: 0, ends, ended }
+        Self {
+            runner: None,
+            scripts: Vec::new(),
+            next_run: 0,
+            ends,
+            ended,
+            files: Followed::new(),
+            processes: Followed::new(),
+        }
     }
 
     /// Begins to run a script.
@@ -68,7 +137,13 @@ impl Trackers {
         if self.runner.is_none() {
             self.runner = Some(Arc::new(Runner::start()?));
         }
-        self.scripts.push(Tracker { machine: Script::new(config), program, child: None });
+        self.scripts.push(Tracker {
+            machine: Script::new(config),
+            program,
+            child: None,
+            started: Instant::ZERO,
+            counts: ScriptCounts::default(),
+        });
         Ok(())
     }
 
@@ -94,6 +169,104 @@ impl Trackers {
         self.scripts.retain(|script| script.machine.config().name != name);
     }
 
+    /// What each script is, for whoever looks.
+    pub(crate) fn views(&self) -> impl Iterator<Item = ScriptView> {
+        self.scripts.iter().map(|script| ScriptView {
+            name: script.machine.config().name.clone(),
+            good: script.machine.is_good(),
+            result: script.machine.result(),
+            running: script.child.is_some(),
+            counts: script.counts,
+        })
+    }
+
+    /// Follows the files and processes of `config`. At the start it writes the first number of files
+    /// that ask for one, and waits until all has been looked at once.
+    pub(crate) fn follow(&mut self, config: &Config, start: bool, news: &mut Vec<News>) {
+        let mut failed = |what: &str, error: io::Error| {
+            news.push(News::Line(format!("{what} are not tracked: {error}")));
+        };
+        if start {
+            for file in &config.track_files {
+                if let Err(error) = files::initialise(file) {
+                    failed(&format!("changes of {}: it cannot be written: they", file.path), error);
+                }
+            }
+        }
+        if self.files.config != config.track_files {
+            self.files.config.clone_from(&config.track_files);
+            self.files.thread = None;
+            let known = |name: &str| config.track_files.iter().any(|file| file.name == *name);
+            self.files.told.retain(|name, _| known(name));
+            if !config.track_files.is_empty() {
+                let (sender, receiver) = unbounded_channel();
+                self.files.news = receiver;
+                match Files::follow(config.track_files.clone(), sender) {
+                    Ok(thread) => self.files.thread = Some(thread),
+                    Err(error) => failed("files", error),
+                }
+            }
+        }
+        if self.processes.config != config.track_processes {
+            self.processes.config.clone_from(&config.track_processes);
+            self.processes.thread = None;
+            let known = |name: &str| config.track_processes.iter().any(|p| p.name == *name);
+            self.processes.told.retain(|name, _| known(name));
+            if !config.track_processes.is_empty() {
+                let (sender, receiver) = unbounded_channel();
+                self.processes.news = receiver;
+                match Processes::follow(config.track_processes.clone(), sender) {
+                    Ok(thread) => self.processes.thread = Some(thread),
+                    Err(error) => failed("processes", error),
+                }
+            }
+        }
+        if start {
+            self.files.thread.iter().for_each(|thread| thread.wait(FIRST_LOOK));
+            self.processes.thread.iter().for_each(|thread| thread.wait(FIRST_LOOK));
+            while let Ok(told) = self.files.news.try_recv() {
+                self.file(told, news);
+            }
+            while let Ok(told) = self.processes.news.try_recv() {
+                self.process(told, news);
+            }
+        }
+    }
+
+    fn file(&mut self, told: FileNews, news: &mut Vec<News>) {
+        match told {
+            FileNews::Value { name, value } => {
+                self.files.told.insert(name.clone(), value);
+                news.push(News::File { name, value });
+            }
+            FileNews::Line(line) => news.push(News::Line(line)),
+        }
+    }
+
+    fn process(&mut self, told: ProcessNews, news: &mut Vec<News>) {
+        match told {
+            ProcessNews::Quorum { name, good, first } => {
+                if !first {
+                    let what = if good { "gained" } else { "lost" };
+                    news.push(News::Line(format!("Quorum {what} for tracked process {name}")));
+                }
+                self.processes.told.insert(name.clone(), good);
+                news.push(News::Process { name, good });
+            }
+            ProcessNews::Line(line) => news.push(News::Line(line)),
+            ProcessNews::Detail(line) => news.push(News::Detail(line)),
+        }
+    }
+
+    /// What is known of files and processes, for instances that are made later.
+    pub(crate) fn known(&self) -> Vec<News> {
+        let files = self.files.told.iter();
+        let files = files.map(|(name, &value)| News::File { name: name.clone(), value });
+        let processes = self.processes.told.iter();
+        let processes = processes.map(|(name, &good)| News::Process { name: name.clone(), good });
+        files.chain(processes).collect()
+    }
+
     /// What each script counts as, for instances that are made later.
     pub(crate) fn verdicts(&self) -> impl Iterator<Item = (&str, bool)> {
         self.scripts.iter().filter_map(|script| {
@@ -105,11 +278,19 @@ impl Trackers {
         self.scripts.iter().filter_map(|script| script.machine.deadline()).min()
     }
 
-    /// The next end of a script. Cancelling loses nothing.
-    pub(crate) async fn ended(&mut self) -> (u64, ScriptEvent) {
-        match self.ends.recv().await {
-            Some(end) => end,
-            None => std::future::pending().await,
+    /// The next news of anything tracked. Cancelling loses nothing.
+    pub(crate) async fn ended(&mut self) -> Tracked {
+        let Self { ends, files, processes, .. } = self;
+        let script = async {
+            match ends.recv().await {
+                Some((run, event)) => Tracked::Script(run, event),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            script = script => script,
+            news = files.next() => Tracked::File(news),
+            news = processes.next() => Tracked::Process(news),
         }
     }
 
@@ -122,9 +303,14 @@ impl Trackers {
         }
     }
 
-    /// Takes the end of a run in; one of a script that was removed meanwhile says nothing.
-    pub(crate) fn end(&mut self, now: Instant, end: (u64, ScriptEvent), news: &mut Vec<News>) {
-        let (run, event) = end;
+    /// Takes in what [`ended`](Self::ended) returned. The end of a script that was removed meanwhile
+    /// says nothing.
+    pub(crate) fn end(&mut self, now: Instant, end: Tracked, news: &mut Vec<News>) {
+        let (run, event) = match end {
+            Tracked::Script(run, event) => (run, event),
+            Tracked::File(told) => return self.file(told, news),
+            Tracked::Process(told) => return self.process(told, news),
+        };
         let is_it = |tracker: &Tracker| tracker.child.as_ref().is_some_and(|c| c.run == run);
         if let Some(index) = self.scripts.iter().position(is_it) {
             self.scripts[index].child = None;
@@ -137,7 +323,10 @@ impl Trackers {
         self.scripts[index].machine.handle(now, event, &mut actions);
         for action in actions {
             match action {
-                ScriptAction::Run => self.run(index),
+                ScriptAction::Run => {
+                    self.scripts[index].started = now;
+                    self.run(index);
+                }
                 ScriptAction::Terminate => self.signal(index, Signal::SIGTERM),
                 ScriptAction::Kill => self.signal(index, Signal::SIGKILL),
                 ScriptAction::Log(line) => news.push(News::Log(line)),
@@ -259,7 +448,8 @@ mod tests {
         trackers.tick(Instant::ZERO + std::time::Duration::from_secs(1), &mut news);
         let run = trackers.next_run;
         trackers.remove("chk");
-        trackers.end(Instant::ZERO, (run, ScriptEvent::Exited { status: 1 }), &mut news);
+        let end = Tracked::Script(run, ScriptEvent::Exited { status: 1 });
+        trackers.end(Instant::ZERO, end, &mut news);
         assert!(news.is_empty(), "{news:?}");
         assert_eq!(trackers.deadline(), None);
     }
@@ -271,5 +461,41 @@ mod tests {
         trackers.add(config, &Globals::default()).expect("a thread");
         let verdict = first_verdict(&mut trackers, Clock::start()).await;
         assert_eq!(verdict, ("chk".to_owned(), false));
+    }
+    #[tokio::test]
+    async fn files_and_processes_are_known_before_anything_starts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("file").to_str().expect("text").to_owned();
+        let file = TrackFileConfig {
+            name: "f".into(),
+            path: path.clone(),
+            init: Some((7, false)),
+            ..TrackFileConfig::default()
+        };
+        let process = TrackProcessConfig {
+            name: "p".into(),
+            process: "no such name".into(),
+            ..TrackProcessConfig::default()
+        };
+        let mut config = Config::default();
+        config.track_files.push(file);
+        config.track_processes.push(process);
+        let (mut trackers, mut news) = (Trackers::new(), Vec::new());
+        trackers.follow(&config, true, &mut news);
+        let is = |news: &[News]| {
+            let file = |n: &News| matches!(n, News::File { name, value: 7 } if name == "f");
+            let process =
+                |n: &News| matches!(n, News::Process { name, good: false } if name == "p");
+            news.iter().any(file) && news.iter().any(process)
+        };
+        assert!(is(&news), "{news:?}");
+        assert!(is(&trackers.known()));
+        std::fs::write(&path, "8").expect("written");
+        let end = trackers.ended().await;
+        news.clear();
+        trackers.end(Instant::ZERO, end, &mut news);
+        assert!(matches!(&news[..], [News::File { value: 8, .. }]), "{news:?}");
+        trackers.follow(&Config::default(), false, &mut news);
+        assert!(trackers.known().is_empty());
     }
 }

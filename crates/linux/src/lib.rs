@@ -26,6 +26,7 @@ pub mod file;
 pub mod packet;
 pub mod pidfd;
 pub mod poll;
+pub mod proc_events;
 pub mod process;
 pub mod raw;
 pub mod ready;

@@ -93,6 +93,9 @@ impl Role {
         for (name, good) in verdicts {
             self.feed(index, Event::Script { name: &name, good });
         }
+        for known in self.trackers.known() {
+            self.tell_tracked(index, &known);
+        }
         self.tell_source(index);
     }
 

@@ -42,6 +42,7 @@ impl Role {
         let before = std::mem::replace(&mut self.config, loaded.config);
         self.groups.suspend();
         self.notifier.configure(&self.config);
+        self.follow(false);
         self.agent.reconfigure(&self.config.globals.snmp);
         for step in Plan::between(&before, &self.config) {
             self.step(step);

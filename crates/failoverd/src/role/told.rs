@@ -1,12 +1,31 @@
-//! Who is told what an instance or a group is now.
+//! Who is told what an instance or a group is now, and what the trackers tell it.
 
-use vrrp::State;
 use vrrp::config::SyncGroupConfig;
+use vrrp::{Event, State};
 
 use super::Role;
 use crate::notify::{Kind, Notice, Told};
+use crate::trackers::News;
 
 impl Role {
+    /// Follows the files and processes of the configuration.
+    pub(super) fn follow(&mut self, start: bool) {
+        let mut news = Vec::new();
+        self.trackers.follow(&self.config, start, &mut news);
+        self.spread(news);
+    }
+
+    /// Tells an instance of a file or a process.
+    pub(super) fn tell_tracked(&mut self, index: usize, news: &News) {
+        match news {
+            News::File { name, value } => self.feed(index, Event::File { name, value: *value }),
+            News::Process { name, good } => {
+                self.feed(index, Event::Process { name, good: *good });
+            }
+            News::Log(_) | News::Verdict { .. } | News::Line(_) | News::Detail(_) => {}
+        }
+    }
+
     /// Tells of a state an instance entered.
     pub(super) fn tell_entered(&mut self, index: usize, state: State) {
         let notify = &self.members[index].config().notify;
