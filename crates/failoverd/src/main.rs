@@ -36,6 +36,7 @@ mod role;
 mod snmp;
 mod supervisor;
 mod trackers;
+mod view;
 mod worker;
 
 use std::ffi::OsString;

@@ -21,7 +21,7 @@ mod reload;
 mod routes;
 mod statics;
 mod told;
-mod watch;
+pub(crate) mod watch;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -46,6 +46,7 @@ use vrrp::{Action, Datagram, Event, Instance};
 use crate::asked::{Asked, Signals};
 use crate::cli::Options;
 use crate::configuration::{self, Loaded};
+use crate::dump::Dumps;
 use crate::exit;
 use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
@@ -53,6 +54,7 @@ use crate::notify::Notifier;
 use crate::report::{self, Order, Report, Reporter};
 use crate::snmp::Agent;
 use crate::trackers::{News, Trackers};
+use crate::view::Totals;
 use crate::worker::{Done, Sockets, Work, Worker};
 
 use self::agenda::Agenda;
@@ -164,6 +166,8 @@ struct Role {
     clock: Clock,
     reporter: Reporter,
     ledger: Ledger,
+    dumps: Dumps,
+    totals: Totals,
     config: Config,
     members: Vec<Member>,
     trackers: Trackers,
@@ -234,6 +238,8 @@ impl Role {
             clock: Clock::start(),
             reporter,
             ledger,
+            dumps: Dumps::default(),
+            totals: Totals::default(),
             members: Vec::new(),
             trackers: Trackers::new(),
             notifier,

@@ -310,7 +310,7 @@ impl Supervisor<'_> {
     /// What a signal asks for besides.
     fn pass_on(&self, asked: Asked) {
         if asked == Asked::Data {
-            crate::dump::write_parent(&self.globals, self.options, self.log);
+            crate::dump::write_parent(&self.globals, self.log);
         }
         if let Some(role) = &self.role {
             role.orders.ask(asked);

@@ -21,6 +21,7 @@ const OPEN_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     malformed: u64,
+    unknown: u64,
     malformed_on: BTreeSet<Key>,
     unknown_on: BTreeSet<(Key, Option<Vrid>)>,
     /// The links an instance follows, as last logged.
@@ -53,6 +54,12 @@ impl Facts {
         self.members.get(&(key, vrid?)).copied()
     }
 
+    /// How many packets had a wrong IP header, and how many were of a virtual router nobody
+    /// configured.
+    pub(super) fn dropped(&self) -> (u64, u64) {
+        (self.malformed, self.unknown)
+    }
+
     /// A packet whose IP header is wrong.
     pub(super) fn malformed(&mut self, key: Key, log: &Log) {
         self.malformed += 1;
@@ -64,6 +71,7 @@ impl Facts {
 
     /// A packet of a virtual router nobody configured, for `log` if that was asked for.
     pub(super) fn unknown(&mut self, key: Key, vrid: Option<Vrid>, link: &str, log: Option<&Log>) {
+        self.unknown += 1;
         let Some(log) = log else { return };
         if self.unknown_on.insert((key, vrid)) {
             match vrid {
@@ -136,6 +144,7 @@ impl Role {
                 let line = "Netlink: Receive buffer overrun on monitor socket - reading all links and \
                             addresses again";
                 self.log.write(Severity::Warning, line);
+                self.totals.resyncs += 1;
                 self.worker.queue(Work::Snapshot);
             }
         }

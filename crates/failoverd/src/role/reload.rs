@@ -56,6 +56,7 @@ impl Role {
             self.tell_facts(index);
         }
         self.tell_states_again();
+        self.totals.reloaded(true);
         self.reporter.tell(Report::Reloaded);
     }
 
@@ -79,6 +80,7 @@ impl Role {
     pub(super) fn keep(&mut self, why: impl fmt::Display) {
         self.log.write(Severity::Error, format_args!("{why}"));
         self.log.write(Severity::Error, configuration::KEPT);
+        self.totals.reloaded(false);
         self.reporter.tell(Report::Kept);
     }
 

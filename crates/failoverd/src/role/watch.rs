@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vrrp::config::{InstanceConfig, RESIGN};
-use vrrp::{Datagram, Event, State};
+use vrrp::{Counters, Datagram, Event, State};
 
 use super::{Member, Role};
 use crate::ledger::{Account, Subject};
@@ -27,6 +27,8 @@ pub(crate) struct Watch {
     pub(crate) renewals: u64,
     /// How often a role before this one died while it was master, and it stayed master.
     pub(crate) resumed: u64,
+    /// The counters as they were when a signal last cleared those of the dumps.
+    pub(crate) cleared: Counters,
 }
 
 impl Watch {
@@ -39,6 +41,7 @@ impl Watch {
             entered: [0; 4],
             renewals: 0,
             resumed: 0,
+            cleared: Counters::default(),
         }
     }
 }
@@ -110,6 +113,12 @@ impl Role {
     /// A script or a process counts as good or bad from now on.
     pub(super) fn note_verdict(&mut self, subject: Subject, good: bool) {
         self.ledger.write_verdict(&subject, good);
+    }
+
+    /// Whether an instance was master in the role before this one.
+    pub(super) fn inherits_master(&self, index: usize) -> bool {
+        let account = self.ledger.instance(&subject(self.members[index].config()));
+        account.is_some_and(|account| account.state == State::Master)
     }
 
     /// An instance is no more.

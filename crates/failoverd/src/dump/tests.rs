@@ -1,0 +1,39 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+#[test]
+fn what_is_at_the_name_is_replaced_and_never_followed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("precious"), "keep me").expect("writable");
+    std::os::unix::fs::symlink(path("precious"), path("keepalived.data")).expect("a link");
+    put(directory.path(), "keepalived.data", "new").expect("written");
+    assert_eq!(std::fs::read_to_string(path("precious")).expect("there"), "keep me");
+    let meta = std::fs::symlink_metadata(path("keepalived.data")).expect("there");
+    assert!(meta.is_file());
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    // Somebody guessed the names of the next ones.
+    for attempt in 0..3 {
+        let name = format!("keepalived.data.{}.{attempt}", std::process::id());
+        std::os::unix::fs::symlink(path("precious"), path(&name)).expect("a link");
+    }
+    put(directory.path(), "keepalived.data", "newer").expect("written");
+    assert_eq!(std::fs::read_to_string(path("precious")).expect("there"), "keep me");
+    assert_eq!(std::fs::read_to_string(path("keepalived.data")).expect("there"), "newer");
+}
+
+#[test]
+fn a_pipe_at_the_name_does_not_hold_anybody_up() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("keepalived.stats");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    put(directory.path(), "keepalived.stats", "text").expect("written");
+    assert_eq!(std::fs::read_to_string(&path).expect("a file now"), "text");
+}
+
+#[test]
+fn a_directory_that_is_gone_is_an_error_that_names_the_file() {
+    let (path, _) = put(Path::new("/nonexistent"), "keepalived.json", "").expect_err("nowhere");
+    assert_eq!(path, Path::new("/nonexistent/keepalived.json"));
+}
