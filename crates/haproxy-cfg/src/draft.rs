@@ -8,6 +8,7 @@ use check::{Action, Step};
 use conf::Span;
 use proxy::{Backend, Bind, Frontend, LogFormat, LogTarget, Mode, Origin, Process, ServerAddress};
 
+use crate::acl::{AclDraft, ConditionDraft};
 use crate::context::Shared;
 
 /// What a section is; also its bit in a keyword's `within`.
@@ -90,6 +91,40 @@ pub(crate) struct HttpOnly {
     pub(crate) httplog: Option<Span>,
 }
 
+/// Rules, in the order they stand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleDrafts {
+    pub(crate) connection: Vec<RuleDraft>,
+    pub(crate) session: Vec<RuleDraft>,
+    pub(crate) content: Vec<RuleDraft>,
+    pub(crate) response: Vec<RuleDraft>,
+    pub(crate) inspect_delay: Option<Duration>,
+    pub(crate) response_delay: Option<Duration>,
+    pub(crate) switching: Vec<TargetDraft>,
+    pub(crate) servers: Vec<TargetDraft>,
+    /// Slots of `capture`.
+    pub(crate) captures: usize,
+}
+
+/// A `tcp-request` or `tcp-response` rule.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleDraft {
+    pub(crate) at: Span,
+    /// What messages call its place: `tcp-request content`.
+    pub(crate) family: &'static str,
+    pub(crate) action: rules::Action,
+    pub(crate) condition: Option<ConditionDraft>,
+}
+
+/// A `use_backend` or `use-server` rule.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetDraft {
+    pub(crate) at: Span,
+    /// The name, or a format that makes it.
+    pub(crate) target: String,
+    pub(crate) condition: Option<ConditionDraft>,
+}
+
 /// A `defaults`, `frontend`, `listen` or `backend` section.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
@@ -114,10 +149,12 @@ pub(crate) struct Draft {
     pub(crate) default_server: ServerDraft,
     pub(crate) servers: Vec<ServerDraft>,
     pub(crate) default_backend: Option<String>,
-    /// Targets of `use_backend` that are plain names.
-    pub(crate) use_backends: Vec<String>,
+    pub(crate) acls: Vec<AclDraft>,
+    pub(crate) rules: RuleDrafts,
     pub(crate) logs: Vec<LogLine>,
     pub(crate) log_format: LogFormat,
+    /// `log-format`, as written.
+    pub(crate) log_text: String,
     pub(crate) log_at: Option<Span>,
     pub(crate) check: CheckOption,
     pub(crate) tcp_steps: Vec<Step>,
@@ -155,9 +192,11 @@ impl Default for Draft {
             default_server: ServerDraft::default(),
             servers: vec![],
             default_backend: None,
-            use_backends: vec![],
+            acls: vec![],
+            rules: RuleDrafts::default(),
             logs: vec![],
             log_format: LogFormat::Connect,
+            log_text: String::new(),
             log_at: None,
             check: CheckOption::None,
             tcp_steps: vec![],
@@ -183,6 +222,11 @@ impl Draft {
         draft.name = name.to_owned();
         draft.front.description = None;
         draft.back.description = None;
+        // What defaults inherit from others are not rules.
+        if kind == Kind::Defaults {
+            draft.acls.clear();
+            draft.rules = RuleDrafts::default();
+        }
         draft
     }
 }

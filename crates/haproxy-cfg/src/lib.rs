@@ -32,10 +32,13 @@
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod address;
 mod condition;
 mod context;
 mod draft;
+mod expr;
+mod format;
 mod lexer;
 mod load;
 mod lower;

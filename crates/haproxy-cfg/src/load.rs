@@ -388,6 +388,14 @@ impl Loader {
             self.current = Current::Broken("listen");
             return;
         };
+        let early = !base.rules.connection.is_empty() || !base.rules.session.is_empty();
+        if early && kind == Kind::Backend {
+            let text = format!(
+                "a backend section cannot inherit from a defaults section defining 'tcp-request connection' or 'tcp-request session' rules (defaults section at {}).",
+                base.origin
+            );
+            self.tight(stmt.at(), text);
+        }
         let mut draft = base.inherit(kind, &name.text);
         draft.at = stmt.at();
         draft.origin = self.context.origin();
@@ -502,8 +510,26 @@ impl Loader {
         let negated = self.prefix(&mut stmt);
         let (here, kind) = (bit(draft.kind), draft.kind);
         let Some((table, row)) = find(&PROXY_TABLES, here, &stmt.words) else {
-            let known = names(&PROXY_TABLES, here);
-            self.unknown(&stmt, kind.keyword(), &known);
+            let whose = match kind {
+                Kind::Defaults => "'defaults' section".to_owned(),
+                _ => format!("proxy '{}'", draft.name),
+            };
+            let (keyword, got) = (stmt.word(0), stmt.word(1));
+            let expected = match keyword {
+                "tcp-request" => "'inspect-delay', 'connection', or 'content'",
+                "tcp-response" => "'inspect-delay' or 'content'",
+                _ => {
+                    let known = names(&PROXY_TABLES, here);
+                    self.unknown(&stmt, kind.keyword(), &known);
+                    return;
+                }
+            };
+            let text = if got.is_empty() {
+                format!("missing argument for '{keyword}' in {whose}")
+            } else {
+                format!("'{keyword}' expects {expected} in {whose} (got '{got}')")
+            };
+            self.binder.refuse(stmt.at(), text);
             return;
         };
         let span = stmt.at();

@@ -2,6 +2,7 @@
 
 mod http;
 mod log;
+mod rules;
 mod server;
 
 use std::time::Duration;
@@ -25,18 +26,23 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         .filter(|p| p.kind.is_server_side())
         .map(|p| (p.name.clone(), p.front.disabled))
         .collect();
+    let names = rules::Names::new(&loader.proxies);
     for index in 0..loader.proxies.len() {
         let draft = loader.proxies[index].clone();
         // A disabled proxy is known by name, and looked at no further.
+        let mut lowered = rules::Lowered::default();
         if !draft.front.disabled {
-            check(loader, &draft, &backends);
+            lowered = check(loader, &draft, &backends, &names);
         }
         let targets = targets(loader, &draft);
         if draft.kind.is_client_side() {
-            config.frontends.push(frontend(&draft, &targets, &backends));
+            let mut frontend = frontend(&draft, &targets, &backends);
+            (frontend.rules, frontend.log.format) = (lowered.frontend, lowered.log);
+            config.frontends.push(frontend);
         }
         if draft.kind.is_server_side() {
-            let backend = server::backend(loader, &draft, &targets);
+            let mut backend = server::backend(loader, &draft, &targets);
+            backend.rules = lowered.backend;
             config.backends.push(backend);
         }
     }
@@ -72,7 +78,7 @@ fn become_tcp(loader: &mut Loader) {
     for draft in &mut loader.proxies {
         if draft.kind != Kind::Frontend
             || draft.mode != Mode::Http
-            || !draft.use_backends.is_empty()
+            || !draft.rules.switching.is_empty()
         {
             continue;
         }
@@ -105,7 +111,12 @@ fn number(proxies: &mut [Draft]) {
 }
 
 /// What HAProxy checks of one proxy once all are read, in its order.
-fn check(loader: &mut Loader, draft: &Draft, backends: &[(String, bool)]) {
+fn check(
+    loader: &mut Loader,
+    draft: &Draft,
+    backends: &[(String, bool)],
+    names: &rules::Names,
+) -> rules::Lowered {
     let (noun, name) = (draft.kind.noun(), &draft.name);
     let b = &mut loader.binder;
     if draft.kind.is_client_side() && draft.binds.is_empty() {
@@ -127,10 +138,8 @@ fn check(loader: &mut Loader, draft: &Draft, backends: &[(String, bool)]) {
             b.complain(Severity::Error, NOWHERE, draft.at, text);
         }
     }
-    for target in draft.use_backends.iter().filter(|target| !known(target)) {
-        let text = format!("Proxy '{name}': unable to find required use_backend: '{target}'.");
-        b.complain(Severity::Error, NOWHERE, draft.at, text);
-    }
+    let mut lowered = rules::lower(loader, draft, names);
+    let b = &mut loader.binder;
     if draft.mode == Mode::Http {
         let own = |at: &Span| at.file == draft.at.file && at.start > draft.at.start;
         let at = draft.mode_at.filter(own).unwrap_or(draft.at);
@@ -141,9 +150,10 @@ fn check(loader: &mut Loader, draft: &Draft, backends: &[(String, bool)]) {
     http::before_timeouts(b, draft);
     timeouts(loader, draft);
     http::tcp_check(&mut loader.binder, draft);
-    log::check(loader, draft);
+    lowered.log = rules::log(loader, draft, names);
     http::after_timeouts(&mut loader.binder, draft);
     server::check(loader, draft);
+    lowered
 }
 
 fn timeouts(loader: &mut Loader, draft: &Draft) {
@@ -195,7 +205,6 @@ fn frontend(draft: &Draft, targets: &[LogTarget], backends: &[(String, bool)]) -
     let position = backends.iter().position(|(name, _)| name == target);
     front.default_backend = position.filter(|_| !to_itself).map(BackendIndex);
     front.log.targets = targets.to_vec();
-    front.log.format = log::format(draft);
     front.keepalive = keepalive(draft.tcpka.client, &draft.tcpka.client_timers);
     front
 }

@@ -18,6 +18,7 @@ pub(crate) mod section;
 pub(crate) mod server;
 pub(crate) mod server_names;
 pub(crate) mod stats;
+pub(crate) mod tcp_rules;
 pub(crate) mod timeout;
 
 /// `defaults`.

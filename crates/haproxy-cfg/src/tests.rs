@@ -134,8 +134,9 @@ fn a_proxy_that_nothing_makes_tcp_is_refused_by_name_and_line() {
 
 #[test]
 fn what_is_not_built_hides_no_other_mistake() {
-    let text = said(&read(&listen(" use_backend x if TRUE\n default_backend nope\n")));
-    assert!(text.contains("not supported yet: use_backend"));
+    let text =
+        said(&read(&listen(" stick on src\n use_backend x if TRUE\n default_backend nope\n")));
+    assert!(text.contains("not supported yet: stick on"));
     assert!(text.contains("unable to find required use_backend: 'x'"));
     assert!(text.contains("unable to find required default_backend: 'nope'"));
 }

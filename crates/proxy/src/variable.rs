@@ -35,7 +35,7 @@ mod pattern;
 use std::net::IpAddr;
 
 pub use evaluate::{Context, Escape, Facts, Program, Values};
-pub use names::Variable;
+pub use names::{ProxyTlv, Variable};
 pub use pattern::Pattern;
 
 /// A text with variables in it.

@@ -50,7 +50,8 @@ pub(crate) const TABLE: &[P] = &[
             if w.is_empty() {
                 b.refuse(conf::Span::default(), "log-format expects an argument.");
             } else if !surplus(b, "log-format", w, 1) {
-                p.log_format = LogFormat::Custom(w[0].owned());
+                p.log_format = LogFormat::Custom(rules::Format::default());
+                p.log_text = w[0].owned();
                 p.http.httplog = None;
                 p.log_at = Some(w[0].span);
             }

@@ -1,10 +1,14 @@
-//! ACLs, rules, stickiness and switching: known, and not built yet.
+//! ACLs, rules, stickiness and switching.
 
 use conf::Form::Words;
-use conf::{Binder, Keyword, Problem, Span, Status, Unit, Within, Word};
+use conf::{Binder, Form, Keyword, Problem, Span, Unit, Within, Word};
+use rules::Place;
 
+use super::tcp_rules::{Family, refuse_planned, rule as tcp_rule};
 use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, text};
-use crate::draft::Draft;
+use crate::acl::{AclDraft, condition, conflicts, test};
+use crate::draft::{Draft, Kind, TargetDraft};
+use crate::expr::texts;
 use crate::number::bind_time;
 use crate::say::Complain;
 
@@ -12,6 +16,7 @@ type P = Keyword<Draft>;
 type A = Keyword<()>;
 
 const ALL: usize = usize::MAX;
+const ACTION: &str = "<action> [if|unless <condition>]";
 
 /// A rule; all of them are refused as a whole.
 const fn rule(name: &'static str, usage: &'static str, within: Within) -> P {
@@ -22,38 +27,60 @@ const fn rule(name: &'static str, usage: &'static str, within: Within) -> P {
 pub(crate) const TABLE: &[P] = &[
     P::new("acl", Words("<name> <criterion> [flags] [operator] <value>…", 0..=ALL, acl))
         .within(PROXY)
-        .status(Status::Planned),
+        .doc("A named test: several lines of one name hold if one of them does."),
+    P::new("use_backend", Words("<backend> [if|unless <condition>]", 0..=ALL, use_backend))
+        .within(CLIENT_ONLY)
+        .doc("Sends connections that meet a condition to a backend, named or made of a format."),
+    P::new("use-server", Words("<server> if|unless <condition>", 0..=ALL, use_server))
+        .within(SERVER_ONLY)
+        .doc("Sends connections that meet a condition to a server, if it can be used."),
     P::new(
-        "use_backend",
-        Words("<backend> [if|unless <condition>]", 0..=ALL, |p, w, b| {
-            let Some(name) = w.first() else {
-                b.refuse(Span::default(), "'use_backend' expects a backend name.");
-                return;
-            };
-            if !name.text.contains('%') {
-                p.use_backends.push(name.owned());
+        "tcp-request inspect-delay",
+        Words("<time>", 0..=ALL, |p, w, b| {
+            p.rules.inspect_delay = inspect_delay("tcp-request", p, w, b);
+        }),
+    )
+    .within(PROXY)
+    .doc("For how long the client's first bytes are waited for by the rules that look at them."),
+    P::new(
+        "tcp-response inspect-delay",
+        Words("<time>", 0..=ALL, |p, w, b| {
+            p.rules.response_delay = inspect_delay("tcp-response", p, w, b);
+        }),
+    )
+    .within(SERVER)
+    .doc("For how long the server's first bytes are waited for by the rules that look at them."),
+    P::new(
+        "tcp-request connection",
+        Words(ACTION, 0..=ALL, |p, w, b| tcp_rule(p, Family::Connection, w, b)),
+    )
+    .within(PROXY)
+    .doc("A rule for each connection, as soon as it is accepted."),
+    P::new(
+        "tcp-request session",
+        Words(ACTION, 0..=ALL, |p, w, b| tcp_rule(p, Family::Session, w, b)),
+    )
+    .within(PROXY)
+    .doc("A rule for each connection whose layers are accepted."),
+    P::new(
+        "tcp-request content",
+        Words(ACTION, 0..=ALL, |p, w, b| tcp_rule(p, Family::Content, w, b)),
+    )
+    .within(PROXY)
+    .doc("A rule that may look at the first bytes of the client."),
+    P::new(
+        "tcp-response content",
+        Words(ACTION, 0..=ALL, |p, w, b| {
+            if p.kind == Kind::Frontend {
+                let text = "tcp-response content is only allowed in 'backend' sections or 'defaults' section with a name";
+                b.refuse(Span::default(), text);
+            } else {
+                tcp_rule(p, Family::Response, w, b);
             }
         }),
     )
-    .within(CLIENT_ONLY)
-    .status(Status::Planned)
-    .doc("Sends connections that meet a condition elsewhere."),
-    P::new(
-        "tcp-request inspect-delay",
-        Words("<time>", 0..=ALL, |_, w, b| inspect_delay("tcp-request", w, b)),
-    )
     .within(PROXY)
-    .status(Status::Accepted("nothing inspects content: the rules that do are refused")),
-    P::new(
-        "tcp-response inspect-delay",
-        Words("<time>", 0..=ALL, |_, w, b| inspect_delay("tcp-response", w, b)),
-    )
-    .within(SERVER)
-    .status(Status::Accepted("nothing inspects content: the rules that do are refused")),
-    rule("tcp-request connection", "<action> [if|unless <condition>]", CLIENT),
-    rule("tcp-request content", "<action> [if|unless <condition>]", PROXY),
-    rule("tcp-request session", "<action> [if|unless <condition>]", CLIENT),
-    rule("tcp-response content", "<action> [if|unless <condition>]", SERVER),
+    .doc("A rule that may look at the first bytes of the server."),
     rule("quic-initial", "<action> [if|unless <condition>]", CLIENT),
     rule("force-persist", "if|unless <condition>", NAMED),
     rule("force-be-switch", "if|unless <condition>", CLIENT_ONLY),
@@ -63,38 +90,128 @@ pub(crate) const TABLE: &[P] = &[
     rule("stick store-request", "<pattern> [table <t>] [if|unless <condition>]", SERVER_ONLY),
     rule("stick store-response", "<pattern> [table <t>] [if|unless <condition>]", SERVER_ONLY),
     rule("stick-table", "type <type> size <size> [param…]", NAMED),
-    rule("use-server", "<server> if|unless <condition>", SERVER_ONLY),
 ];
 
-/// `acl`: refused, but a name HAProxy refuses is refused with its words.
-fn acl(_: &mut Draft, words: &[Word], b: &mut Binder) {
+fn acl(p: &mut Draft, words: &[Word], b: &mut Binder) {
     let span = words.first().map_or_else(Span::default, |w| w.span);
     let name = text(words, 0);
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     if let Some(bad) = name.chars().find(|c| !valid(*c)) {
         b.refuse(span, format!("character '{bad}' is not permitted in acl name '{name}'."));
-    } else if name.eq_ignore_ascii_case("or") {
+        return;
+    }
+    if name.eq_ignore_ascii_case("or") {
         b.refuse(span, format!("acl name '{name}' will never match. 'or' is used to express a logical disjunction within a condition."));
+        return;
+    }
+    let rest = texts(words.get(1..).unwrap_or_default());
+    let mut planned = vec![];
+    let context = p.context.clone();
+    match test(&context, b, span, &rest, &mut planned) {
+        Ok(test) => {
+            refuse_planned(b, span, planned);
+            match p.acls.iter_mut().find(|acl| acl.name == name) {
+                Some(acl) => acl.tests.push(test),
+                None => p.acls.push(AclDraft { name: name.to_owned(), tests: vec![test] }),
+            }
+        }
+        Err(why) => {
+            b.refuse(span, format!("error detected while parsing ACL '{name}' : {why}"));
+        }
     }
 }
 
-fn inspect_delay(kind: &str, words: &[Word], b: &mut Binder) {
-    let name = format!("{kind} inspect-delay");
-    let Some(word) = words.first() else {
-        let problem = Problem::Other(format!(
-            "'{name}' expects a positive delay in milliseconds, in 'defaults' section (no default value)"
-        ));
-        b.error(Span::default(), problem);
+fn use_backend(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some(name) = words.first() else {
+        b.refuse(Span::default(), "'use_backend' expects a backend name.");
         return;
     };
+    let condition = match words.get(1) {
+        None => None,
+        Some(word) if matches!(word.text.as_str(), "if" | "unless") => {
+            let Some(read) = switching(p, &words[1..], &[Place::UseBackend], b) else { return };
+            Some(read)
+        }
+        Some(other) => {
+            let text = format!(
+                "unexpected keyword '{}' after switching rule, only 'if' and 'unless' are allowed.",
+                other.text
+            );
+            b.refuse(other.span, text);
+            return;
+        }
+    };
+    p.rules.switching.push(TargetDraft { at: name.span, target: name.owned(), condition });
+}
+
+fn use_server(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some(name) = words.first() else {
+        b.refuse(Span::default(), "'use-server' expects a server name.");
+        return;
+    };
+    if !matches!(text(words, 1), "if" | "unless") {
+        let text = "'use-server' requires either 'if' or 'unless' followed by a condition.";
+        b.refuse(name.span, text);
+        return;
+    }
+    let Some(read) = switching(p, &words[1..], &[Place::UseServer], b) else { return };
+    let target = name.owned();
+    p.rules.servers.push(TargetDraft { at: name.span, target, condition: Some(read) });
+}
+
+fn switching(
+    p: &Draft,
+    words: &[Word],
+    places: &[Place],
+    b: &mut Binder,
+) -> Option<crate::acl::ConditionDraft> {
+    let at = words[0].span;
+    let unless = words[0].text == "unless";
+    let mut planned = vec![];
+    match condition(&p.context, b, &p.acls, unless, &words[1..], &mut planned) {
+        Ok(read) => {
+            refuse_planned(b, at, planned);
+            for text in conflicts(&p.acls, &read, places, "") {
+                b.warn(at, text);
+            }
+            Some(read)
+        }
+        Err(why) => {
+            b.refuse(at, format!("error detected while parsing switching rule : {why}"));
+            None
+        }
+    }
+}
+
+fn inspect_delay(
+    kind: &str,
+    p: &Draft,
+    words: &[Word],
+    b: &mut Binder,
+) -> Option<std::time::Duration> {
+    let name = format!("{kind} inspect-delay");
+    let whose = match p.kind {
+        Kind::Defaults => "'defaults' section".to_owned(),
+        _ => format!("proxy '{}'", p.name),
+    };
+    let Some(word) = words.first() else {
+        let problem = Problem::Other(format!(
+            "'{name}' expects a positive delay in milliseconds, in {whose}"
+        ));
+        b.error(Span::default(), problem);
+        return None;
+    };
     bind_time(b, word, Unit::Millis, &name, |c| {
-        format!("'{name}' expects a positive delay in milliseconds (unexpected character '{c}')")
-    });
+        format!(
+            "'{name}' expects a positive delay in milliseconds, in {whose} (unexpected character '{c}')"
+        )
+    })
 }
 
 /// The actions of rules: known by name.
 pub(crate) const ACTIONS: &[A] = &[
-    A::planned("accept", "…"),
+    A::new("accept", Form::Known("…"))
+        .doc("Accepts the connection: no more rules of this place are asked."),
     A::planned("add-header", "…"),
     A::planned("allow", "…"),
     A::planned("auth", "…"),
@@ -102,11 +219,12 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("deny", "…"),
     A::planned("expect-proxy", "…"),
     A::planned("redirect", "…"),
-    A::planned("reject", "…"),
+    A::new("reject", Form::Known("…")).doc("Closes the connection."),
     A::planned("return", "…"),
     A::planned("set-header", "…"),
-    A::planned("set-var", "…"),
-    A::planned("silent-drop", "…"),
+    A::new("set-var", Form::Known("…")).doc("Sets a variable."),
+    A::new("silent-drop", Form::Known("…"))
+        .doc("Forgets the connection without telling the client."),
     A::planned("track-sc0", "…"),
     A::planned("track-sc1", "…"),
     A::planned("track-sc2", "…"),
@@ -114,8 +232,8 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("add-acl", "…"),
     A::planned("cache-store", "…"),
     A::planned("cache-use", "…"),
-    A::planned("capture", "…"),
-    A::planned("close", "…"),
+    A::new("capture", Form::Known("…")).doc("Keeps a part of a value for later."),
+    A::new("close", Form::Known("…")).doc("Closes the connection to the server."),
     A::planned("del-acl", "…"),
     A::planned("del-map", "…"),
     A::planned("do-resolve", "…"),
@@ -131,28 +249,29 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("sc-inc-gpc1", "…"),
     A::planned("sc-set-gpt", "…"),
     A::planned("sc-set-gpt0", "…"),
-    A::planned("set-dst", "…"),
-    A::planned("set-dst-port", "…"),
-    A::planned("set-log-level", "…"),
+    A::new("set-dst", Form::Known("…")).doc("Sets the address the client connected to."),
+    A::new("set-dst-port", Form::Known("…")).doc("Sets the port the client connected to."),
+    A::new("set-log-level", Form::Known("…"))
+        .doc("Sets the severity of the connection's log line, or `silent`."),
     A::planned("set-map", "…"),
     A::planned("set-mark", "…"),
     A::planned("set-method", "…"),
-    A::planned("set-nice", "…"),
+    A::accepted("set-nice", "…", "no connection has priority over another here"),
     A::planned("set-path", "…"),
     A::planned("set-pathq", "…"),
     A::planned("set-priority-class", "…"),
     A::planned("set-priority-offset", "…"),
     A::planned("set-query", "…"),
-    A::planned("set-src", "…"),
-    A::planned("set-src-port", "…"),
+    A::new("set-src", Form::Known("…")).doc("Sets the client's address."),
+    A::new("set-src-port", Form::Known("…")).doc("Sets the client's port."),
     A::planned("set-status", "…"),
     A::planned("set-timeout", "…"),
     A::planned("set-tos", "…"),
     A::planned("set-uri", "…"),
-    A::planned("set-var-fmt", "…"),
+    A::new("set-var-fmt", Form::Known("…")).doc("Sets a variable to what a format stands for."),
     A::planned("strict-mode", "…"),
     A::planned("tarpit", "…"),
-    A::planned("unset-var", "…"),
+    A::new("unset-var", Form::Known("…")).doc("Removes a variable."),
     A::planned("wait-for-body", "…"),
     A::planned("disable-l7-retry", "…"),
     A::planned("do-log", "…"),

@@ -87,6 +87,8 @@ pub struct Backend {
     /// nginx's `proxy_responses`: answers to each datagram that end a session; `None` does not end
     /// it.
     pub responses: Option<u32>,
+    /// nginx: the header for addresses that are none of the servers.
+    pub send_proxy: Option<ProxyHeader>,
     /// nginx's `resolver`, for addresses that are known only when a client comes.
     pub resolver: Option<Resolver>,
 }
@@ -129,6 +131,7 @@ impl Backend {
             download_rate: 0,
             requests: 0,
             responses: None,
+            send_proxy: None,
             resolver: None,
         }
     }

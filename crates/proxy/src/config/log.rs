@@ -30,8 +30,8 @@ pub enum LogFormat {
     Connect,
     /// `option tcplog`, and `option httplog` of a TCP proxy.
     Tcp,
-    /// `log-format`, unparsed.
-    Custom(String),
+    /// `log-format`.
+    Custom(rules::Format),
 }
 
 /// One `log` line.
