@@ -48,6 +48,7 @@ pub(crate) fn load(options: &Options) -> Loaded {
         files: files.map(|file| loaded.sources.name(file).to_owned()).collect(),
         config: loaded.config.unwrap_or_default(),
     };
+    loaded.config.share_group_trackers();
     for line in not_yet(&loaded.config) {
         loaded.lines.push(line);
         loaded.exit = Some(exit::CONFIG);

@@ -160,6 +160,29 @@ impl fmt::Display for Vrid {
     }
 }
 
+impl Config {
+    /// Has every member of a sync group follow what its group follows, unless it does so already.
+    pub fn share_group_trackers(&mut self) {
+        for group in &self.sync_groups {
+            let is_member = |instance: &&mut InstanceConfig| group.has(&instance.name);
+            for instance in self.instances.iter_mut().filter(is_member) {
+                share(&mut instance.track_scripts, &group.track_scripts, |t| &t.script);
+                share(&mut instance.track_interfaces, &group.track_interfaces, |t| &t.interface);
+                share(&mut instance.track_files, &group.track_files, |t| &t.file);
+                share(&mut instance.track_processes, &group.track_processes, |t| &t.process);
+            }
+        }
+    }
+}
+
+fn share<T: Clone>(member: &mut Vec<T>, group: &[T], name: fn(&T) -> &String) {
+    for tracked in group {
+        if member.iter().all(|own| name(own) != name(tracked)) {
+            member.push(tracked.clone());
+        }
+    }
+}
+
 /// Virtual routers that move together (`vrrp_sync_group`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -73,7 +73,7 @@ impl InstanceConfig {
 impl Plan {
     /// What to do to get from `old` to `new`; nothing if they are the same.
     ///
-    /// An instance is changed too if a script it tracks is: weights are in the scripts.
+    /// An instance is changed too if a script, file or process it tracks is: they have weights.
     #[must_use]
     pub fn between(old: &Config, new: &Config) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -110,13 +110,10 @@ impl Plan {
             new.static_addresses.iter().filter(|known| !old.static_addresses.contains(known));
         steps.extend(came.cloned().map(Step::AddStatic));
         for wanted in &new.instances {
-            let scripts_differ = wanted
-                .track_scripts
-                .iter()
-                .any(|tracked| script(old, &tracked.script) != script(new, &tracked.script));
+            let differ = trackers_differ(old, new, wanted);
             match instance(old, &wanted.key()) {
                 None => steps.push(Step::AddInstance(wanted.clone())),
-                Some(known) if known != *wanted || scripts_differ => {
+                Some(known) if known != *wanted || differ => {
                     steps.push(Step::ChangeInstance(wanted.clone()));
                 }
                 Some(_) => {}
@@ -124,6 +121,25 @@ impl Plan {
         }
         steps
     }
+}
+
+/// Whether what an instance tracks is declared otherwise.
+fn trackers_differ(old: &Config, new: &Config, instance: &InstanceConfig) -> bool {
+    let script = |config: &'_ Config, name: &String| {
+        config.scripts.iter().find(|script| script.name == *name).cloned()
+    };
+    let file = |config: &'_ Config, name: &String| {
+        config.track_files.iter().find(|file| file.name == *name).cloned()
+    };
+    let process = |config: &'_ Config, name: &String| {
+        config.track_processes.iter().find(|process| process.name == *name).cloned()
+    };
+    let mut scripts = instance.track_scripts.iter().map(|tracked| &tracked.script);
+    let mut files = instance.track_files.iter().map(|tracked| &tracked.file);
+    let mut processes = instance.track_processes.iter().map(|tracked| &tracked.process);
+    scripts.any(|name| script(old, name) != script(new, name))
+        || files.any(|name| file(old, name) != file(new, name))
+        || processes.any(|name| process(old, name) != process(new, name))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use vrrp::config::SyncGroupConfig;
 use vrrp::{Event, Fitness, Group, Order, Standing, State, Sync};
 
 use super::Role;
+use crate::notify::Told;
 
 /// The sync groups, and who is in which.
 #[derive(Debug, Default)]
@@ -93,10 +94,20 @@ impl Role {
                         let member = self.groups.teams[at].members[place];
                         self.hand(member, Event::Group(sync));
                     }
-                    Order::Entered(_) => {}
+                    Order::Entered(state) => self.group_entered(at, state),
                     Order::Log(line) => self.say(&line),
                 }
             }
+        }
+    }
+
+    /// All members of a group entered a state. Its end is told with those of all groups.
+    fn group_entered(&mut self, at: usize, state: State) {
+        let name = self.groups.teams[at].group.name();
+        let config = self.config.sync_groups.iter().find(|group| group.name == name).cloned();
+        if let (Some(config), Some(told)) = (config, Told::entered(state)) {
+            self.tell_group(&config, told);
+            self.trap_group(&config.name, state);
         }
     }
 

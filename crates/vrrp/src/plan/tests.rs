@@ -4,7 +4,9 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::TrackedScript;
+use crate::config::{
+    TrackFileConfig, TrackProcessConfig, TrackedFile, TrackedProcess, TrackedScript,
+};
 
 /// What a driver does with the steps, on the model alone.
 fn apply(mut config: Config, steps: Vec<Step>) -> Config {
@@ -167,4 +169,44 @@ fn a_new_name_is_a_change_and_a_new_interface_is_another_instance() {
     let steps =
         [Step::RemoveInstance(old.instances[0].key()), Step::AddInstance(new.instances[0].clone())];
     assert_eq!(Plan::between(&old, &new), steps);
+}
+
+#[test]
+fn an_instance_changes_with_the_files_and_processes_it_tracks() {
+    let mut old = Config { instances: vec![InstanceConfig::default()], ..Config::default() };
+    let tracked = TrackedFile { file: "f".into(), ..TrackedFile::default() };
+    old.instances[0].track_files.push(tracked);
+    let tracked = TrackedProcess { process: "p".into(), ..TrackedProcess::default() };
+    old.instances[0].track_processes.push(tracked);
+    old.track_files.push(TrackFileConfig { name: "f".into(), ..TrackFileConfig::default() });
+    let process = TrackProcessConfig { name: "p".into(), ..TrackProcessConfig::default() };
+    old.track_processes.push(process);
+    let mut new = old.clone();
+    new.track_files[0].weight = 7;
+    let change = [Step::ChangeInstance(new.instances[0].clone())];
+    assert_eq!(Plan::between(&old, &new), change);
+    let mut new = old.clone();
+    new.track_processes[0].weight = 7;
+    assert_eq!(Plan::between(&old, &new), change);
+}
+
+#[test]
+fn members_follow_what_their_group_follows() {
+    let member = |name: &str| InstanceConfig { name: name.into(), ..InstanceConfig::default() };
+    let own = TrackedScript { script: "chk".into(), weight: Some(5), reverse: None };
+    let mut config = Config {
+        instances: vec![member("a"), member("b"), member("c")],
+        sync_groups: vec![SyncGroupConfig {
+            name: "G".into(),
+            instances: vec!["a".into(), "b".into()],
+            track_scripts: vec![TrackedScript { weight: None, ..own.clone() }],
+            ..SyncGroupConfig::default()
+        }],
+        ..Config::default()
+    };
+    config.instances[0].track_scripts.push(own.clone());
+    config.share_group_trackers();
+    assert_eq!(config.instances[0].track_scripts, [own], "its own words count");
+    assert_eq!(config.instances[1].track_scripts, config.sync_groups[0].track_scripts);
+    assert_eq!(config.instances[2].track_scripts, []);
 }
