@@ -37,6 +37,8 @@ const RETRY: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Octets of answers kept for a master agent that does not take them.
 const MOST_UNSENT: usize = 256 << 10;
+/// Notifications kept for the first connection.
+const MOST_EARLY: usize = 64;
 /// Where net-snmp listens.
 const DEFAULT_SOCKET: &str = "/var/agentx/master";
 
@@ -111,6 +113,8 @@ pub(crate) struct Agent {
     config: SnmpConfig,
     link: Option<(Stream, Session)>,
     unsent: Vec<u8>,
+    /// Notifications of the time before the first connection.
+    early: Vec<Trap>,
     retry_at: Instant,
     /// That there is nobody has been logged.
     missed: bool,
@@ -125,6 +129,7 @@ impl Agent {
             config: config.clone(),
             link: None,
             unsent: Vec::new(),
+            early: Vec::new(),
             retry_at: Instant::ZERO,
             missed: false,
         }
@@ -148,9 +153,9 @@ impl Agent {
         waits.then_some(self.retry_at)
     }
 
-    /// Whether notifications are configured, and somebody is there to take them.
+    /// Whether notifications are configured, and somebody is there to take them, or may be.
     pub(crate) fn wants_traps(&self) -> bool {
-        self.config.traps && self.link.is_some()
+        self.config.traps && self.config.is_on() && (self.link.is_some() || !self.missed)
     }
 
     /// Waits for something to do. Cancelling loses nothing but an attempt to connect, which is made
@@ -177,7 +182,10 @@ impl Agent {
         self.retry_at = now + RETRY;
         match connection.0 {
             Ok(stream) => {
-                let session = Session::new("Keepalived", self.subtrees());
+                let mut session = Session::new("Keepalived", self.subtrees());
+                for (what, values) in self.early.drain(..) {
+                    session.notify(what, values);
+                }
                 self.link = Some((stream, session));
                 self.missed = false;
                 self.flush(now).or_else(|| Some("NET-SNMP AgentX subagent connected".to_owned()))
@@ -185,6 +193,7 @@ impl Agent {
             Err(_) if self.missed => None,
             Err(error) => {
                 self.missed = true;
+                self.early = Vec::new();
                 let address = self.config.socket.as_deref().unwrap_or(DEFAULT_SOCKET);
                 Some(format!(
                     "Warning: Failed to connect to the agentx master agent ({address}): {error}"
@@ -214,12 +223,17 @@ impl Agent {
     }
 
     /// Sends a notification, if they are configured.
-    pub(crate) fn notify(&mut self, now: Instant, (what, values): Trap) -> Said {
-        if !self.config.traps {
+    pub(crate) fn notify(&mut self, now: Instant, trap: Trap) -> Said {
+        if !self.wants_traps() {
             return None;
         }
-        let (_, session) = self.link.as_mut()?;
-        session.notify(what, values);
+        let Some((_, session)) = &mut self.link else {
+            if self.early.len() < MOST_EARLY {
+                self.early.push(trap);
+            }
+            return None;
+        };
+        session.notify(trap.0, trap.1);
         self.flush(now)
     }
 

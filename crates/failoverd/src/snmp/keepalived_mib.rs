@@ -33,6 +33,11 @@ fn state(state: State) -> Value {
     })
 }
 
+/// The same of a notification: who enters the first state again was shut down.
+fn entered(now: State) -> Value {
+    if now == State::Init { Value::Integer(5) } else { state(now) }
+}
+
 /// `true(1), false(2)`, and every other such pair.
 fn yes(is: bool) -> Value {
     Value::Integer(if is { 1 } else { 2 })
@@ -132,10 +137,14 @@ fn globals(tree: &mut Tree, view: &View<'_>) {
     }
     set(&[3, 6, 0], gauge(mail.port));
     set(&[3, 7, 0], yes(!mail.no_faults));
+    let alert = |is: Option<bool>| is.map_or(Value::Integer(3), yes);
+    set(&[3, 8, 0], alert(globals.inherited.smtp_alert));
+    set(&[3, 9, 0], alert(globals.inherited.smtp_alert_vrrp));
     set(&[4, 0], yes(globals.snmp.traps));
     // Links are followed by netlink; there is no IPVS to flush.
     set(&[5, 0], Value::Integer(1));
     set(&[6, 0], yes(false));
+    set(&[7, 0], yes(true));
     set(&[8, 0], globals.process.net_namespace.as_deref().unwrap_or("").into());
     set(&[9, 0], yes(false));
     set(&[10, 0], yes(globals.dynamic_interfaces));
@@ -381,6 +390,10 @@ fn route(table: &mut Table<'_>, row: &[u32], route: &RouteConfig, is_set: bool) 
     }
     // Upstream counts from 1 here.
     table.set(18, row, Value::Integer(i32::from(route.protocol.unwrap_or(18)) + 1));
+    // RTAX_FEATURES with its ECN bit, RTAX_QUICKACK.
+    let metric = |number| route.metrics.iter().find(|(known, _)| *known == number);
+    table.set(19, row, yes(metric(12).is_some_and(|(_, bits)| bits & 1 != 0)));
+    table.set(20, row, yes(metric(15).is_some_and(|(_, on)| *on != 0)));
 }
 
 fn rule(table: &mut Table<'_>, row: &[u32], rule: &RuleConfig, is_set: bool) {
@@ -429,7 +442,7 @@ pub(crate) fn instance_changed(
     let column = |number| vrrp().child([3, 1, number, place(at)]);
     let values = vec![
         (column(2), config.name.as_str().into()),
-        (column(4), state(now)),
+        (column(4), entered(now)),
         (column(5), state(initial)),
         (global().child([2, 0]), router_id.into()),
     ];
@@ -446,7 +459,7 @@ pub(crate) fn group_changed(
     let column = |number| vrrp().child([1, 1, number, place(at)]);
     let values = vec![
         (column(2), name.into()),
-        (column(3), state(now)),
+        (column(3), entered(now)),
         (global().child([2, 0]), router_id.into()),
     ];
     (vrrp().child([10, 0, 1]), values)

@@ -112,6 +112,7 @@ async fn a_master_agent_that_is_not_there_is_missed_once_and_tried_again_later()
         SnmpConfig { socket: Some(socket), keepalived: true, traps: true, ..SnmpConfig::default() };
     let mut agent = Agent::new(&config);
     let now = Instant::ZERO;
+    assert!(agent.wants_traps(), "kept for the first connection");
     let said = go_on(&mut agent, now).await.expect("a line");
     assert!(said.starts_with("Warning: Failed to connect to the agentx master agent"), "{said}");
     assert_eq!(agent.deadline(now), Some(now + RETRY));
