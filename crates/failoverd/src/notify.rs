@@ -156,6 +156,8 @@ pub(crate) struct Notifier {
     log: Rc<Log>,
     detail: bool,
     globals: Globals,
+    /// Who we are, for mails that name no sender.
+    user: String,
     /// The group of each instance that has one, and the instances of each group.
     group_of: BTreeMap<String, String>,
     members: BTreeMap<String, Vec<String>>,
@@ -189,6 +191,7 @@ impl Notifier {
             log,
             detail,
             globals: Globals::default(),
+            user: linux::user::own_name().unwrap_or_else(|| "root".to_owned()),
             group_of: BTreeMap::new(),
             members: BTreeMap::new(),
             runner: None,
@@ -354,7 +357,8 @@ impl Notifier {
         let host = host_name();
         let short = host.split('.').next().unwrap_or_default();
         let router = self.globals.router_id.as_deref().unwrap_or(short);
-        let Some(mail) = mail::about(&notice, mail, router, &host, LocalTime::now()) else {
+        let Some(mail) = mail::about(&notice, mail, router, (&self.user, &host), LocalTime::now())
+        else {
             return;
         };
         let ended = &self.ended;

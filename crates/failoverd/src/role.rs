@@ -51,6 +51,7 @@ use crate::exit;
 use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
 use crate::notify::Notifier;
+use crate::place::Place;
 use crate::report::{self, Order, Report, Reporter};
 use crate::snmp::Agent;
 use crate::trackers::{News, Trackers};
@@ -79,9 +80,6 @@ pub(crate) fn run(options: Options) -> u8 {
             return exit::FATAL;
         }
     };
-    // An election is lost by milliseconds, and takes next to none of a processor. Where it is not
-    // allowed we are like everybody else.
-    let _ = linux::process::set_niceness(-20);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.context("no event loop").and_then(|runtime| {
         let mut pid_file = PidFile::create(&options.vrrp_pid_file)?;
@@ -172,6 +170,7 @@ struct Role {
     members: Vec<Member>,
     trackers: Trackers,
     notifier: Notifier,
+    place: Place,
     monitor: Monitor,
     worker: Worker,
     links: Links,
@@ -232,6 +231,7 @@ impl Role {
         if options.dump {
             configuration::dump(&config, &log);
         }
+        let place = Place::take(&config.globals.process, log.clone());
         let notifier = Notifier::new(log.clone(), options.detail);
         let mut role = Self {
             log,
@@ -243,6 +243,7 @@ impl Role {
             members: Vec::new(),
             trackers: Trackers::new(),
             notifier,
+            place,
             monitor,
             worker: Worker::start(Sockets { kernel, renewals, frames }).context("no thread")?,
             links: Links::default(),
@@ -334,7 +335,8 @@ impl Role {
         let mut signals = Signals::catch().context("cannot catch signals")?;
         loop {
             let deadline = self.deadline();
-            if deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
+            if let Some(due) = deadline.filter(|due| *due <= self.clock.now()) {
+                self.place.late(self.clock.now() - due);
                 self.tick();
                 continue;
             }

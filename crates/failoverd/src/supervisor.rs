@@ -29,6 +29,7 @@ use crate::cli::{self, Options};
 use crate::configuration;
 use crate::exit;
 use crate::ledger::Ledger;
+use crate::life;
 use crate::report::{self, Packed, Report};
 
 use self::reload::Reading;
@@ -148,6 +149,8 @@ fn start(
             delay: None,
             ready: false,
         };
+        let script = supervisor.globals.startup_script.as_ref();
+        life::run("startup", script, &supervisor.globals, log, options.detail).await;
         if nothing_to_do {
             supervisor.ready = true;
             supervisor.notifier.ready(std::process::id());
@@ -293,7 +296,13 @@ impl Supervisor<'_> {
                     linux::process::trim_heap();
                 }
                 asked = signals.next() => match asked {
-                    Asked::Stop => return self.stop().await,
+                    Asked::Stop => {
+                        let code = self.stop().await?;
+                        let script = self.globals.shutdown_script.as_ref();
+                        let detail = self.options.detail;
+                        life::run("shutdown", script, &self.globals, self.log, detail).await;
+                        return Ok(code);
+                    }
                     Asked::Reload => self.begin_reload(),
                     asked => self.pass_on(asked),
                 },

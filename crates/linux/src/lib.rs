@@ -31,6 +31,7 @@ pub mod process;
 pub mod raw;
 pub mod ready;
 pub mod route;
+pub mod sched;
 pub mod spawn;
 pub mod splice;
 pub mod tcp;

@@ -14,9 +14,11 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::ptr;
 
 use nix::errno::Errno;
+use nix::sched::CpuSet;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, pthread_sigmask};
 use nix::unistd::{Pid, getpid};
 
+use crate::sched::before_pinning;
 use crate::user::Identity;
 
 /// What the child needs before it executes: it calls nothing but the kernel.
@@ -25,7 +27,7 @@ const STACK: usize = 64 << 10;
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Starts programs, each in a process group of its own, with nothing on its standard streams, no
-/// signal blocked or ignored, at the usual niceness; SIGTERM is sent to it when the thread ends that
+/// signal blocked or ignored, with the usual priority and processors; SIGTERM is sent to it when the thread ends that
 /// started it.
 ///
 /// What a program inherits was taken from the environment when this was made.
@@ -64,6 +66,8 @@ struct Orders {
     /// For a script without `#!`: a shell's arguments, with room for the script's path.
     shell: Vec<*const c_char>,
     identity: Option<Identity>,
+    /// Those to run on, if we run on others.
+    processors: Option<&'static CpuSet>,
     nothing: RawFd,
     parent: libc::pid_t,
     error: c_int,
@@ -114,6 +118,7 @@ impl Spawner {
             environment: [pointers(&self.environment).as_slice(), &end].concat(),
             shell: [&[SHELL.as_ptr(), ptr::null()], rest.as_slice(), &end].concat(),
             identity: identity.filter(|&identity| identity != Identity::current()),
+            processors: before_pinning(),
             nothing: self.nothing.as_raw_fd(),
             parent: getpid().as_raw(),
             error: 0,
@@ -206,7 +211,14 @@ fn prepare(orders: &Orders) -> Result<(), Errno> {
     if call!(libc::SYS_getppid)? != c_long::from(orders.parent) {
         return Err(Errno::ESRCH);
     }
+    // As anybody else, whatever we are.
+    let usual = libc::sched_param { sched_priority: 0 };
+    let _ = call!(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const usual);
     let _ = call!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, 0);
+    if let Some(processors) = orders.processors {
+        let size = size_of::<CpuSet>();
+        let _ = call!(libc::SYS_sched_setaffinity, 0, size, ptr::from_ref(processors));
+    }
     for signal in 1..=64 {
         // What was caught, execve(2) resets; what was ignored, it does not. But between the end of
         // the mask and execve(2), nothing of ours may run.

@@ -39,3 +39,9 @@ impl Identity {
         Ok(Some(Self { uid: user.uid.as_raw(), gid: gid.as_raw() }))
     }
 }
+
+/// What this process's user is called, if anything.
+#[must_use]
+pub fn own_name() -> Option<String> {
+    User::from_uid(Uid::effective()).ok().flatten().map(|user| user.name)
+}

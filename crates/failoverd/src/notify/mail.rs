@@ -24,7 +24,7 @@ pub(super) fn about(
     notice: &Notice<'_>,
     config: &MailConfig,
     router: &str,
-    host: &str,
+    (user, host): (&str, &str),
     date: LocalTime,
 ) -> Option<Mail> {
     let server = config.server.clone()?;
@@ -32,14 +32,14 @@ pub(super) fn about(
         return None;
     }
     let (what, body) = words(notice)?;
-    let from = config.from.clone().unwrap_or_else(|| format!("keepalived@{host}"));
+    let from = config.from.clone().unwrap_or_else(|| format!("{user}@{host}"));
     let kind = match notice.kind {
         Kind::Instance => "Instance",
         Kind::Group => "Group",
     };
     let text = format!(
         "Date: {}\r\nFrom: {}\r\nSubject: [{}] VRRP {kind} {} - {what}\r\n\
-         X-Mailer: Keepalived\r\nTo: {}\r\n\r\n{body}\r\n",
+         X-Mailer: Keepalived\r\nTo: {}\r\n\r\n{body}\r\n\r\n",
         date.rfc5322(),
         one_line(&from),
         one_line(router),
@@ -139,13 +139,13 @@ mod tests {
     fn a_mail_is_keepalived_s_byte_for_byte() {
         let none = NotifyConfig::default();
         let about_it = notice(&none, Kind::Instance, Told::Backup);
-        let mail = about(&about_it, &config(), "R_ID", "host", DATE).expect("wanted");
+        let mail = about(&about_it, &config(), "R_ID", ("root", "host"), DATE).expect("wanted");
         assert_eq!(
             mail.text,
             "Date: Sat, 21 Nov 2026 14:02:33 +0000\r\nFrom: x@y.z\r\n\
              Subject: [R_ID] VRRP Instance VI_1 - Entering BACKUP state\r\n\
              X-Mailer: Keepalived\r\nTo: a@b.c, Joe D <d@e.f>\r\n\r\n\
-             => VRRP Instance is no longer owning VRRP VIPs <=\r\n"
+             => VRRP Instance is no longer owning VRRP VIPs <=\r\n\r\n"
         );
         assert_eq!(mail.from, "x@y.z");
         assert_eq!(mail.to, ["a@b.c", "d@e.f"]);
@@ -156,9 +156,9 @@ mod tests {
     fn each_state_has_its_words() {
         let none = NotifyConfig::default();
         let subject = |kind, told| {
-            let mail = about(&notice(&none, kind, told), &config(), "R", "h", DATE)?;
+            let mail = about(&notice(&none, kind, told), &config(), "R", ("u", "h"), DATE)?;
             let line = mail.text.lines().find(|line| line.starts_with("Subject: "))?.to_owned();
-            Some((line, mail.text.lines().last()?.to_owned()))
+            Some((line, mail.text.trim_end().lines().last()?.to_owned()))
         };
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(
@@ -179,7 +179,7 @@ mod tests {
     fn nobody_gets_mail_who_wants_none() {
         let none = NotifyConfig::default();
         let fault = notice(&none, Kind::Instance, Told::Fault);
-        let ask = |config: &MailConfig| about(&fault, config, "R", "h", DATE).is_some();
+        let ask = |config: &MailConfig| about(&fault, config, "R", ("u", "h"), DATE).is_some();
         assert!(ask(&config()));
         assert!(!ask(&MailConfig { no_faults: true, ..config() }));
         assert!(!ask(&MailConfig { server: None, ..config() }));
@@ -190,7 +190,7 @@ mod tests {
     fn no_name_can_add_a_line() {
         let none = NotifyConfig::default();
         let evil = Notice { name: "x\r\nBcc: all@b.c", ..notice(&none, Kind::Group, Told::Stop) };
-        let mail = about(&evil, &config(), "R\r\n.\r\n", "h", DATE).expect("wanted");
+        let mail = about(&evil, &config(), "R\r\n.\r\n", ("u", "h"), DATE).expect("wanted");
         assert!(mail.text.contains("Subject: [R.] VRRP Group xBcc: all@b.c - Stopping\r\n"));
     }
 }

@@ -43,6 +43,7 @@ impl Role {
         self.groups.suspend();
         self.notifier.configure(&self.config);
         self.follow(false);
+        self.place.change(&self.config.globals.process);
         self.agent.reconfigure(&self.config.globals.snmp);
         for step in Plan::between(&before, &self.config) {
             self.step(step);
