@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Debian's packages, and a program each brings.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("keepalived", "/usr/sbin/keepalived"),
     ("haproxy", "/usr/sbin/haproxy"),
     ("nginx", "/usr/sbin/nginx"),
     ("libnginx-mod-stream", "/usr/lib/nginx/modules/ngx_stream_module.so"),
     ("iproute2", "/usr/sbin/ip"),
+    ("frr", "/usr/lib/frr/vrrpd"),
 ];
 
 /// What keeps a package from starting its daemon while it is installed (invoke-rc.d(8)).

@@ -47,6 +47,7 @@ const STEPS: &[Step] = &[
     cargo("fuzz", &["xtask", "fuzz", "--seconds", "2"]),
     cargo("config", &["test", "--package", "compat-tests", "--test", "config"]),
     cargo("netns", &["test", "--package", "compat-tests", "--lib", "--test", "netns"]),
+    cargo("interop", &["test", "--package", "compat-tests", "--test", "interop"]),
     Step {
         name: "docs",
         argv: &["doc", "--workspace", "--no-deps", "--quiet"],
