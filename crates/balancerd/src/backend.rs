@@ -9,11 +9,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use balance::{Again, Candidates, Choice, Retries, ServerId, Ticket, Wake};
-use proxy::{Backend, Cause, Phase, Severity, Termination};
+use proxy::{Backend, Cause, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
 use relay::{Dial, Target};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use wire::proxy_protocol::{self, Addresses};
 
 use crate::session::Session;
 use crate::state::{BackendState, Shared};
@@ -22,6 +23,8 @@ use crate::state::{BackendState, Shared};
 pub(crate) struct Connecting {
     pub(crate) session: Session,
     pub(crate) client: TcpStream,
+    /// The connection begins with a PROXY header.
+    pub(crate) has_header: bool,
 }
 
 /// A slot of a server, given back when it is dropped.
@@ -29,8 +32,12 @@ pub(crate) struct Connecting {
 pub(crate) struct Slot {
     shared: &'static Shared,
     pub(crate) backend: u32,
+    /// [`ELSEWHERE`] for an address that is no server.
     pub(crate) server: u32,
 }
+
+/// The position of what is no server of a backend: an address nginx was told to go to.
+const ELSEWHERE: u32 = u32::MAX;
 
 impl Slot {
     fn new(shared: &'static Shared, backend: u32, server: ServerId) -> Self {
@@ -48,6 +55,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if self.server == ELSEWHERE {
+            return;
+        }
         let state = self.state();
         state.servers[self.server as usize].traffic.end();
         let (now, server) = (self.shared.clock.now(), ServerId(self.server as usize));
@@ -100,7 +110,10 @@ impl Connecting {
         mut self,
     ) -> impl Future<Output = (Self, Result<(TcpStream, Slot), Termination>)> {
         async move {
-            let result = self.find().await;
+            let result = match self.prepare().await {
+                Ok(()) => self.find().await,
+                Err(ended) => Err(ended),
+            };
             (self, result)
         }
     }
@@ -112,7 +125,13 @@ impl Connecting {
         let backend: &'static Backend = &shared.config.backends[index];
         let state = &shared.backends[index];
         let index = u32::try_from(index).unwrap_or(u32::MAX);
+        if let Some(target) = self.session.extra.as_mut().and_then(|extra| extra.target.take()) {
+            return self.elsewhere(backend, target, index).await;
+        }
         let mut candidates = Candidates::new(self.session.peer.map(|peer| peer.ip()));
+        if let Some(key) = &backend.hash_key {
+            candidates.set_key(self.session.text(key));
+        }
         let mut retries =
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
         let started = timer::now();
@@ -123,6 +142,8 @@ impl Connecting {
                     self.session.error_line(Severity::Error, Some(&backend.name), |f| {
                         f.write_str("no live upstreams while connecting to upstream")
                     });
+                    self.session.tries(&backend.name);
+                    self.session.refuse(502);
                 }
                 state.traffic.connect_errors.fetch_add(1, Relaxed);
                 return Err(NO_SERVER);
@@ -131,7 +152,13 @@ impl Connecting {
             self.session.set_server(Some(slot.server));
             loop {
                 tries += 1;
-                let timed_out = match self.attempt(backend, state, server).await {
+                let config = &backend.servers[server.0];
+                let how = Towards {
+                    target: &state.servers[server.0].target,
+                    source: config.source.or(backend.source),
+                    header: config.send_proxy,
+                };
+                let timed_out = match self.attempt(backend, how).await {
                     Ok(stream) => {
                         if shared.is_nginx() {
                             state.balancer.with(|pool| pool.succeeded(server));
@@ -139,6 +166,7 @@ impl Connecting {
                         return Ok((stream, slot));
                     }
                     Err(Attempt::Over(termination)) => {
+                        self.session.refuse(502);
                         count_failure(state, server);
                         return Err(termination);
                     }
@@ -152,6 +180,7 @@ impl Connecting {
                         || next.tries > 0 && tries >= next.tries as usize
                         || !next.timeout.is_zero() && elapsed(started) >= next.timeout;
                     if !next.enabled || spent {
+                        self.session.refuse(502);
                         let cause = if timed_out { Cause::ServerTimeout } else { Cause::Server };
                         return Err(Termination::new(cause, Phase::Connect));
                     }
@@ -189,6 +218,39 @@ impl Connecting {
             }
             drop(slot);
             self.session.set_server(None);
+        }
+    }
+
+    /// Connects to an address that is no server.
+    async fn elsewhere(
+        &mut self,
+        backend: &'static Backend,
+        target: Target,
+        index: u32,
+    ) -> Result<(TcpStream, Slot), Termination> {
+        let how =
+            Towards { target: &target, source: backend.source, header: self.dynamic_header() };
+        match self.attempt(backend, how).await {
+            Ok(stream) => {
+                let shared = self.session.shared;
+                Ok((stream, Slot { shared, backend: index, server: ELSEWHERE }))
+            }
+            Err(why) => {
+                self.session.refuse(502);
+                self.session.shared.backends[index as usize]
+                    .traffic
+                    .connect_errors
+                    .fetch_add(1, Relaxed);
+                Err(match why {
+                    Attempt::Over(termination) => termination,
+                    Attempt::Failed { timed_out: true } => {
+                        Termination::new(Cause::ServerTimeout, Phase::Connect)
+                    }
+                    Attempt::Failed { timed_out: false } => {
+                        Termination::new(Cause::Server, Phase::Connect)
+                    }
+                })
+            }
         }
     }
 
@@ -280,24 +342,30 @@ impl Connecting {
     async fn attempt(
         &mut self,
         backend: &'static Backend,
-        state: &'static BackendState,
-        server: ServerId,
+        how: Towards<'_>,
     ) -> Result<TcpStream, Attempt> {
         let started = timer::now();
-        let stream = self.dial(backend, state, server)?;
+        let to = self.destination(how.target);
+        self.session.tries(&upstream(&to));
+        let stream = self.dial(backend, &to, how.source)?;
         let until = backend.connect_timeout.map(|limit| started + millis(limit));
         match self.wait(relay::established(&stream), until, false).await {
             Waited::Done(Ok(())) => {
                 let took = timer::now() - started;
                 self.session.connect_time = i32::try_from(took).unwrap_or(i32::MAX);
+                if let Some(tried) = self.session.last_try() {
+                    tried.connect = Some(took);
+                }
+                if let Some(version) = how.header {
+                    self.send_header(&stream, version);
+                }
                 Ok(stream)
             }
             Waited::Done(Err(error)) => {
-                self.refused(&self.destination(&state.servers[server.0].target), &error);
+                self.refused(&to, &error);
                 Err(Attempt::Failed { timed_out: false })
             }
             Waited::TimedOut => {
-                let to = self.destination(&state.servers[server.0].target);
                 self.session.error_line(Severity::Error, Some(&upstream(&to)), |f| {
                     f.write_str(
                         "upstream timed out (110: Connection timed out) while connecting to upstream",
@@ -319,12 +387,12 @@ impl Connecting {
     fn dial(
         &self,
         backend: &Backend,
-        state: &BackendState,
-        server: ServerId,
+        to: &Target,
+        source: Option<SocketAddr>,
     ) -> Result<TcpStream, Attempt> {
         let dial = Dial {
-            to: self.destination(&state.servers[server.0].target),
-            source: backend.servers[server.0].source.or(backend.source),
+            to: to.clone(),
+            source,
             nodelay: backend.nodelay,
             keepalive: backend.keepalive.map(keepalive),
         };
@@ -432,6 +500,38 @@ impl Connecting {
             Poll::Pending
         })
         .await
+    }
+}
+
+/// Where an attempt goes, and how.
+#[derive(Clone, Copy)]
+struct Towards<'a> {
+    target: &'a Target,
+    source: Option<SocketAddr>,
+    header: Option<ProxyHeader>,
+}
+
+impl Connecting {
+    /// The header for addresses that are no servers of a backend: nginx's `proxy_protocol`.
+    fn dynamic_header(&self) -> Option<ProxyHeader> {
+        let backend = self.session.backend()?;
+        self.session.shared.config.backends[backend].send_proxy
+    }
+
+    /// Tells a server who its client is. A new connection always has room for it.
+    fn send_header(&mut self, server: &TcpStream, version: ProxyHeader) {
+        let extra = self.session.extra.as_deref();
+        let local = extra.and_then(|extra| extra.local).or_else(|| self.client.local_addr().ok());
+        let addresses = self.session.peer.zip(local);
+        let addresses = addresses.map(|(source, destination)| Addresses { source, destination });
+        let header = match version {
+            ProxyHeader::V1 => proxy_protocol::encode_v1(addresses),
+            ProxyHeader::V2 => proxy_protocol::encode_v2(addresses, &[]),
+        };
+        let sent = server.try_write(&header).unwrap_or(0);
+        if let Some(extra) = &mut self.session.extra {
+            extra.announced = sent as u64;
+        }
     }
 }
 

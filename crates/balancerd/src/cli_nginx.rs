@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use conf::{Severity, Wording as _};
 use nginx_conf::{Loaded, Lookups, Options, Wording};
 use nix::unistd::{Group, User, geteuid};
-use proxy::ErrorLogTarget;
+use proxy::{AccessTarget, ErrorLogTarget};
 
 use argv::{Args, Order};
 use say::Console;
@@ -241,10 +241,16 @@ const CONFIGURE: &str = "--prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.
 fn log_files(config: &proxy::Config) -> impl Iterator<Item = &Path> {
     let process = config.process.error_log.iter();
     let all = process.chain(config.frontends.iter().flat_map(|frontend| &frontend.error_log));
-    all.filter_map(|log| match &log.target {
+    let errors = all.filter_map(|log| match &log.target {
         ErrorLogTarget::File(path) => Some(path.as_path()),
         _ => None,
-    })
+    });
+    let servers = config.frontends.iter().filter_map(|frontend| frontend.nginx.as_deref());
+    let access = servers.flat_map(|nginx| &nginx.access_logs).filter_map(|log| match &log.target {
+        AccessTarget::File(path) => Some(path.as_path()),
+        _ => None,
+    });
+    errors.chain(access)
 }
 
 /// The complaint as one of our own pages shows it, or as nginx prints it.

@@ -26,16 +26,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod access_log;
 mod backend;
 pub mod bind;
 pub mod cli_haproxy;
 pub mod cli_nginx;
 mod control;
+mod facts;
 mod health;
+mod limits;
 pub mod log;
 mod master;
+mod prepare;
 pub mod privilege;
 mod report;
+mod resolve;
 mod runtime_api;
 mod session;
 pub mod state;

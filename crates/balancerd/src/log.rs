@@ -15,13 +15,13 @@ use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
 use proxy::{
-    Config, ErrorLog, ErrorLogTarget, Facility, Flavour, LogAddress, LogFraming, LogTarget,
-    Severity,
+    AccessLog, AccessTarget, Config, ErrorLog, ErrorLogTarget, Facility, Flavour, LogAddress,
+    LogFraming, LogTarget, Severity,
 };
 
 pub(crate) use frame::accept_date;
 use frame::{Frame, Framing};
-use sink::{Place, Sink};
+use sink::{Buffering, Place, Sink};
 
 /// Every place log lines go to.
 #[derive(Debug)]
@@ -38,6 +38,13 @@ pub struct Route {
     to: Vec<Leg>,
     /// The least severe level any target takes; `None` if there is no target.
     least: Option<Severity>,
+}
+
+/// Where the lines of one `access_log` go.
+#[derive(Clone, Debug)]
+pub struct AccessRoute {
+    leg: Leg,
+    severity: Severity,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +92,10 @@ impl Logger {
         for log in errors.chain(config.frontends.iter().flat_map(|one| &one.error_log)) {
             add(Place::from(&log.target));
         }
+        let servers = config.frontends.iter().filter_map(|one| one.nginx.as_deref());
+        for log in servers.flat_map(|nginx| &nginx.access_logs) {
+            add(Place::from(log));
+        }
         let own_host = nix::unistd::gethostname()
             .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned());
         let default_tag = match config.flavour {
@@ -102,7 +113,9 @@ impl Logger {
     /// Files that could not be opened, and why.
     pub fn problems(&self) -> impl Iterator<Item = (&std::path::Path, &std::io::Error)> {
         self.sinks.iter().filter_map(|(place, sink)| match (place, sink) {
-            (Place::File(path), Sink::Broken(error)) => Some((path.as_path(), error)),
+            (Place::File(path) | Place::Access(path, _), Sink::Broken(error)) => {
+                Some((path.as_path(), error))
+            }
             _ => None,
         })
     }
@@ -159,6 +172,72 @@ impl Logger {
             })
         });
         Route::new(legs.collect())
+    }
+
+    /// Where the lines of this `access_log` go.
+    pub fn access_route(&self, log: &AccessLog) -> AccessRoute {
+        let place = Place::from(log);
+        let sink = self.sinks.iter().position(|(known, _)| *known == place);
+        let (facility, severity, tag, host) = match &log.target {
+            AccessTarget::Syslog { facility, severity, tag, hostname, .. } => {
+                let host = hostname.then(|| self.own_host.clone());
+                (*facility, *severity, Some(tag.clone()), host)
+            }
+            AccessTarget::File(_) | AccessTarget::Files { .. } => {
+                (Facility(0), Severity::Info, None, None)
+            }
+        };
+        let leg = Leg {
+            sink: sink.unwrap_or(usize::MAX),
+            framing: Framing::NginxSyslog,
+            facility,
+            length: usize::MAX,
+            max_level: Severity::Debug,
+            min_level: Severity::Emerg,
+            tag,
+            host,
+        };
+        AccessRoute { leg, severity }
+    }
+
+    /// Sends a line of an `access_log` to a syslog daemon.
+    pub(crate) fn send_access(&self, route: &AccessRoute, line: &[u8]) {
+        let leg = &route.leg;
+        let Some((_, sink)) = self.sinks.get(leg.sink) else { return };
+        frame::with_line(|head| {
+            head.clear();
+            let frame = Frame {
+                now: SystemTime::now(),
+                facility: leg.facility,
+                severity: route.severity,
+                tag: leg.tag.as_deref().unwrap_or(&self.tag),
+                host: leg.host.as_deref(),
+            };
+            // Writing to a string does not fail.
+            let _ = leg.framing.head(&frame, head);
+            let mut bytes = head.as_bytes().to_vec();
+            bytes.extend_from_slice(line);
+            sink.write(&bytes);
+        });
+    }
+
+    /// Appends bytes to the file of an `access_log`.
+    pub(crate) fn append(&self, route: &AccessRoute, bytes: &[u8]) {
+        if let Some((_, sink)) = self.sinks.get(route.leg.sink) {
+            sink.write(bytes);
+        }
+    }
+
+    /// Appends bytes to a file whose name was made for them.
+    pub(crate) fn append_to(&self, route: &AccessRoute, path: std::path::PathBuf, bytes: &[u8]) {
+        if let Some((_, sink)) = self.sinks.get(route.leg.sink) {
+            sink.write_to(path, bytes);
+        }
+    }
+
+    /// The machine's name.
+    pub(crate) fn own_host(&self) -> &str {
+        &self.own_host
     }
 
     /// Sends a line, without a line feed at its end, to every target of `route` that takes this
@@ -219,6 +298,17 @@ impl From<&LogAddress> for Place {
             LogAddress::Stdout => Self::Fd(1),
             LogAddress::Stderr => Self::Fd(2),
             LogAddress::Fd(fd) => Self::Fd(*fd),
+        }
+    }
+}
+
+impl From<&AccessLog> for Place {
+    fn from(log: &AccessLog) -> Self {
+        let buffering = Buffering { bytes: log.buffer, flush: log.flush, gzip: log.gzip };
+        match &log.target {
+            AccessTarget::File(path) => Self::Access(path.clone(), buffering),
+            AccessTarget::Files { .. } => Self::Files,
+            AccessTarget::Syslog { server, .. } => Self::from(server),
         }
     }
 }

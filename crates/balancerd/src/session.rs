@@ -13,6 +13,7 @@ use relay::{Ended, Relay};
 use tokio::net::TcpStream;
 
 use crate::backend::{Connecting, Slot};
+use crate::facts::Extra;
 use crate::log::accept_date;
 use crate::state::Shared;
 
@@ -27,11 +28,14 @@ fn report_time(at: Millis) -> u32 {
 type UnixMillis = u64;
 
 const NO_SERVER: u32 = u32::MAX;
+const NO_BACKEND: u32 = u32::MAX;
 
 /// What is known of one connection. There may be very many: no field is larger than it has to be.
 pub(crate) struct Session {
     pub(crate) shared: &'static Shared,
     pub(crate) frontend: u32,
+    /// [`NO_BACKEND`] until it is known where it goes.
+    backend: u32,
     /// [`NO_SERVER`] until one is picked.
     server: u32,
     /// The client's address; a UNIX socket's has none.
@@ -44,17 +48,28 @@ pub(crate) struct Session {
     pub(crate) connect_time: i32,
     pub(crate) retries: u16,
     pub(crate) redispatched: bool,
+    /// It is made of datagrams.
+    pub(crate) udp: bool,
+    /// What went wrong was said: no line at its end.
+    said: bool,
     /// Its places in the queues of the server and of the backend when it came.
     pub(crate) queues: (u32, u32),
     /// nginx's number of the connection; 0 otherwise.
-    number: u32,
+    pub(crate) number: u32,
     /// Bytes from the client and from the server already added to the counters.
-    reported: (u64, u64),
+    pub(crate) reported: (u64, u64),
+    /// What only some sessions need.
+    pub(crate) extra: Option<Box<Extra>>,
 }
 
 impl Session {
     /// A connection that was just accepted; it is counted from here on.
-    fn begin(shared: &'static Shared, frontend: u32, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn begin(
+        shared: &'static Shared,
+        frontend: u32,
+        peer: Option<SocketAddr>,
+        udp: bool,
+    ) -> Self {
         let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let second = date.as_secs();
         let config = &shared.config.frontends[frontend as usize];
@@ -64,12 +79,21 @@ impl Session {
         shared.rate.count(second);
         state.gate.enter();
         state.traffic.begin(second);
-        if let Some(BackendIndex(backend)) = config.default_backend {
-            shared.backends[backend].traffic.begin(second);
+        let mut backend = NO_BACKEND;
+        let mut has_extra = config.nginx.is_some();
+        if let Some(BackendIndex(index)) = config.default_backend {
+            backend = u32::try_from(index).unwrap_or(NO_BACKEND);
+            shared.backends[index].traffic.begin(second);
+            has_extra |= shared.config.backends[index].hash_key.is_some();
         }
+        let number = match shared.is_nginx() {
+            true => shared.connection_number.fetch_add(1, Relaxed) as u32,
+            false => 0,
+        };
         Self {
             shared,
             frontend,
+            backend,
             server: NO_SERVER,
             peer,
             accepted: timer::now(),
@@ -78,9 +102,12 @@ impl Session {
             connect_time: -1,
             retries: 0,
             redispatched: false,
+            udp,
+            said: false,
             queues: (0, 0),
-            number: 0,
+            number,
             reported: (0, 0),
+            extra: has_extra.then(|| Box::new(Extra { status: 200, ..Extra::default() })),
         }
     }
 
@@ -97,11 +124,19 @@ impl Session {
 
     /// The position of its backend.
     pub(crate) fn backend(&self) -> Option<usize> {
-        Some(self.config().default_backend?.0)
+        (self.backend != NO_BACKEND).then_some(self.backend as usize)
+    }
+
+    /// It goes to this backend, and has not gone to another one yet.
+    pub(crate) fn set_backend(&mut self, BackendIndex(index): BackendIndex) {
+        if self.backend == NO_BACKEND {
+            self.backend = u32::try_from(index).unwrap_or(NO_BACKEND);
+            self.shared.backends[index].traffic.begin(crate::state::unix_seconds());
+        }
     }
 
     /// The position of its server in the backend, once one is picked.
-    fn server(&self) -> Option<usize> {
+    pub(crate) fn server(&self) -> Option<usize> {
         (self.server != NO_SERVER).then_some(self.server as usize)
     }
 
@@ -109,12 +144,12 @@ impl Session {
         self.server = server.unwrap_or(NO_SERVER);
     }
 
-    fn config(&self) -> &'static Frontend {
+    pub(crate) fn config(&self) -> &'static Frontend {
         &self.shared.config.frontends[self.frontend as usize]
     }
 
     /// Adds what flowed since the last time to the counters.
-    fn report(&mut self, from_client: u64, from_server: u64) {
+    pub(crate) fn report(&mut self, from_client: u64, from_server: u64) {
         let new = (from_client - self.reported.0, from_server - self.reported.1);
         if new == (0, 0) {
             return;
@@ -132,8 +167,12 @@ impl Session {
 
     /// Counts and logs the end. The server's slot was given back already, as HAProxy does it: its
     /// own connection is not counted in the line's last three numbers.
-    fn finish(&mut self, ended: Termination, from_client: u64, from_server: u64) {
+    pub(crate) fn finish(&mut self, ended: Termination, from_client: u64, from_server: u64) {
         self.report(from_client, from_server);
+        if let Some(tried) = self.last_try() {
+            tried.session = Some(timer::now() - tried.started);
+        }
+        crate::access_log::write(self);
         let total = self.age();
         let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
         if let Some(backend) = self.backend() {
@@ -153,7 +192,8 @@ impl Session {
             }
         }
         let log = &self.config().log;
-        let quiet = log.dontlognull && from_client == 0
+        let quiet = self.said
+            || log.dontlognull && from_client == 0
             || log.dontlog_normal && ended.is_normal() && self.retries == 0
             || log.logasap && self.connect_time >= 0;
         if !quiet && log.format != LogFormat::Connect {
@@ -213,7 +253,7 @@ impl Session {
         self.error_line_with_bytes(severity, upstream, (0, 0), what);
     }
 
-    fn error_line_with_bytes(
+    pub(crate) fn error_line_with_bytes(
         &self,
         severity: Severity,
         upstream: Option<&str>,
@@ -227,24 +267,43 @@ impl Session {
         let line = fmt::from_fn(|f| {
             write!(f, "*{} ", self.number)?;
             what(f)?;
+            let udp = if self.udp { "udp " } else { "" };
             match self.peer {
-                Some(peer) => write!(f, ", client: {}", peer.ip())?,
+                Some(peer) => write!(f, ", {udp}client: {}", peer.ip())?,
                 None => f.write_str(", client: unix:")?,
             }
             write!(f, ", server: {}", self.config().name)?;
-            let Some(upstream) = upstream else { return Ok(()) };
+            match upstream {
+                None => return Ok(()),
+                // It was to be passed on, but there is nobody yet.
+                Some("") => {}
+                Some(upstream) => write!(f, ", upstream: \"{upstream}\"")?,
+            }
             let (up, down) = bytes;
-            write!(
-                f,
-                ", upstream: \"{upstream}\", bytes from/to client:{up}/{down}, \
-                 bytes from/to upstream:{down}/{up}"
-            )
+            let sent = up + self.extra.as_deref().map_or(0, |extra| extra.announced);
+            write!(f, ", bytes from/to client:{up}/{down}, bytes from/to upstream:{down}/{sent}")
         });
         self.shared.log.send(route, severity, line);
     }
 
+    /// HAProxy's line about a connection that was none yet.
+    pub(crate) fn embryonic(&mut self, what: &str) {
+        self.said = true;
+        let frontend = &self.shared.frontends[self.frontend as usize];
+        let line = fmt::from_fn(|f| {
+            match self.peer {
+                Some(peer) => write!(f, "{}:{}", peer.ip().to_canonical(), peer.port())?,
+                None => f.write_str("unix:1")?,
+            }
+            f.write_str(" [")?;
+            accept_date(Duration::from_millis(self.date), f)?;
+            write!(f, "] {}/1: {what}", self.config().name)
+        });
+        self.shared.log.send(&frontend.log, Severity::Info, line);
+    }
+
     /// A line of nginx's error log that only says what happened.
-    fn plain_line(&self, severity: Severity, what: impl fmt::Display) {
+    pub(crate) fn plain_line(&self, severity: Severity, what: impl fmt::Display) {
         let route = &self.shared.frontends[self.frontend as usize].errors;
         if route.takes(severity) {
             self.shared.log.send(route, severity, format_args!("*{} {what}", self.number));
@@ -295,10 +354,10 @@ impl Serve {
         frontend: u32,
         client: TcpStream,
         peer: Option<SocketAddr>,
+        has_header: bool,
     ) -> Self {
-        let mut session = Session::begin(shared, frontend, peer);
+        let session = Session::begin(shared, frontend, peer, false);
         if shared.is_nginx() {
-            session.number = shared.connection_number.fetch_add(1, Relaxed) as u32;
             let line = fmt::from_fn(|f| {
                 match peer {
                     Some(peer) => write!(f, "client {peer}")?,
@@ -310,12 +369,12 @@ impl Serve {
         } else if session.config().log.format == LogFormat::Connect {
             connect_line(&session, &client);
         }
-        let connecting = Connecting { session, client };
+        let connecting = Connecting { session, client, has_header };
         Self { doing: Doing::Connecting(Box::pin(connecting.run())), thread }
     }
 
     fn connected(&mut self, cx: &Context<'_>, found: Found) -> bool {
-        let (Connecting { mut session, client }, result) = found;
+        let (Connecting { mut session, client, .. }, result) = found;
         let shared = session.shared;
         match result {
             Err(ended) => {
@@ -324,7 +383,8 @@ impl Serve {
                     let _ = client.try_read(&mut [0; 16 * 1024]);
                 }
                 drop(client);
-                session.finish(ended, 0, 0);
+                let (up, down) = session.reported;
+                session.finish(ended, up, down);
                 false
             }
             Ok((server, slot)) => {
@@ -343,7 +403,10 @@ impl Serve {
                         shared.log.send(route, Severity::Info, line);
                     }
                 }
-                let relay = Relay::new(client, server);
+                let mut relay = Relay::new(client, server);
+                if let Some(extra) = &mut session.extra {
+                    relay.begin_with(std::mem::take(&mut extra.first));
+                }
                 let (kills, reported) = (shared.kills(), report_time(timer::now()));
                 self.doing =
                     Doing::Relaying(Relaying { session, relay, slot, key, kills, reported });
@@ -402,7 +465,8 @@ impl Relaying {
                 return Poll::Ready(How::Termination(termination));
             }
         }
-        let limits = &shared.frontends[self.session.frontend as usize].limits;
+        let frontend = &shared.frontends[self.session.frontend as usize];
+        let limits = frontend.limits_to(self.slot.backend as usize);
         if let Poll::Ready(ended) = self.relay.poll(cx, limits) {
             return Poll::Ready(How::Ended(ended));
         }
@@ -431,6 +495,11 @@ impl Relaying {
         };
         if session.shared.is_nginx() {
             nginx_end(&session, &relay, how, (up, down));
+        }
+        let announced = session.extra.as_deref().map_or(0, |extra| extra.announced);
+        if let Some(tried) = session.last_try() {
+            tried.bytes = (up + announced, down);
+            tried.first_byte = relay.first_from_server().map(|at| at - tried.started);
         }
         let config = session.config();
         if config.nolinger && !ended.is_normal() {
@@ -479,7 +548,12 @@ fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u6
         .backend()
         .zip(session.server())
         .map(|(backend, server)| &session.shared.backends[backend].servers[server].target);
-    let upstream = || target.map_or_else(String::new, crate::backend::upstream);
+    let tried = session.extra.as_deref().and_then(|extra| extra.tries.last());
+    let upstream = || match (target, tried) {
+        (Some(target), _) => crate::backend::upstream(target),
+        (None, Some(tried)) => tried.address.clone(),
+        (None, None) => String::new(),
+    };
     let broke = |severity, error: Option<std::io::Error>, what: &str, doing: &str| {
         let Some(error) = error else { return };
         session.error_line_with_bytes(severity, Some(&upstream()), bytes, |f| {
@@ -511,8 +585,9 @@ fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u6
         _ if relay.client_ended_first() => "client",
         _ => "upstream",
     };
+    let sent = up + session.extra.as_deref().map_or(0, |extra| extra.announced);
     let line = format_args!(
-        "{who} disconnected, bytes from/to client:{up}/{down}, bytes from/to upstream:{down}/{up}"
+        "{who} disconnected, bytes from/to client:{up}/{down}, bytes from/to upstream:{down}/{sent}"
     );
     session.plain_line(Severity::Info, line);
 }

@@ -45,6 +45,12 @@ pub struct Shared {
     pub log: Logger,
     /// Where those of the process itself go: the `log` lines of `global`.
     pub log_route: Route,
+    /// nginx's variables.
+    pub(crate) program: proxy::variable::Program,
+    /// The zones of `limit_conn`, as [`Process::limit_zones`](proxy::Process::limit_zones).
+    pub(crate) limits: Vec<crate::limits::Zone>,
+    /// Names that were looked up for clients.
+    pub(crate) known: crate::resolve::Known,
     /// Sessions by thread.
     pub(crate) threads: Vec<Registry>,
     kills: AtomicU32,
@@ -113,7 +119,19 @@ impl Shared {
                 gate: Gate::new(frontend.maxconn.unwrap_or(maxconn)),
                 traffic: Traffic::default(),
                 limits: limits(frontend, config.backend_of(frontend)),
+                other_limits: dynamic(frontend)
+                    .filter_map(|index| {
+                        let backend = config.backends.get(index)?;
+                        Some((index, limits(frontend, Some(backend))))
+                    })
+                    .collect(),
                 log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
+                access: frontend
+                    .nginx
+                    .iter()
+                    .flat_map(|nginx| &nginx.access_logs)
+                    .map(|one| log.access_route(one))
+                    .collect(),
                 errors: log.error_route(if frontend.error_log.is_empty() {
                     &config.process.error_log
                 } else {
@@ -132,6 +150,10 @@ impl Shared {
             backends,
             log_route: log.route(&config.process.log, None),
             log,
+            // The dialect has looked at every pattern.
+            program: proxy::variable::Program::new(&config.process.variables).unwrap_or_default(),
+            known: crate::resolve::Known::default(),
+            limits: config.process.limit_zones.iter().map(crate::limits::Zone::new).collect(),
             threads: (0..threads).map(|_| Registry::default()).collect(),
             kills: AtomicU32::new(0),
             config,
@@ -213,6 +235,25 @@ fn target(address: &ServerAddress) -> Option<Target> {
     }
 }
 
+/// The backends a frontend may send sessions to besides its default one.
+fn dynamic(frontend: &Frontend) -> impl Iterator<Item = usize> {
+    let content = frontend.nginx.as_deref().map(|nginx| &nginx.content);
+    let (upstreams, other) = match content {
+        Some(proxy::Content::Dynamic { upstreams, other, .. }) => {
+            (upstreams.as_slice(), Some(other.0))
+        }
+        _ => (&[][..], None),
+    };
+    upstreams.iter().map(|(_, BackendIndex(index))| *index).chain(other)
+}
+
+impl FrontendState {
+    /// The timeouts of a session that goes to a backend.
+    pub fn limits_to(&self, backend: usize) -> &Limits {
+        self.other_limits.get(&backend).unwrap_or(&self.limits)
+    }
+}
+
 fn limits(frontend: &Frontend, backend: Option<&Backend>) -> Limits {
     let Some(backend) = backend else { return Limits::default() };
     Limits {
@@ -242,10 +283,14 @@ pub struct FrontendState {
     pub traffic: Traffic,
     /// The timeouts of its sessions, the backend's included.
     pub limits: Limits,
+    /// Those of sessions that go to another backend than the default one.
+    pub other_limits: HashMap<usize, Limits>,
     /// Where its sessions are logged.
     pub log: Route,
     /// nginx: where their errors are.
     pub errors: Route,
+    /// nginx: where its `access_log` lines go, as [`proxy::NginxServer::access_logs`].
+    pub access: Vec<crate::log::AccessRoute>,
 }
 
 /// A backend while it runs.

@@ -305,8 +305,8 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Deals the sockets of each address out to the threads; one that is alone is shared by all.
-fn shares(sockets: Vec<Bound>, threads: usize) -> io::Result<Vec<Vec<(u32, OwnedFd)>>> {
-    let mut shares: Vec<Vec<(u32, OwnedFd)>> = (0..threads).map(|_| Vec::new()).collect();
+fn shares(sockets: Vec<Bound>, threads: usize) -> io::Result<Vec<Vec<Bound>>> {
+    let mut shares: Vec<Vec<Bound>> = (0..threads).map(|_| Vec::new()).collect();
     let mut groups: Vec<((usize, usize), Vec<OwnedFd>)> = Vec::new();
     for Bound { frontend, bind, fd } in sockets {
         match groups.last_mut() {
@@ -314,13 +314,12 @@ fn shares(sockets: Vec<Bound>, threads: usize) -> io::Result<Vec<Vec<(u32, Owned
             _ => groups.push(((frontend, bind), vec![fd])),
         }
     }
-    for ((frontend, _), mut fds) in groups {
-        let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
+    for ((frontend, bind), mut fds) in groups {
         for at in fds.len()..threads {
             fds.push(fds[at % fds.len()].try_clone()?);
         }
         for (at, fd) in fds.into_iter().enumerate() {
-            shares[at % threads].push((frontend, fd));
+            shares[at % threads].push(Bound { frontend, bind, fd });
         }
     }
     Ok(shares)
@@ -330,21 +329,23 @@ fn shares(sockets: Vec<Bound>, threads: usize) -> io::Result<Vec<Vec<(u32, Owned
 async fn serve(
     shared: &'static Shared,
     thread: u16,
-    sockets: Vec<(u32, OwnedFd)>,
+    sockets: Vec<Bound>,
     mut told: watch::Receiver<Stage>,
     alive: mpsc::Sender<()>,
 ) {
     tokio::spawn(timer::drive());
     let accepting: Vec<_> = sockets
         .into_iter()
-        .filter_map(|(frontend, fd)| {
+        .filter_map(|Bound { frontend, bind, fd }| {
+            let header = shared.config.frontends[frontend].binds[bind].proxy_protocol;
+            let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
             let listener = Listener::new(fd)
                 .inspect_err(|error| {
                     let text = format_args!("cannot watch a listening socket: {error}");
                     shared.log.send(&shared.log_route, Severity::Alert, text);
                 })
                 .ok()?;
-            Some(tokio::spawn(accept(shared, thread, frontend, listener)))
+            Some(tokio::spawn(accept(shared, thread, frontend, header, listener)))
         })
         .collect();
     // An error means that the sender is gone: the process ends.
@@ -361,7 +362,13 @@ async fn serve(
 }
 
 /// Accepts for a frontend for as long as there is room. More wait in the kernel.
-async fn accept(shared: &'static Shared, thread: u16, frontend: u32, listener: Listener) {
+async fn accept(
+    shared: &'static Shared,
+    thread: u16,
+    frontend: u32,
+    header: bool,
+    listener: Listener,
+) {
     let gate = &shared.frontends[frontend as usize].gate;
     let mut complained = false;
     loop {
@@ -374,7 +381,7 @@ async fn accept(shared: &'static Shared, thread: u16, frontend: u32, listener: L
         match accepted {
             Ok((client, peer)) => {
                 complained = false;
-                tokio::spawn(Serve::new(shared, thread, frontend, client, peer));
+                tokio::spawn(Serve::new(shared, thread, frontend, client, peer, header));
             }
             Err(error) if is_exhausted(&error) => {
                 if !complained {

@@ -208,6 +208,7 @@ impl<'a> Lower<'a> {
         backend.algorithm = to.algorithm.unwrap_or(Algorithm::SmoothRoundRobin);
         backend.hash_key = to.key;
         backend.shares_servers_with = self.first_use.get(&key).copied();
+        backend.send_proxy = scope.send_proxy.flatten();
         backend.upload_rate = scope.upload_rate.unwrap_or(0);
         backend.download_rate = scope.download_rate.unwrap_or(0);
         backend.requests = scope.requests.unwrap_or(0);

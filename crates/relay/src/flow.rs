@@ -85,6 +85,15 @@ impl Flow {
         Self { bytes: 0, held: None, stage: Stage::Open, errno: 0, bulk: false }
     }
 
+    /// Holds bytes that were read elsewhere.
+    pub(crate) fn begin_with(&mut self, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.bytes += bytes.len() as u64;
+        self.held = Some(Box::new(Held::Bytes { bytes: bytes.into_boxed_slice(), written: 0 }));
+    }
+
     pub(crate) const fn stage(&self) -> Stage {
         self.stage
     }

@@ -54,6 +54,8 @@ pub struct Relay {
     down: Flow,
     client_active: Millis,
     server_active: Millis,
+    /// When the first byte came from the server; 0 until then.
+    first: Millis,
     timer: Timer,
 }
 
@@ -68,8 +70,20 @@ impl Relay {
             down: Flow::new(),
             client_active: now,
             server_active: now,
+            first: 0,
             timer: Timer::new(),
         }
+    }
+
+    /// Bytes of the client that were read before: the server gets them first. They are counted as
+    /// all others. Call it before the first [`poll`](Self::poll).
+    pub fn begin_with(&mut self, bytes: Vec<u8>) {
+        self.up.begin_with(bytes);
+    }
+
+    /// When the first byte came from the server.
+    pub fn first_from_server(&self) -> Option<Millis> {
+        (self.first != 0).then_some(self.first)
     }
 
     /// Bytes read from the client so far.
@@ -144,6 +158,9 @@ impl Relay {
         let now = now();
         if upward.read || downward.written {
             self.client_active = now;
+        }
+        if self.first == 0 && self.down.bytes > 0 {
+            self.first = now;
         }
         if downward.read || upward.written {
             self.server_active = now;

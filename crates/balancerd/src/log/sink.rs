@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+mod access;
+
 /// Lines that may wait for a slow reader of a descriptor.
 const QUEUE: usize = 1_024;
 
@@ -24,6 +26,21 @@ pub(crate) enum Place {
     Udp(SocketAddr),
     Fd(i32),
     File(PathBuf),
+    /// The file of an `access_log`.
+    Access(PathBuf, Buffering),
+    /// Files that are named line by line.
+    Files,
+}
+
+/// How much of an `access_log` is collected before it is written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Buffering {
+    /// Bytes; 0 writes what there is.
+    pub(crate) bytes: usize,
+    /// For how long at most; zero is no limit.
+    pub(crate) flush: Duration,
+    /// The level of compression.
+    pub(crate) gzip: Option<u8>,
 }
 
 /// An open destination.
@@ -37,6 +54,7 @@ pub(crate) enum Sink {
 #[derive(Debug)]
 pub(crate) enum Message {
     Line(Box<[u8]>),
+    LineTo(PathBuf, Box<[u8]>),
     Reopen,
     Flush(SyncSender<()>),
 }
@@ -48,6 +66,8 @@ impl Sink {
             Place::Udp(to) => datagrams(Domain::for_address(*to), SockAddr::from(*to)),
             Place::Fd(fd) => descriptor(*fd).and_then(|file| writer(file, None)),
             Place::File(path) => append(path).and_then(|file| writer(file, Some(path.clone()))),
+            Place::Access(path, buffering) => access::writer(path, *buffering),
+            Place::Files => access::files(),
         };
         opened.unwrap_or_else(Self::Broken)
     }
@@ -66,6 +86,15 @@ impl Sink {
                 }
             }
             Self::Broken(_) => {}
+        }
+    }
+
+    /// The same, for a file of its own.
+    pub(crate) fn write_to(&self, path: PathBuf, line: &[u8]) {
+        if let Self::Thread { lines, dropped } = self
+            && lines.try_send(Message::LineTo(path, line.into())).is_err()
+        {
+            dropped.fetch_add(1, Relaxed);
         }
     }
 
@@ -142,6 +171,7 @@ fn write_lines(mut file: File, path: Option<&Path>, lines: &Receiver<Message>, l
                     }
                 }
                 Message::Flush(done) => flushed = Some(done),
+                Message::LineTo(..) => {}
             }
             if batch.len() < 64 * 1024 && flushed.is_none() {
                 next = lines.try_recv().ok();

@@ -1,0 +1,488 @@
+//! What happens to a session before it looks for a server: the PROXY header of both originals, and
+//! nginx's phases.
+//!
+//! ```text
+//!   PROXY header ─► set_real_ip_from ─► set ─► limit_conn ─► allow, deny ─► ssl_preread ─► content
+//!    400 broken                                  503            403          400 too long    return, a backend,
+//!    200 too late                                                            200 too late    an address
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use proxy::{
+    BackendIndex, Cause, Content, NginxServer, Peers, Phase, Preread, Severity, Termination,
+};
+use relay::Target;
+use relay::timer::{self, Millis, Timer};
+use tokio::io::Interest;
+use wire::client_hello::{self, ClientHello};
+use wire::proxy_protocol::{Error, Header, MAX_V2};
+
+use crate::backend::Connecting;
+use crate::facts::{Hello, millis};
+use crate::limits::Counted;
+use crate::session::Session;
+
+/// nginx has no letters for it; nobody reads them there.
+const OVER: Termination = Termination::new(Cause::Proxy, Phase::Request);
+
+/// What reading ahead came to.
+enum Ahead {
+    /// Bytes came.
+    Bytes,
+    /// The client has ended.
+    Ended,
+    /// It broke off.
+    Broke,
+    /// It took too long.
+    Late,
+}
+
+impl Connecting {
+    /// Takes the session to where it may look for a server. An error ends it.
+    pub(crate) async fn prepare(&mut self) -> Result<(), Termination> {
+        if self.has_header {
+            if self.session.shared.is_nginx() {
+                self.nginx_header().await?;
+            } else {
+                self.haproxy_header().await?;
+            }
+        }
+        let Some(nginx) = self.session.config().nginx.as_deref() else { return Ok(()) };
+        if let Some(extra) = &mut self.session.extra {
+            extra.local = extra.local.or_else(|| self.client.local_addr().ok());
+        }
+        self.session.admit(nginx)?;
+        if let Some(preread) = nginx.preread {
+            self.preread(preread).await?;
+        }
+        match &nginx.content {
+            Content::Proxy if self.session.backend().is_some() => Ok(()),
+            Content::Proxy => {
+                self.session
+                    .error_line(Severity::Error, None, |f| f.write_str("no handler for server"));
+                Err(self.session.refuse(500))
+            }
+            Content::Return(text) => {
+                let text = self.session.text(text);
+                self.say(&text).await;
+                Err(self.session.refuse(200))
+            }
+            Content::Dynamic { to, upstreams, other } => {
+                let to = self.session.text(to);
+                let to = String::from_utf8_lossy(&to).into_owned();
+                self.session.direct(&to, upstreams, *other).await
+            }
+        }
+    }
+
+    /// Sends the client a text.
+    async fn say(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            if self.client.writable().await.is_err() {
+                return;
+            }
+            match self.client.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+        self.session.report(0, text.len() as u64);
+    }
+
+    /// Waits until the client can be read, and appends at most `most` bytes to what it sent.
+    async fn ahead(&self, bytes: &mut Vec<u8>, most: usize, until: Millis) -> Ahead {
+        let mut buffer = vec![0; most.min(16 * 1024)];
+        loop {
+            let mut timer = Timer::new();
+            let mut ready = std::pin::pin!(self.client.ready(Interest::READABLE));
+            let ready = std::future::poll_fn(|cx| {
+                if let std::task::Poll::Ready(ready) = ready.as_mut().poll(cx) {
+                    return std::task::Poll::Ready(Some(ready));
+                }
+                if timer::now() >= until {
+                    return std::task::Poll::Ready(None);
+                }
+                timer.arm(until, cx);
+                std::task::Poll::Pending
+            })
+            .await;
+            match ready {
+                None => return Ahead::Late,
+                Some(Err(_)) => return Ahead::Broke,
+                Some(Ok(_)) => {}
+            }
+            match self.client.try_read(&mut buffer) {
+                Ok(0) => return Ahead::Ended,
+                Ok(read) => {
+                    bytes.extend_from_slice(&buffer[..read]);
+                    return Ahead::Bytes;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return Ahead::Broke,
+            }
+        }
+    }
+
+    /// Reads a PROXY header; what follows it stays with the session.
+    async fn header(&mut self, until: Millis) -> Result<(), NoHeader> {
+        let mut bytes = Vec::new();
+        loop {
+            match Header::parse(&bytes) {
+                Ok(header) => {
+                    let (addresses, tlvs) = (header.addresses, header.tlv_bytes().into());
+                    let rest = bytes[header.length..].to_vec();
+                    let extra = self.session.extra.get_or_insert_default();
+                    extra.header = Some((addresses, tlvs));
+                    extra.first = rest;
+                    return Ok(());
+                }
+                Err(Error::Broken) => return Err(NoHeader::Broken(bytes)),
+                Err(Error::Incomplete) => {}
+            }
+            match self.ahead(&mut bytes, MAX_V2, until).await {
+                Ahead::Bytes => {}
+                Ahead::Ended if bytes.is_empty() => return Err(NoHeader::Empty),
+                Ahead::Ended => return Err(NoHeader::Cut(bytes)),
+                Ahead::Broke => return Err(NoHeader::Broke),
+                Ahead::Late => return Err(NoHeader::Late),
+            }
+        }
+    }
+
+    async fn nginx_header(&mut self) -> Result<(), Termination> {
+        let nginx = self.session.config().nginx.as_deref();
+        let patience = nginx.map_or(Duration::from_secs(30), |nginx| nginx.header_timeout);
+        let until = timer::now() + millis(patience);
+        match self.header(until).await {
+            Ok(()) => {}
+            Err(NoHeader::Late) => {
+                self.session.error_line(Severity::Info, None, |f| {
+                    f.write_str(
+                        "client timed out (110: Connection timed out) while reading PROXY protocol",
+                    )
+                });
+                return Err(self.session.refuse(200));
+            }
+            Err(NoHeader::Broke) => return Err(self.session.refuse(400)),
+            Err(NoHeader::Empty) => return Err(self.broken_header(&[])),
+            Err(NoHeader::Broken(bytes) | NoHeader::Cut(bytes)) => {
+                return Err(self.broken_header(&bytes));
+            }
+        }
+        let session_peer = self.session.peer;
+        let trusted = nginx.is_some_and(|n| n.trusted.iter().any(|t| t.holds(session_peer)));
+        let Some(extra) = &mut self.session.extra else { return Ok(()) };
+        if let (true, Some((Some(addresses), _))) = (trusted, &extra.header) {
+            extra.connected = self.session.peer;
+            self.session.peer = Some(addresses.source);
+        }
+        Ok(())
+    }
+
+    fn broken_header(&mut self, bytes: &[u8]) -> Termination {
+        // One line of it, as nginx shows it.
+        let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or(&[]);
+        let line = String::from_utf8_lossy(line).into_owned();
+        self.session.error_line(Severity::Error, None, |f| {
+            write!(f, "broken header: \"{line}\" while reading PROXY protocol")
+        });
+        // nginx leaves it unread, so its close is a reset.
+        let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
+        self.session.refuse(400)
+    }
+
+    async fn haproxy_header(&mut self) -> Result<(), Termination> {
+        let until = self.session.client_deadline().unwrap_or(Millis::MAX / 2);
+        let said = match self.header(until).await {
+            Ok(()) => {
+                let Some(extra) = &mut self.session.extra else { return Ok(()) };
+                if let Some((Some(addresses), _)) = &extra.header {
+                    extra.connected = self.session.peer;
+                    extra.local = Some(addresses.destination);
+                    self.session.peer = Some(addresses.source);
+                }
+                return Ok(());
+            }
+            Err(NoHeader::Empty) => "Connection closed while waiting for PROXY protocol header",
+            Err(NoHeader::Cut(_)) => "Truncated PROXY protocol header received",
+            Err(NoHeader::Broke) => "Error while waiting for PROXY protocol header",
+            Err(NoHeader::Late) => "Timeout while waiting for PROXY protocol header",
+            Err(NoHeader::Broken(bytes))
+                if bytes.starts_with(b"PROXY ")
+                    || bytes.len() > 16 && bytes[..4] == *b"\r\n\r\n" =>
+            {
+                "Received an invalid PROXY protocol header"
+            }
+            Err(NoHeader::Broken(_)) => {
+                "Received something which does not look like a PROXY protocol header"
+            }
+        };
+        self.session.embryonic(said);
+        let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
+        Err(Termination::new(Cause::Proxy, Phase::Request))
+    }
+
+    /// Reads the client's hello and leaves it for the server.
+    async fn preread(&mut self, preread: Preread) -> Result<(), Termination> {
+        let until = timer::now() + millis(preread.timeout);
+        let mut bytes = match &mut self.session.extra {
+            Some(extra) => std::mem::take(&mut extra.first),
+            None => Vec::new(),
+        };
+        let (status, ended) = loop {
+            let hello = match ClientHello::parse(&bytes) {
+                Ok(hello) => Hello::of(&hello),
+                Err(client_hello::Error::Other) => break (200, false),
+                Err(client_hello::Error::Incomplete) => {
+                    if bytes.len() >= preread.size {
+                        self.session.error_line(Severity::Error, None, |f| {
+                            f.write_str("preread buffer full while prereading client data")
+                        });
+                        self.session.began();
+                        break (400, true);
+                    }
+                    let room = preread.size - bytes.len();
+                    match self.ahead(&mut bytes, room, until).await {
+                        Ahead::Bytes => continue,
+                        Ahead::Late | Ahead::Ended => {
+                            self.session.began();
+                            break (200, true);
+                        }
+                        Ahead::Broke => break (400, true),
+                    }
+                }
+            };
+            if let Some(extra) = &mut self.session.extra {
+                extra.hello = Some(hello);
+            }
+            break (200, false);
+        };
+        let count = bytes.len() as u64;
+        if let Some(extra) = &mut self.session.extra {
+            extra.first = bytes;
+        }
+        if ended {
+            self.session.report(count, 0);
+            return Err(self.session.refuse(status));
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no PROXY header.
+enum NoHeader {
+    Empty,
+    Cut(Vec<u8>),
+    Broken(Vec<u8>),
+    Broke,
+    Late,
+}
+
+impl Hello {
+    fn of(hello: &ClientHello<'_>) -> Self {
+        let mut alpn = Vec::new();
+        for protocol in hello.alpn() {
+            if !alpn.is_empty() {
+                alpn.push(b',');
+            }
+            alpn.extend_from_slice(protocol);
+        }
+        // supported_versions, RFC 8446 §4.2.1, or the version of the message.
+        let offered = hello.extension(43).and_then(|list| list.split_first()).map(|(_, list)| list);
+        let offered = offered.unwrap_or_default().chunks_exact(2);
+        let offered = offered.filter(|version| version[0] == 3).map(|version| version[1]);
+        let (major, minor) = hello.version();
+        let own = if major == 3 { Some(minor) } else { None };
+        let protocol = match offered.chain(own).max() {
+            Some(0) => "SSLv3",
+            Some(1) => "TLSv1",
+            Some(2) => "TLSv1.1",
+            Some(3) => "TLSv1.2",
+            Some(4) => "TLSv1.3",
+            _ => "",
+        };
+        let name = hello.server_name().unwrap_or_default();
+        Self { server_name: name.into(), alpn: alpn.into(), protocol }
+    }
+}
+
+/// Whether some peers include this one.
+pub(crate) trait Holds {
+    /// Whether a client, without an address one of a UNIX socket, is meant.
+    fn holds(&self, client: Option<SocketAddr>) -> bool;
+}
+
+impl Holds for Peers {
+    fn holds(&self, client: Option<SocketAddr>) -> bool {
+        match (self, client) {
+            (Self::All, _) | (Self::Unix, None) => true,
+            (Self::Network(network), Some(client)) => network.contains(client.ip()),
+            _ => false,
+        }
+    }
+}
+
+impl Session {
+    /// Notes the status a session ends with.
+    pub(crate) fn refuse(&mut self, status: u16) -> Termination {
+        if let Some(extra) = &mut self.extra {
+            extra.status = status;
+        }
+        OVER
+    }
+
+    /// A hello has begun, and is all there will be.
+    fn began(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.hello = Some(Hello::default());
+        }
+    }
+
+    /// `set`, `limit_conn`, `allow` and `deny`.
+    pub(crate) fn admit(&mut self, nginx: &NginxServer) -> Result<(), Termination> {
+        for (index, value) in &nginx.sets {
+            let value = self.text(value);
+            if let Some(extra) = &mut self.extra {
+                extra.values.assign(*index, value);
+            }
+        }
+        self.limit(nginx)?;
+        let peer = self.peer;
+        let rule = nginx.access.iter().find(|(_, peers)| peers.holds(peer));
+        if let Some((false, _)) = rule {
+            self.error_line(Severity::Error, None, |f| {
+                f.write_str("access forbidden by rule while initializing session")
+            });
+            return Err(self.refuse(403));
+        }
+        Ok(())
+    }
+
+    fn limit(&mut self, nginx: &NginxServer) -> Result<(), Termination> {
+        for limit in &nginx.limits {
+            let Some(zone) = self.shared.config.process.limit_zones.get(limit.zone) else {
+                continue;
+            };
+            let key = self.text(&zone.key);
+            if key.is_empty() {
+                continue;
+            }
+            if key.len() > 255 {
+                self.error_line(Severity::Error, None, |f| {
+                    let key = String::from_utf8_lossy(&key);
+                    write!(
+                        f,
+                        "the value of the \"{}\" key is more than 255 bytes: \"{key}\"",
+                        zone.name
+                    )
+                });
+                continue;
+            }
+            let counted = Counted::enter(self.shared, limit.zone, &key, limit.most);
+            let Some(extra) = &mut self.extra else { continue };
+            if let Some(counted) = counted {
+                extra.counted.push(counted);
+                extra.limit_status = Some("PASSED");
+                continue;
+            }
+            let dry = nginx.limit_dry_run;
+            extra.limit_status = Some(if dry { "REJECTED_DRY_RUN" } else { "REJECTED" });
+            let level = nginx.limit_level.unwrap_or(Severity::Error);
+            self.error_line(level, None, |f| {
+                let dry = if dry { ", dry run," } else { "" };
+                write!(
+                    f,
+                    "limiting connections{dry} by zone \"{}\" while initializing session",
+                    zone.name
+                )
+            });
+            if dry {
+                return Ok(());
+            }
+            if let Some(extra) = &mut self.extra {
+                extra.counted.clear();
+            }
+            return Err(self.refuse(503));
+        }
+        Ok(())
+    }
+
+    /// `proxy_pass` with variables: an upstream, or an address.
+    pub(crate) async fn direct(
+        &mut self,
+        to: &str,
+        upstreams: &[(String, BackendIndex)],
+        other: BackendIndex,
+    ) -> Result<(), Termination> {
+        if let Some((_, index)) = upstreams.iter().find(|(name, _)| to.eq_ignore_ascii_case(name)) {
+            self.set_backend(*index);
+            return Ok(());
+        }
+        self.set_backend(other);
+        let found = match address(to) {
+            Err(why) => Err(format!("{why} in upstream \"{to}\"")),
+            Ok(Where::Target(target)) => Ok(target),
+            Ok(Where::Name(name, port)) => self.resolve(&name, port, other).await,
+        };
+        match found {
+            Ok(target) => {
+                if let Some(extra) = &mut self.extra {
+                    extra.target = Some(target);
+                }
+                Ok(())
+            }
+            Err(why) => {
+                self.error_line(Severity::Error, Some(""), |f| f.write_str(&why));
+                Err(self.refuse(500))
+            }
+        }
+    }
+
+    async fn resolve(&self, name: &str, port: u16, of: BackendIndex) -> Result<Target, String> {
+        let BackendIndex(index) = of;
+        let Some(resolver) = &self.shared.config.backends[index].resolver else {
+            return Err(format!("no resolver defined to resolve {name}"));
+        };
+        let ips = crate::resolve::lookup(self.shared, resolver, name).await?;
+        // A different one each time.
+        let at = fastrand::usize(..ips.len().max(1));
+        let ip = ips.get(at).ok_or_else(|| format!("{name} could not be resolved"))?;
+        Ok(Target::Inet(SocketAddr::new(*ip, port)))
+    }
+}
+
+enum Where {
+    Target(Target),
+    Name(String, u16),
+}
+
+/// Reads `host:port` or `unix:path`; the error is nginx's.
+fn address(text: &str) -> Result<Where, &'static str> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err("no path in the unix domain socket"),
+            path => Ok(Where::Target(Target::Unix(path.into()))),
+        };
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return match address.port() {
+            0 => Err("invalid port"),
+            _ => Ok(Where::Target(Target::Inet(address))),
+        };
+    }
+    if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        return Err("no port");
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(if text.is_empty() { "no host" } else { "no port" });
+    };
+    match port.parse() {
+        Ok(port @ 1..) if !host.is_empty() => Ok(Where::Name(host.to_owned(), port)),
+        Ok(1u16..) => Err("no host"),
+        _ => Err("invalid port"),
+    }
+}
