@@ -106,6 +106,30 @@ impl Reject {
     /// How many causes there are.
     pub const CAUSES: usize = 20;
 
+    /// A word for each cause, by [`cause`](Self::cause): for metrics, and never changed.
+    pub const NAMES: [&'static str; Self::CAUSES] = [
+        "length",
+        "ttl",
+        "version",
+        "auth_type",
+        "password",
+        "interval",
+        "packet_type",
+        "total_length",
+        "checksum",
+        "cast",
+        "unknown_peer",
+        "vrid",
+        "zero_interval",
+        "ttl_range",
+        "ah_source",
+        "ah_value",
+        "ah_replay",
+        "owner",
+        "no_addresses",
+        "other_addresses",
+    ];
+
     /// A number per cause, below [`CAUSES`](Self::CAUSES).
     #[must_use]
     pub const fn cause(&self) -> usize {
