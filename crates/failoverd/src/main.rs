@@ -36,6 +36,7 @@ mod programs;
 mod report;
 mod role;
 mod snmp;
+mod status;
 mod supervisor;
 mod trackers;
 mod view;

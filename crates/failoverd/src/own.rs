@@ -2,13 +2,17 @@
 //! any name, see [`cli`].
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::{self, Options, Persona};
 use crate::configuration;
 use crate::exit;
+use crate::status;
 
 /// VRRP for Linux: keeps an address on one of several nodes, as keepalived.conf says
 #[derive(Debug, Parser)]
@@ -25,6 +29,15 @@ enum What {
     Check {
         /// Files, or patterns of files; the daemon's own if there is none
         files: Vec<PathBuf>,
+    },
+    /// Says how the virtual routers of a running daemon stand
+    Status {
+        /// In JSON, as docs/observing.md describes it
+        #[arg(long)]
+        json: bool,
+        /// Where the daemon answers, if not at /run/failoverd.sock
+        #[arg(long, value_name = "PATH")]
+        socket: Option<PathBuf>,
     },
 }
 
@@ -50,6 +63,7 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
     let matches = command.try_get_matches_from(std::iter::once(&name).chain(arguments));
     match matches.and_then(|matches| Own::from_arg_matches(&matches)) {
         Ok(Own { what: What::Check { files } }) => check(files),
+        Ok(Own { what: What::Status { json, socket } }) => show(json, socket),
         Err(error) => {
             // Nobody may be listening, as with `| head`.
             let _ = error.print();
@@ -69,6 +83,47 @@ fn check(mut files: Vec<PathBuf>) -> u8 {
         .map(|file| configuration::test(&Options { file, ..options.clone() }, None))
         .collect();
     codes.into_iter().find(|&code| code != exit::OK).unwrap_or(exit::OK)
+}
+
+/// Asks the daemon at `socket`, and shows what it says.
+fn show(json: bool, socket: Option<PathBuf>) -> u8 {
+    let default = || status::socket_beside(&Options::new(Persona::Failoverd).pid_file);
+    let socket = socket.unwrap_or_else(default);
+    let text = match ask(&socket) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("no daemon answers at {}: {error}", socket.display());
+            return exit::FATAL;
+        }
+    };
+    let shown = if json {
+        text
+    } else {
+        match serde_json::from_str(&text) {
+            Ok(status) => status::table::write(&status),
+            Err(error) => {
+                eprintln!("what answers at {} is no failoverd: {error}", socket.display());
+                return exit::FATAL;
+            }
+        }
+    };
+    // Nobody may be listening, as with `| head`.
+    let _ = std::io::stdout().write_all(shown.as_bytes());
+    exit::OK
+}
+
+fn ask(socket: &Path) -> io::Result<String> {
+    /// The daemon gives up earlier.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    if text.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "it is busy"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

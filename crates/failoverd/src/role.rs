@@ -28,6 +28,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ use crate::notify::Notifier;
 use crate::place::Place;
 use crate::report::{self, Order, Report, Reporter};
 use crate::snmp::Agent;
+use crate::status::Status;
 use crate::trackers::{News, Trackers};
 use crate::view::Totals;
 use crate::worker::{Done, Sockets, Work, Worker};
@@ -165,6 +167,7 @@ struct Role {
     reporter: Reporter,
     ledger: Ledger,
     dumps: Dumps,
+    status: Status,
     totals: Totals,
     config: Config,
     members: Vec<Member>,
@@ -239,6 +242,7 @@ impl Role {
             reporter,
             ledger,
             dumps: Dumps::default(),
+            status: Status::default(),
             totals: Totals::default(),
             members: Vec::new(),
             trackers: Trackers::new(),
@@ -305,6 +309,7 @@ impl Role {
             }
         }
         self.say_opened(&opened);
+        self.serve_status();
         self.reporter.tell(Report::Started);
     }
 
@@ -360,6 +365,8 @@ impl Role {
                     self.reload(loaded);
                     linux::process::trim_heap();
                 }
+                // Who wants to know may have gone meanwhile.
+                look = self.status.looked() => drop(look.send(Arc::new(self.look()))),
                 order = self.reporter.order() => match order {
                     Order::Configuration(json) => self.begin_reload(json),
                     Order::Asked(asked) => self.dump(asked),

@@ -313,7 +313,10 @@ impl Trackers {
         };
         let is_it = |tracker: &Tracker| tracker.child.as_ref().is_some_and(|c| c.run == run);
         if let Some(index) = self.scripts.iter().position(is_it) {
-            self.scripts[index].child = None;
+            let script = &mut self.scripts[index];
+            script.child = None;
+            let good = matches!(event, ScriptEvent::Exited { status: 0 });
+            script.counts.count(good, now - script.started);
             self.handle(index, now, event, news);
         }
     }

@@ -13,7 +13,7 @@ use vrrp::{Counters, Lease, State, TrackerKind, TrackerView};
 use crate::role::watch::{Watch, calendar};
 
 /// Everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     /// When it was taken, since 1970.
     pub(crate) at: Duration,

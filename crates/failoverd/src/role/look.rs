@@ -1,6 +1,7 @@
 //! What is shown of a role to whoever asks.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use daemon::log::Severity;
 use linux::raw::{Cast, IPPROTO_AH};
@@ -11,6 +12,7 @@ use super::watch::calendar;
 use super::{Member, Role};
 use crate::asked::Asked;
 use crate::dump;
+use crate::status::{self, Places};
 use crate::view::{Group, Router, Socket, Totals, View};
 
 impl Role {
@@ -88,6 +90,15 @@ impl Role {
         };
         let keys: BTreeSet<_> = self.members.iter().filter_map(|member| member.key).collect();
         keys.into_iter().map(socket).collect()
+    }
+
+    /// Shows it where the configuration says.
+    pub(super) fn serve_status(&mut self) {
+        let globals = &self.config.globals;
+        let socket = globals.status_socket.as_ref().map(PathBuf::from);
+        let socket = socket.unwrap_or_else(|| status::socket_beside(&self.options.pid_file));
+        let places = Places { socket: Some(socket), metrics: globals.metrics_listen };
+        self.status.serve(places, &self.log);
     }
 
     /// What a signal asks for. It is written by a thread of its own: a file system may be slow.

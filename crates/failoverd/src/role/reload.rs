@@ -58,6 +58,7 @@ impl Role {
         }
         self.tell_states_again();
         self.totals.reloaded(true);
+        self.serve_status();
         self.reporter.tell(Report::Reloaded);
     }
 
