@@ -6,7 +6,7 @@ use conf::{Binder, Problem, Span, Word};
 use vrrp::config::{Initial, OWNER};
 
 use crate::draft::{Draft, InstanceDraft, ScriptDraft};
-use crate::system::{Program, System};
+use crate::system::{Program, System, Weakness};
 use crate::wording::CHILD;
 
 /// How long a failure may go unnoticed before it is worth a word.
@@ -23,6 +23,15 @@ pub(crate) fn advise(draft: &Draft, system: &dyn System, b: &mut Binder) {
     let mut a = Advisor { draft, system, b };
     for script in &draft.scripts {
         a.script(script);
+        if let Some(command) = &script.command {
+            a.changeable(command, script.user.as_ref());
+        }
+    }
+    let notify = draft.instances.iter().map(|i| &i.notify);
+    let notify = notify.chain(draft.groups.iter().map(|g| &g.notify));
+    let readers = [&draft.globals.fifo.reader, &draft.globals.vrrp_fifo.reader];
+    for told in notify.flat_map(|n| &n.scripts).chain(readers.into_iter().flatten()) {
+        a.changeable(&told.command, told.user.as_ref());
     }
     for instance in &draft.instances {
         a.instance(instance);
@@ -35,6 +44,24 @@ impl Advisor<'_> {
         let diagnostic = self.b.notice(span, Problem::Other(said.into()));
         diagnostic.context.push_str(CHILD);
         diagnostic.help = Some(help.into());
+    }
+
+    /// A script root runs and somebody else can change.
+    fn changeable(&mut self, command: &Word, user: Option<&Word>) {
+        let user = user.or(self.draft.globals.script_user.as_ref());
+        let uid = user.map_or(Some(self.system.own_user()), |user| {
+            self.system.user(&user.text).map(|(uid, _)| uid)
+        });
+        let words = crate::lex::shell_words(&command.text).unwrap_or_default();
+        let Some(program) = words.first().filter(|_| uid == Some(0)) else { return };
+        if let Some(Weakness { part, why, mend }) = self.system.weakness(program) {
+            let part = part.display();
+            self.note(
+                command.span,
+                format!("Unsafe permissions found for script '{program}': {part} {why} - {mend}"),
+                format!("run '{mend}'"),
+            );
+        }
     }
 
     fn script(&mut self, script: &ScriptDraft) {

@@ -56,7 +56,7 @@ use std::sync::LazyLock;
 use conf::{ANYWHERE, Binder, Diagnostic, Manners, Place, Problem, Severity, Sources, Wording};
 use vrrp::config::Config;
 
-pub use system::{Elsewhere, Host, Program, System};
+pub use system::{Elsewhere, Host, Program, System, Weakness};
 pub use table::tables;
 pub use wording::Keepalived;
 
