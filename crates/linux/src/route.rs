@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 use socket2::Socket;
 
-/// A `NETLINK_ROUTE` socket that never blocks.
+/// A netlink socket that never blocks.
 #[derive(Debug)]
 pub struct RouteSocket {
     socket: Socket,
@@ -28,8 +28,20 @@ impl RouteSocket {
     ///
     /// When there is no descriptor left.
     pub fn open(groups: u32, receive_buffer: usize) -> io::Result<Self> {
+        Self::of(SockProtocol::NetlinkRoute, groups, receive_buffer)
+    }
+
+    /// Opens a socket to the packet filter (`NETLINK_NETFILTER`) instead.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has none, or there is no descriptor left.
+    pub fn netfilter() -> io::Result<Self> {
+        Self::of(SockProtocol::NetlinkNetFilter, 0, 0)
+    }
+
+    fn of(protocol: SockProtocol, groups: u32, receive_buffer: usize) -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let protocol = SockProtocol::NetlinkRoute;
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         // The peer is the kernel: nobody else can send to a connected netlink socket.

@@ -32,6 +32,7 @@
 //! ```
 
 mod address;
+mod filter;
 mod kernel;
 mod message;
 mod monitor;
@@ -39,6 +40,7 @@ mod request;
 mod route;
 
 pub use address::NewAddress;
+pub use filter::{Filter, Ruleset};
 pub use kernel::{Kernel, is_absence};
 pub use message::{Address, Link};
 pub use monitor::{Monitor, NetEvent, Snapshot};
