@@ -38,8 +38,10 @@ mod role;
 mod snmp;
 mod status;
 mod supervisor;
+mod sysctl;
 mod trackers;
 mod view;
+mod vmac;
 mod worker;
 
 use std::ffi::OsString;

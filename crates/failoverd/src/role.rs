@@ -21,6 +21,7 @@ mod reload;
 mod routes;
 mod statics;
 mod told;
+mod vmacs;
 pub(crate) mod watch;
 
 use std::collections::BTreeSet;
@@ -41,7 +42,7 @@ use linux::raw::{Cast, IPPROTO_AH, IPPROTO_VRRP, Received};
 use machine::{Instant, Machine as _};
 use netlink::{Address, Kernel, Monitor};
 use tokio::sync::oneshot;
-use vrrp::config::{Auth, Config, InstanceConfig};
+use vrrp::config::{Auth, Config, InstanceConfig, VirtualAddress};
 use vrrp::{Action, Datagram, Event, Instance};
 
 use crate::asked::{Asked, Signals};
@@ -58,12 +59,14 @@ use crate::snmp::Agent;
 use crate::status::Status;
 use crate::trackers::{News, Trackers};
 use crate::view::Totals;
+use crate::vmac;
 use crate::worker::{Done, Sockets, Work, Worker};
 
 use self::agenda::Agenda;
 use self::facts::Facts;
 use self::groups::Groups;
 use self::routes::Routes;
+use self::vmacs::Vmacs;
 use self::watch::Watch;
 
 /// Packets taken off a socket before anything else has its turn.
@@ -129,6 +132,8 @@ struct Member {
     /// Its socket could not be opened, which has been logged.
     deaf: bool,
     watch: Watch,
+    /// What the packet filter drops for it.
+    blocked: Vec<VirtualAddress>,
 }
 
 impl Member {
@@ -182,6 +187,7 @@ struct Role {
     groups: Groups,
     agent: Agent,
     routes: Routes,
+    vmacs: Vmacs,
     /// Addresses being removed by us, whose end is no loss.
     removing: BTreeSet<Address>,
     partings: Vec<Parting>,
@@ -210,13 +216,11 @@ impl Role {
         if options.detail {
             log.info("Registering Kernel netlink reflector");
         }
-        let mut monitor = Monitor::open().context("cannot listen to the kernel")?;
         if options.detail {
             log.info("Registering Kernel netlink command channel");
         }
         let mut kernel = Kernel::open().context("cannot ask the kernel")?;
         let renewals = Kernel::open().context("cannot ask the kernel")?;
-        monitor.ignore_renewals(&renewals).context("cannot listen to the kernel")?;
         let ledger = Ledger::from_stdout();
         if ledger.is_inherited() {
             // The role before this one said what is to be said once.
@@ -227,7 +231,12 @@ impl Role {
             return Ok(Err(code));
         }
         let mistakes = loaded.mistakes();
-        let config = loaded.config;
+        let mut config = loaded.config;
+        let wishes = vmac::assign(&mut config);
+        let vmacs = Vmacs::make(wishes, &mut kernel, &log);
+        // From here on; the interfaces just made are no news.
+        let mut monitor = Monitor::open().context("cannot listen to the kernel")?;
+        monitor.ignore_renewals(&renewals).context("cannot listen to the kernel")?;
         let snapshot = kernel.snapshot().context("cannot read links and addresses")?;
         monitor.compare(snapshot);
         let frames = FrameSocket::open().context("cannot open a packet socket")?;
@@ -256,6 +265,7 @@ impl Role {
             groups: Groups::default(),
             agent: Agent::idle(),
             routes: Routes::default(),
+            vmacs,
             removing: BTreeSet::new(),
             partings: Vec::new(),
             mistakes,
@@ -295,6 +305,8 @@ impl Role {
         }
         self.regroup();
         let opened = self.find_sockets();
+        self.promote_secondaries();
+        self.begin_filter();
         self.add_static_routes(None);
         for index in 0..self.members.len() {
             self.tell_facts(index);
@@ -332,7 +344,15 @@ impl Role {
         let mut instance = Instance::new(config, &self.config);
         instance.set_grouped(grouped);
         let watch = Watch::new(self.clock.since_boot(self.clock.now()));
-        Member { instance, key: None, source: None, send_failing: false, deaf: false, watch }
+        Member {
+            instance,
+            key: None,
+            source: None,
+            send_failing: false,
+            deaf: false,
+            watch,
+            blocked: Vec::new(),
+        }
     }
 
     /// The event loop.
@@ -505,6 +525,12 @@ impl Role {
                 let line = format_args!("Netlink: cannot remove {ip} from {link}: {error}");
                 self.log.write(Severity::Error, line);
             }
+            Done::Made(wish, made) => self.vmac_made(&wish, made),
+            Done::Unmade(wish, removed) => vmacs::unmade(&self.log, &wish, removed),
+            Done::NotFiltered(error) => {
+                let line = format_args!("nftables: cannot set the rules: {error}");
+                self.log.write(Severity::Error, line);
+            }
             Done::RouteRefused { key, wish, error } => self.route_refused(key, wish, &error),
             Done::NotAnnounced { link, error } => {
                 let line = format_args!("cannot send ARP on {}: {error}", self.link_name(link));
@@ -543,6 +569,7 @@ impl Role {
             let _ = links.send(*key, packet, *route);
             false
         });
+        self.leave_vmacs();
     }
 
     fn link_name(&self, index: u32) -> &str {
@@ -567,7 +594,12 @@ impl Role {
             self.remove_static(&address);
         }
         self.notifier.finish(self.clock).await;
-        self.worker.finish();
+        self.end_vmacs();
+        for done in self.worker.finish() {
+            if let Done::Unmade(wish, removed) = done {
+                vmacs::unmade(&self.log, &wish, removed);
+            }
+        }
         self.log.info(configuration::stopped(self.options.detail));
         Ok(exit::OK)
     }

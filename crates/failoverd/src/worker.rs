@@ -10,8 +10,13 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use linux::packet::FrameSocket;
-use netlink::{Address, Kernel, NewAddress, Request, RouteKey, Snapshot, Wish, is_absence};
+use netlink::{
+    Address, Filter, Kernel, NewAddress, Request, RouteKey, Ruleset, Snapshot, Wish as Want,
+    is_absence,
+};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::vmac::{self, Made, Wish};
 
 /// How much of the queue is taken at once.
 const AT_ONCE: usize = 1024;
@@ -26,9 +31,15 @@ pub(crate) enum Work {
     /// Remove an address; one that is not there is no error.
     Remove(NewAddress),
     /// Add or remove a route or a rule.
-    Route { request: Request, key: RouteKey, wish: Wish },
+    Route { request: Request, key: RouteKey, wish: Want },
     /// Send a frame from the link with this index.
     Announce { link: u32, frame: Vec<u8> },
+    /// Make an interface with a virtual MAC address.
+    Make(Wish),
+    /// Take it away.
+    Unmake(Wish),
+    /// Have the packet filter do this.
+    Filter(Ruleset),
     /// Read all links and addresses.
     Snapshot,
 }
@@ -43,9 +54,15 @@ pub(crate) enum Done {
     /// This address could not be removed.
     NotRemoved { address: Address, error: io::Error },
     /// This route or rule could not be added, or was not there to be removed.
-    RouteRefused { key: RouteKey, wish: Wish, error: io::Error },
+    RouteRefused { key: RouteKey, wish: Want, error: io::Error },
     /// A frame could not be sent from the link with this index.
     NotAnnounced { link: u32, error: io::Error },
+    /// An interface was made, or could not be.
+    Made(Wish, io::Result<Made>),
+    /// An interface was taken away, or was not there, or could not be.
+    Unmade(Wish, io::Result<bool>),
+    /// The packet filter would not do it.
+    NotFiltered(io::Error),
     /// What there is.
     Snapshot(io::Result<Snapshot>),
 }
@@ -71,7 +88,8 @@ impl Worker {
     pub(crate) fn start(sockets: Sockets) -> io::Result<Self> {
         let (queue, work) = mpsc::channel();
         let (report, done) = unbounded_channel();
-        let hand = Hand { sockets, report, requests: Vec::new(), waiting: Vec::new() };
+        let (requests, waiting) = (Vec::new(), Vec::new());
+        let hand = Hand { sockets, report, filter: None, requests, waiting };
         let thread = std::thread::Builder::new()
             .name("kernel".into())
             .stack_size(128 << 10)
@@ -98,11 +116,13 @@ impl Worker {
         self.thread.is_finished()
     }
 
-    /// Waits until everything queued has been done.
-    pub(crate) fn finish(self) {
-        drop(self.queue);
+    /// Waits until everything queued has been done, and returns what came of it.
+    pub(crate) fn finish(self) -> Vec<Done> {
+        let Self { queue, mut done, thread } = self;
+        drop(queue);
         // A panic in it has been printed.
-        let _ = self.thread.join();
+        let _ = thread.join();
+        std::iter::from_fn(|| done.try_recv().ok()).collect()
     }
 }
 
@@ -112,7 +132,7 @@ enum Asked {
     Add(Address),
     Renew(Address),
     Remove(Address),
-    Route(RouteKey, Wish),
+    Route(RouteKey, Want),
 }
 
 impl Asked {
@@ -125,7 +145,7 @@ impl Asked {
             Self::Add(address) | Self::Renew(address) => Done::NotAdded { address, error },
             Self::Remove(address) if absent => Done::NotThere { address },
             Self::Remove(address) => Done::NotRemoved { address, error },
-            Self::Route(_, Wish::There) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Self::Route(_, Want::There) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return None;
             }
             Self::Route(key, wish) => Done::RouteRefused { key, wish, error },
@@ -138,6 +158,8 @@ impl Asked {
 struct Hand {
     sockets: Sockets,
     report: UnboundedSender<Done>,
+    /// Once it is needed.
+    filter: Option<Filter>,
     /// To be asked at once, with what each is for.
     requests: Vec<Request>,
     waiting: Vec<Asked>,
@@ -166,12 +188,36 @@ impl Hand {
                     self.tell(Done::NotAnnounced { link, error });
                 }
             }
+            Work::Make(wish) => {
+                self.flush();
+                let made = vmac::make(&mut self.sockets.kernel, &wish);
+                self.tell(Done::Made(wish, made));
+            }
+            Work::Unmake(wish) => {
+                self.flush();
+                let removed = vmac::remove(&mut self.sockets.kernel, &wish.name);
+                self.tell(Done::Unmade(wish, removed));
+            }
+            Work::Filter(ruleset) => {
+                self.flush();
+                if let Err(error) = self.filter(&ruleset) {
+                    self.tell(Done::NotFiltered(error));
+                }
+            }
             Work::Snapshot => {
                 self.flush();
                 let snapshot = self.sockets.kernel.snapshot();
                 self.tell(Done::Snapshot(snapshot));
             }
         }
+    }
+
+    fn filter(&mut self, ruleset: &Ruleset) -> io::Result<()> {
+        let filter = match &mut self.filter {
+            Some(filter) => filter,
+            none => none.insert(Filter::open()?),
+        };
+        filter.set(ruleset)
     }
 
     /// Notes a request, to be made with those before it if they go to the same socket.

@@ -152,7 +152,7 @@ impl Filter {
             messages.append(&mut batch.messages);
         }
         // On failure the next attempt starts over.
-        let there = std::mem::replace(&mut self.there, None);
+        let there = self.there.take();
         if !messages.is_empty() {
             // A table of another name.
             if let Some(there) = there.filter(|there| there.table != wanted.table) {
@@ -213,13 +213,16 @@ fn same_tables(a: &Ruleset, b: &Ruleset) -> bool {
     (&a.table, a.priority, a.counters) == (&b.table, b.priority, b.counters)
 }
 
+/// Keys, and what a map has for them.
+type Elements = BTreeSet<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// The elements of one family's sets, as the kernel compares them.
 #[derive(Debug, Eq, PartialEq)]
 struct Sets {
-    vmac_map: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
-    vmac_set: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
-    vips: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
-    link_local: BTreeSet<(Vec<u8>, Option<Vec<u8>>)>,
+    vmac_map: Elements,
+    vmac_set: Elements,
+    vips: Elements,
+    link_local: Elements,
 }
 
 impl Sets {
@@ -344,7 +347,7 @@ impl Batch<'_> {
         }
     }
 
-    fn add_set(&mut self, id: u32, set: &Set<'_>, elements: &BTreeSet<(Vec<u8>, Option<Vec<u8>>)>) {
+    fn add_set(&mut self, id: u32, set: &Set<'_>, elements: &Elements) {
         let mut request = Request::new(
             (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWSET,
             NLM_F_CREATE,
@@ -382,27 +385,24 @@ impl Batch<'_> {
         let elements: Vec<_> = elements.collect();
         let flags = if kind == NFT_MSG_NEWSETELEM { NLM_F_CREATE } else { 0 };
         for some in elements.chunks(ELEMENTS) {
-            let request = Request::new(
-                (NFNL_SUBSYS_NFTABLES << 8) | kind,
-                flags,
-                &[self.family, 0, 0, 0],
-            )
-            .with_name(NFTA_SET_ELEM_LIST_TABLE, self.table)
-            .with_name(NFTA_SET_ELEM_LIST_SET, set)
-            .nested(NFTA_SET_ELEM_LIST_ELEMENTS, |all| {
-                some.iter().fold(all, |all, (key, data)| {
-                    all.nested(NFTA_LIST_ELEM, |element| {
-                        let value = |request: Request, kind, bytes: &[u8]| {
-                            request.nested(kind, |value| value.with(NFTA_DATA_VALUE, bytes))
-                        };
-                        let element = value(element, NFTA_SET_ELEM_KEY, key);
-                        match data {
-                            Some(data) => value(element, NFTA_SET_ELEM_DATA, data),
-                            None => element,
-                        }
-                    })
-                })
-            });
+            let request =
+                Request::new((NFNL_SUBSYS_NFTABLES << 8) | kind, flags, &[self.family, 0, 0, 0])
+                    .with_name(NFTA_SET_ELEM_LIST_TABLE, self.table)
+                    .with_name(NFTA_SET_ELEM_LIST_SET, set)
+                    .nested(NFTA_SET_ELEM_LIST_ELEMENTS, |all| {
+                        some.iter().fold(all, |all, (key, data)| {
+                            all.nested(NFTA_LIST_ELEM, |element| {
+                                let value = |request: Request, kind, bytes: &[u8]| {
+                                    request.nested(kind, |value| value.with(NFTA_DATA_VALUE, bytes))
+                                };
+                                let element = value(element, NFTA_SET_ELEM_KEY, key);
+                                match data {
+                                    Some(data) => value(element, NFTA_SET_ELEM_DATA, data),
+                                    None => element,
+                                }
+                            })
+                        })
+                    });
             self.messages.push(request);
         }
     }
@@ -427,7 +427,13 @@ impl Batch<'_> {
         self.messages.push(request);
     }
 
-    fn rule(&mut self, chain: &str, counters: bool, mut expressions: Rule, end: expression::Expression) {
+    fn rule(
+        &mut self,
+        chain: &str,
+        counters: bool,
+        mut expressions: Rule,
+        end: expression::Expression,
+    ) {
         if counters {
             expressions.push(counter());
         }
@@ -442,7 +448,7 @@ impl Batch<'_> {
         .nested(NFTA_RULE_EXPRESSIONS, |all| {
             expressions
                 .into_iter()
-                .fold(all, |all, expression| all.nested(NFTA_LIST_ELEM, |e| expression(e)))
+                .fold(all, |all, expression| all.nested(NFTA_LIST_ELEM, expression))
         });
         self.messages.push(request);
     }
@@ -489,8 +495,7 @@ impl Batch<'_> {
         if !blocks {
             return;
         }
-        let ends =
-            [("out", SOURCE, "out_link_local"), ("in", DESTINATION, "in_link_local")];
+        let ends = [("out", SOURCE, "out_link_local"), ("in", DESTINATION, "in_link_local")];
         for (chain, field, link_local) in ends {
             let next = load_payload(1, expression::NETWORK, NEXT_HEADER, 1);
             let mut discovery = both(next, cmp(1, &[ICMPV6]));

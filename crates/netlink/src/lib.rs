@@ -34,6 +34,7 @@
 mod address;
 mod filter;
 mod kernel;
+mod link;
 mod message;
 mod monitor;
 mod request;
@@ -42,6 +43,7 @@ mod route;
 pub use address::NewAddress;
 pub use filter::{Filter, Ruleset};
 pub use kernel::{Kernel, is_absence};
+pub use link::{NewLink, NewLinkKind};
 pub use message::{Address, Link};
 pub use monitor::{Monitor, NetEvent, Snapshot};
 pub use request::Request;

@@ -6,6 +6,8 @@ use netlink_packet_core::Parseable as _;
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NlasIterator};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 
+use crate::request::attributes;
+
 // linux/rtnetlink.h
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
@@ -14,12 +16,15 @@ const RTM_DELADDR: u16 = 21;
 // linux/if_link.h
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
 // linux/if.h
 const IFF_UP: u32 = 1;
 const IFF_RUNNING: u32 = 1 << 6;
 
 /// A network interface.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Link {
     /// The kernel's number of it; never used twice in one network namespace until it wraps.
     pub index: u32,
@@ -27,6 +32,10 @@ pub struct Link {
     pub name: String,
     /// Its Ethernet address, if it has one.
     pub hardware: Option<[u8; 6]>,
+    /// What it is, as the kernel calls it: `macvlan`, `veth`, …; none for hardware.
+    pub kind: Option<String>,
+    /// The [`index`](Self::index) of the interface it is on top of.
+    pub parent: Option<u32>,
     /// Set up by the administrator (`IFF_UP`) and with a carrier (`IFF_RUNNING`).
     pub up: bool,
 }
@@ -70,7 +79,7 @@ impl NetlinkDeserializable for Notice {
 /// Reads an `ifinfomsg` and the attributes of interest. Bridges report their ports in messages of
 /// family `AF_BRIDGE` too, which say nothing about the port being there or not: they are `None`.
 fn link(payload: &[u8]) -> Option<Link> {
-    let (header, attributes) = payload.split_first_chunk::<16>()?;
+    let (header, rest) = payload.split_first_chunk::<16>()?;
     if header[0] != 0 {
         return None;
     }
@@ -80,9 +89,11 @@ fn link(payload: &[u8]) -> Option<Link> {
         index,
         name: String::new(),
         hardware: None,
+        kind: None,
+        parent: None,
         up: flags & IFF_UP != 0 && flags & IFF_RUNNING != 0,
     };
-    for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
+    for attribute in NlasIterator::new(rest).map_while(Result::ok) {
         match attribute.kind() {
             IFLA_IFNAME => {
                 let name = attribute.value();
@@ -90,6 +101,16 @@ fn link(payload: &[u8]) -> Option<Link> {
                 link.name = String::from_utf8_lossy(name).into_owned();
             }
             IFLA_ADDRESS => link.hardware = attribute.value().try_into().ok(),
+            IFLA_LINK => {
+                link.parent = attribute.value().first_chunk().copied().map(u32::from_ne_bytes);
+            }
+            IFLA_LINKINFO => {
+                let kind = attributes(attribute.value()).find(|(kind, _)| *kind == IFLA_INFO_KIND);
+                link.kind = kind.map(|(_, name)| {
+                    let name = name.strip_suffix(&[0]).unwrap_or(name);
+                    String::from_utf8_lossy(name).into_owned()
+                });
+            }
             _ => {}
         }
     }

@@ -6,7 +6,10 @@ use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 
 use crate::kernel::messages;
-use crate::{Address, Kernel, Link, Monitor, NetEvent, NewAddress, RouteKey, Snapshot, is_absence};
+use crate::{
+    Address, Kernel, Link, Monitor, NetEvent, NewAddress, NewLink, NewLinkKind, RouteKey, Snapshot,
+    is_absence,
+};
 
 /// Runs `body` in a network namespace of its own, in which only a loopback exists. Without the
 /// privilege to make one there is nothing to test.
@@ -260,6 +263,37 @@ fn an_ipv6_address_has_its_flags_and_lifetimes() {
 }
 
 #[test]
+fn a_macvlan_is_made_on_top_of_another_link_and_removed() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        ip("link add below type veth peer name peer");
+        let parent = kernel.snapshot().expect("a dump").link("below").expect("there").index;
+        let mac = [0, 0, 0x5e, 0, 1, 51];
+        let new = NewLink {
+            name: "vrrp.51".into(),
+            parent,
+            kind: NewLinkKind::Macvlan(mac),
+            group: Some(7),
+        };
+        assert!(kernel.apply(&[new.add()]).expect("sent").is_empty());
+        let link = kernel.snapshot().expect("a dump").link("vrrp.51").expect("there").clone();
+        assert_eq!((link.hardware, link.parent, link.up), (Some(mac), Some(parent), false));
+        assert_eq!(link.kind.as_deref(), Some("macvlan"));
+        ip("link set below up");
+        ip("link set peer up");
+        assert!(kernel.apply(&[NewLink::up(link.index)]).expect("sent").is_empty());
+        let shown = Command::new("ip").args(["-d", "link", "show", "vrrp.51"]).output();
+        let shown = String::from_utf8(shown.expect("iproute2").stdout).expect("text");
+        assert!(shown.contains(",UP") && shown.contains("mode private"), "{shown}");
+        assert!(shown.contains("group 7"), "{shown}");
+        let again = kernel.apply(&[new.add()]).expect("sent");
+        assert_eq!(again[0].1.kind(), std::io::ErrorKind::AlreadyExists);
+        assert!(kernel.apply(&[NewLink::remove(link.index)]).expect("sent").is_empty());
+        assert!(kernel.snapshot().expect("a dump").link("vrrp.51").is_none());
+    });
+}
+
+#[test]
 fn lost_notices_are_noticed_and_made_up_for() {
     in_a_namespace(|| {
         block_on(async {
@@ -286,7 +320,7 @@ fn lost_notices_are_noticed_and_made_up_for() {
 
 #[test]
 fn a_snapshot_differs_from_another_by_what_went_changed_and_came() {
-    let link = |index, up| Link { index, name: format!("eth{index}"), hardware: None, up };
+    let link = |index, up| Link { index, name: format!("eth{index}"), up, ..Link::default() };
     let snapshot = |links: &[Link], addresses: &[Address]| Snapshot {
         links: links.iter().map(|link| (link.index, link.clone())).collect(),
         addresses: addresses.to_vec(),

@@ -156,17 +156,16 @@ impl Role {
         if !self.monitor.known().links.contains_key(&link.index) {
             return;
         }
-        let held = self.members.iter().map(Member::config).flat_map(|config| {
-            config
-                .held()
-                .filter(|held| held.interface.as_deref().unwrap_or(&config.interface) == link.name)
-        });
+        let held =
+            self.members.iter().map(Member::config).flat_map(|config| {
+                config.held().filter(|held| config.interface_of(held) == link.name)
+            });
         // Even if nobody has told of them yet: they may have been added just now.
         let addresses: Vec<_> = held
             .map(|held| Address {
                 link: link.index,
                 address: held.address,
-                prefix_len: held.prefix_len,
+                prefix_len: held.peer.map_or(held.prefix_len, |peer| peer.len),
             })
             .collect();
         for address in addresses {
@@ -176,12 +175,22 @@ impl Role {
     }
 
     fn link_changed(&mut self, name: &str, up: bool) {
+        self.make_vmacs();
+        if self.vmacs.has(name) {
+            self.filter();
+        }
         let opened = self.find_sockets();
         self.say_opened(&opened);
         if up {
             // What the kernel took away with the link, or never had.
             self.add_statics_on(name);
             self.add_routes_again(Some(name));
+        }
+        for index in 0..self.members.len() {
+            let config = self.members[index].config();
+            if config.advert_interface() == name && config.interface != name {
+                self.tell_source(index);
+            }
         }
         let follows = |member: &Member| member.instance.interfaces().any(|known| known == name);
         let followers: Vec<usize> =
@@ -241,7 +250,7 @@ impl Role {
     pub(super) fn find_sockets(&mut self) -> Vec<Key> {
         let (mut keys, mut new) = (BTreeSet::new(), Vec::new());
         for member in &mut self.members {
-            let name = member.config().interface.clone();
+            let name = member.config().advert_interface().to_owned();
             let link = self.monitor.known().link(&name);
             let key = link.map(|link| member.key_on(link.index));
             let Some(key) = key else {
@@ -334,7 +343,7 @@ mod tests {
     }
 
     fn known(addresses: &[(u32, u8)]) -> Snapshot {
-        let link = |index| Link { index, name: format!("eth{index}"), hardware: None, up: true };
+        let link = |index| Link { index, name: format!("eth{index}"), up: true, ..Link::default() };
         Snapshot {
             links: [1, 2].into_iter().map(|index| (index, link(index))).collect(),
             addresses: addresses

@@ -14,6 +14,7 @@ use wire::ndisc;
 
 use super::{Parting, Role};
 use crate::notify::Told;
+use crate::sysctl;
 use crate::worker::Work;
 
 impl Role {
@@ -49,8 +50,7 @@ impl Role {
                 Action::RemoveRoutes { rules, routes } => {
                     self.remove_routes(index, &rules, &routes);
                 }
-                // The packet filter is not built yet.
-                Action::Block { .. } => {}
+                Action::Block { addresses } => self.block(index, addresses),
                 Action::Log(line) => self.say(&line),
             }
         }
@@ -86,7 +86,8 @@ impl Role {
     /// Sends priority 0 as soon as the instance's addresses are gone, at once if they are.
     fn send_parting(&mut self, index: usize) {
         let config = self.members[index].config();
-        let held = config.held().filter_map(|a| self.new_address(a, &config.interface, None));
+        let held =
+            config.held().filter_map(|a| self.new_address(a, config.address_interface(), None));
         let addresses: Vec<_> = held.map(|new| new.address).collect();
         let member = &mut self.members[index];
         let Some(key) = member.key else { return };
@@ -123,7 +124,7 @@ impl Role {
         lifetime: Option<Duration>,
         work: fn(NewAddress) -> Work,
     ) {
-        let interface = &self.members[index].config().interface;
+        let interface = self.members[index].config().address_interface();
         for address in addresses {
             // An interface that is gone takes its addresses with it, and the instance knows.
             if let Some(new) = self.new_address(address, interface, lifetime) {
@@ -137,7 +138,7 @@ impl Role {
             // Without lifetime, they outlive us.
             return self.add_addresses(index, addresses, None, Work::Add);
         }
-        let interface = self.members[index].config().interface.clone();
+        let interface = self.members[index].config().address_interface().to_owned();
         for address in addresses {
             if let Some(new) = self.new_address(address, &interface, None) {
                 self.removing.insert(new.address);
@@ -157,7 +158,11 @@ impl Role {
         let link = link.index;
         let frame = match address {
             IpAddr::V4(address) => Frame::gratuitous(mac, address).to_bytes().to_vec(),
-            IpAddr::V6(address) => ndisc::unsolicited(mac, address, false).to_vec(),
+            IpAddr::V6(address) => {
+                let forwards = sysctl::get("ipv6", interface, "forwarding");
+                let router = forwards.is_some_and(|value| value != "0");
+                ndisc::unsolicited(mac, address, router).to_vec()
+            }
         };
         self.worker.queue(Work::Announce { link, frame });
     }

@@ -11,6 +11,7 @@ use vrrp::{Event, Plan, Step};
 use super::{Member, Role};
 use crate::configuration::{self, Loaded};
 use crate::report::Report;
+use crate::vmac;
 
 /// Waits for the configuration being read, or for ever if none is. `None` if reading it failed
 /// beyond words.
@@ -26,7 +27,7 @@ pub(super) async fn read(
 impl Role {
     /// Runs by the configuration that was read, if it is of any use.
     pub(super) fn reload(&mut self, loaded: Option<Loaded>) {
-        let Some(loaded) = loaded else {
+        let Some(mut loaded) = loaded else {
             return self.keep("the configuration could not be read");
         };
         loaded.log_to(&self.log);
@@ -37,6 +38,7 @@ impl Role {
             return self.keep(why);
         }
         self.mistakes = loaded.mistakes();
+        let wishes = vmac::assign(&mut loaded.config);
         let statics = self.wanted_statics();
         self.remove_static_routes(&loaded.config);
         let before = std::mem::replace(&mut self.config, loaded.config);
@@ -49,6 +51,9 @@ impl Role {
             self.step(step);
         }
         self.regroup();
+        self.change_vmacs(wishes);
+        self.promote_secondaries();
+        self.filter();
         let opened = self.find_sockets();
         self.say_opened(&opened);
         self.change_statics(&statics);

@@ -23,13 +23,8 @@ pub(super) const OIFKIND: u32 = 27;
 pub(super) type Expression = Box<dyn FnOnce(Request) -> Request>;
 pub(super) type Rule = Vec<Expression>;
 
-fn expression(
-    name: &'static str,
-    data: impl FnOnce(Request) -> Request + 'static,
-) -> Expression {
-    Box::new(move |all| {
-        all.with_name(NFTA_EXPR_NAME, name).nested(NFTA_EXPR_DATA, data)
-    })
+fn expression(name: &'static str, data: impl FnOnce(Request) -> Request + 'static) -> Expression {
+    Box::new(move |all| all.with_name(NFTA_EXPR_NAME, name).nested(NFTA_EXPR_DATA, data))
 }
 
 fn number(request: Request, kind: u16, value: u32) -> Request {

@@ -166,10 +166,27 @@ impl InstanceConfig {
         any.is_none_or(|address| address.is_ipv4())
     }
 
-    /// The interface `address` goes on.
+    /// The interface `address` goes on: its own, or the one with the virtual MAC address, or the
+    /// instance's.
     #[must_use]
     pub fn interface_of<'a>(&'a self, address: &'a VirtualAddress) -> &'a str {
-        address.interface.as_deref().unwrap_or(&self.interface)
+        address.interface.as_deref().unwrap_or_else(|| self.address_interface())
+    }
+
+    /// The interface addresses go on that name none.
+    #[must_use]
+    pub fn address_interface(&self) -> &str {
+        let vmac = self.vmac.as_ref().and_then(|vmac| vmac.name.as_deref());
+        vmac.unwrap_or(&self.interface)
+    }
+
+    /// The interface adverts are sent and received on.
+    #[must_use]
+    pub fn advert_interface(&self) -> &str {
+        match &self.vmac {
+            Some(vmac) if vmac.xmit_base => &self.interface,
+            Some(_) | None => self.address_interface(),
+        }
     }
 
     /// All it holds as master: [`addresses`](Self::addresses), then [`excluded`](Self::excluded).
