@@ -40,7 +40,7 @@ pub(crate) struct Slot {
 const ELSEWHERE: u32 = u32::MAX;
 
 impl Slot {
-    fn new(shared: &'static Shared, backend: u32, server: ServerId) -> Self {
+    pub(crate) fn new(shared: &'static Shared, backend: u32, server: ServerId) -> Self {
         let server = u32::try_from(server.0).unwrap_or(u32::MAX);
         shared.backends[backend as usize].servers[server as usize]
             .traffic
@@ -131,6 +131,9 @@ impl Connecting {
         let mut candidates = Candidates::new(self.session.peer.map(|peer| peer.ip()));
         if let Some(key) = &backend.hash_key {
             candidates.set_key(self.session.text(key));
+        }
+        if let Some(server) = self.wanted_server() {
+            candidates.insist(server);
         }
         let mut retries =
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
@@ -269,6 +272,9 @@ impl Connecting {
 
     /// Whether bytes of the client wait to be read: then it is not the silent one.
     fn has_spoken(&self) -> bool {
+        if self.session.extra.as_ref().is_some_and(|extra| !extra.first.is_empty()) {
+            return true;
+        }
         let mut byte = [std::mem::MaybeUninit::uninit()];
         matches!(socket2::SockRef::from(&self.client).peek(&mut byte), Ok(1..))
     }

@@ -19,8 +19,8 @@ use proxy::{
     LogFraming, LogTarget, Severity,
 };
 
-pub(crate) use frame::accept_date;
 use frame::{Frame, Framing};
+pub(crate) use frame::{MONTHS, accept_date};
 use sink::{Buffering, Place, Sink};
 
 /// Every place log lines go to.

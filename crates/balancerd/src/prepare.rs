@@ -28,7 +28,7 @@ use crate::session::Session;
 const OVER: Termination = Termination::new(Cause::Proxy, Phase::Request);
 
 /// What reading ahead came to.
-enum Ahead {
+pub(crate) enum Ahead {
     /// Bytes came.
     Bytes,
     /// The client has ended.
@@ -42,6 +42,7 @@ enum Ahead {
 impl Connecting {
     /// Takes the session to where it may look for a server. An error ends it.
     pub(crate) async fn prepare(&mut self) -> Result<(), Termination> {
+        self.at_accept()?;
         if self.has_header {
             if self.session.shared.is_nginx() {
                 self.nginx_header().await?;
@@ -49,7 +50,9 @@ impl Connecting {
                 self.haproxy_header().await?;
             }
         }
-        let Some(nginx) = self.session.config().nginx.as_deref() else { return Ok(()) };
+        let Some(nginx) = self.session.config().nginx.as_deref() else {
+            return if self.session.shared.is_nginx() { Ok(()) } else { self.rules().await };
+        };
         if let Some(extra) = &mut self.session.extra {
             extra.local = extra.local.or_else(|| self.client.local_addr().ok());
         }
@@ -94,7 +97,7 @@ impl Connecting {
     }
 
     /// Waits until the client can be read, and appends at most `most` bytes to what it sent.
-    async fn ahead(&self, bytes: &mut Vec<u8>, most: usize, until: Millis) -> Ahead {
+    pub(crate) async fn ahead(&self, bytes: &mut Vec<u8>, most: usize, until: Millis) -> Ahead {
         let mut buffer = vec![0; most.min(16 * 1024)];
         loop {
             let mut timer = Timer::new();

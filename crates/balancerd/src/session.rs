@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use crate::backend::{Connecting, Slot};
 use crate::facts::Extra;
 use crate::log::accept_date;
+use crate::rules::Answered;
 use crate::state::Shared;
 
 /// How often a session adds its bytes to the counters while they flow.
@@ -42,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) peer: Option<SocketAddr>,
     /// When it was accepted, by the clock of timers and by the calendar.
     accepted: Millis,
-    date: UnixMillis,
+    pub(crate) date: UnixMillis,
     /// Milliseconds until a server was picked and until it answered; -1 if that did not happen.
     pub(crate) queue_time: i32,
     pub(crate) connect_time: i32,
@@ -75,20 +76,23 @@ impl Session {
         let config = &shared.config.frontends[frontend as usize];
         let state = &shared.frontends[frontend as usize];
         shared.process.enter();
-        shared.sessions.fetch_add(1, Relaxed);
+        let count = shared.sessions.fetch_add(1, Relaxed);
         shared.rate.count(second);
         state.gate.enter();
         state.traffic.begin(second);
         let mut backend = NO_BACKEND;
-        let mut has_extra = config.nginx.is_some();
+        let mut has_extra = config.nginx.is_some() || crate::rules::has_rules(config);
         if let Some(BackendIndex(index)) = config.default_backend {
-            backend = u32::try_from(index).unwrap_or(NO_BACKEND);
-            shared.backends[index].traffic.begin(second);
+            // With rules it is not known before they have run.
+            if config.rules.is_none() {
+                backend = u32::try_from(index).unwrap_or(NO_BACKEND);
+                shared.backends[index].traffic.begin(second);
+            }
             has_extra |= shared.config.backends[index].hash_key.is_some();
         }
         let number = match shared.is_nginx() {
             true => shared.connection_number.fetch_add(1, Relaxed) as u32,
-            false => 0,
+            false => count as u32,
         };
         Self {
             shared,
@@ -118,7 +122,8 @@ impl Session {
 
     /// When a client that says nothing has said nothing for too long.
     pub(crate) fn client_deadline(&self) -> Option<Millis> {
-        let limit = self.shared.frontends[self.frontend as usize].limits.client?;
+        let limit = self.shared.frontends[self.frontend as usize].limits.client;
+        let limit = limit.or(self.config().client_timeout)?;
         Some(self.accepted + Millis::try_from(limit.as_millis()).unwrap_or(Millis::MAX / 2))
     }
 
@@ -193,6 +198,7 @@ impl Session {
         }
         let log = &self.config().log;
         let quiet = self.said
+            || self.is_silent()
             || log.dontlognull && from_client == 0
             || log.dontlog_normal && ended.is_normal() && self.retries == 0
             || log.logasap && self.connect_time >= 0;
@@ -202,11 +208,27 @@ impl Session {
                 true => Severity::Error,
                 false => Severity::Info,
             };
-            shared.log.send(&frontend.log, severity, self.line(ended, from_server, false));
+            self.log(severity, ended, (from_client, from_server), false);
         }
         frontend.traffic.end();
         frontend.gate.leave();
         shared.process.leave();
+    }
+
+    /// Writes its line: that of `option tcplog`, or of a format.
+    fn log(&mut self, severity: Severity, ended: Termination, bytes: (u64, u64), early: bool) {
+        let severity = self
+            .log_level()
+            .and_then(|at| Severity::ALL.get(usize::from(at)).copied())
+            .unwrap_or(severity);
+        let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
+        if let LogFormat::Custom(format) = &self.config().log.format {
+            let line = self.custom_line(format, ended, bytes, early);
+            shared.log.send(&frontend.log, severity, line);
+        } else {
+            shared.log.send(&frontend.log, severity, self.line(ended, bytes.1, early));
+        }
+        frontend.lines.fetch_add(1, Relaxed);
     }
 
     /// `option tcplog`: `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`.
@@ -302,6 +324,11 @@ impl Session {
         self.shared.log.send(&frontend.log, Severity::Info, line);
     }
 
+    /// It ends without a line.
+    pub(crate) fn say_nothing(&mut self) {
+        self.said = true;
+    }
+
     /// A line of nginx's error log that only says what happened.
     pub(crate) fn plain_line(&self, severity: Severity, what: impl fmt::Display) {
         let route = &self.shared.frontends[self.frontend as usize].errors;
@@ -379,6 +406,9 @@ impl Serve {
         match result {
             Err(ended) => {
                 if !shared.is_nginx() {
+                    let first = session.extra.as_ref().map_or(0, |extra| extra.first.len() as u64);
+                    let (up, down) = session.reported;
+                    session.report(first.max(up), down);
                     // What was never read would turn the close into a reset; HAProxy has read it.
                     let _ = client.try_read(&mut [0; 16 * 1024]);
                 }
@@ -397,15 +427,17 @@ impl Serve {
                     session.plain_line(Severity::Info, proxied(&server));
                 } else if session.config().log.logasap {
                     let log = &session.config().log;
-                    if log.format != LogFormat::Connect {
-                        let line = session.line(Termination::NORMAL, 0, true);
-                        let route = &shared.frontends[session.frontend as usize].log;
-                        shared.log.send(route, Severity::Info, line);
+                    if log.format != LogFormat::Connect && !session.is_silent() {
+                        session.log(Severity::Info, Termination::NORMAL, (0, 0), true);
                     }
                 }
+                let inspecting = session.expect_answer(&server);
                 let mut relay = Relay::new(client, server);
                 if let Some(extra) = &mut session.extra {
                     relay.begin_with(std::mem::take(&mut extra.first));
+                }
+                if inspecting {
+                    relay.hold_answer();
                 }
                 let (kills, reported) = (shared.kills(), report_time(timer::now()));
                 self.doing =
@@ -466,8 +498,22 @@ impl Relaying {
             }
         }
         let frontend = &shared.frontends[self.session.frontend as usize];
+        if self.session.expects_answer()
+            && let Poll::Ready(answered) = self.session.poll_answer(cx, self.relay.server())
+        {
+            match answered {
+                Answered::Pass(bytes) => self.relay.answer_with(bytes),
+                Answered::End(ended) => return Poll::Ready(How::Termination(ended)),
+            }
+        }
         let limits = frontend.limits_to(self.slot.backend as usize);
-        if let Poll::Ready(ended) = self.relay.poll(cx, limits) {
+        let ended = self.relay.poll(cx, limits);
+        if self.relay.from_server() > 0
+            && let Some(tried) = self.session.last_try()
+        {
+            tried.first_byte.get_or_insert(timer::now() - tried.started);
+        }
+        if let Poll::Ready(ended) = ended {
             return Poll::Ready(How::Ended(ended));
         }
         let active = report_time(self.relay.last_active());
@@ -499,7 +545,6 @@ impl Relaying {
         let announced = session.extra.as_deref().map_or(0, |extra| extra.announced);
         if let Some(tried) = session.last_try() {
             tried.bytes = (up + announced, down);
-            tried.first_byte = relay.first_from_server().map(|at| at - tried.started);
         }
         let config = session.config();
         if config.nolinger && !ended.is_normal() {

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use balance::{Pool, ServerId, State, Ticket, Wake};
 use daemon::clock::Clock;
-use proxy::{Backend, BackendIndex, Cause, Config, Flavour, Frontend, ServerAddress};
+use proxy::{Backend, BackendIndex, Cause, Config, Flavour, Frontend, ServerAddress, SwitchTarget};
 use relay::{Limits, Target};
 use slab::Slab;
 
@@ -47,8 +47,12 @@ pub struct Shared {
     pub log_route: Route,
     /// nginx's variables.
     pub(crate) program: proxy::variable::Program,
+    /// HAProxy's variables of the process.
+    pub(crate) variables: ::rules::record::Process,
     /// The zones of `limit_conn`, as [`Process::limit_zones`](proxy::Process::limit_zones).
     pub(crate) limits: Vec<crate::limits::Zone>,
+    /// Sessions of datagrams that ended because newer ones needed their room.
+    pub datagram_sessions_cut: AtomicU64,
     /// Names that were looked up for clients.
     pub(crate) known: crate::resolve::Known,
     /// Sessions by thread.
@@ -72,7 +76,7 @@ impl Shared {
             let reach: u32 = config
                 .frontends
                 .iter()
-                .filter(|frontend| frontend.default_backend == Some(BackendIndex(index)))
+                .filter(|frontend| reaches(frontend, BackendIndex(index)))
                 .map(|frontend| frontend.maxconn.unwrap_or(maxconn))
                 .fold(0, u32::saturating_add);
             let shared = backend
@@ -120,12 +124,14 @@ impl Shared {
                 traffic: Traffic::default(),
                 limits: limits(frontend, config.backend_of(frontend)),
                 other_limits: dynamic(frontend)
+                    .chain(switched(frontend, config.backends.len()))
                     .filter_map(|index| {
                         let backend = config.backends.get(index)?;
                         Some((index, limits(frontend, Some(backend))))
                     })
                     .collect(),
                 log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
+                lines: AtomicU64::new(0),
                 access: frontend
                     .nginx
                     .iter()
@@ -152,7 +158,9 @@ impl Shared {
             log,
             // The dialect has looked at every pattern.
             program: proxy::variable::Program::new(&config.process.variables).unwrap_or_default(),
+            datagram_sessions_cut: AtomicU64::new(0),
             known: crate::resolve::Known::default(),
+            variables: ::rules::record::Process::default(),
             limits: config.process.limit_zones.iter().map(crate::limits::Zone::new).collect(),
             threads: (0..threads).map(|_| Registry::default()).collect(),
             kills: AtomicU32::new(0),
@@ -235,6 +243,24 @@ fn target(address: &ServerAddress) -> Option<Target> {
     }
 }
 
+/// Whether a frontend names a backend. One whose name a format makes does not count.
+fn reaches(frontend: &Frontend, backend: BackendIndex) -> bool {
+    let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
+    frontend.default_backend == Some(backend)
+        || rules.iter().any(|rule| rule.target == SwitchTarget::Backend(backend))
+}
+
+/// The backends `use_backend` rules may send sessions to.
+fn switched(frontend: &Frontend, all: usize) -> impl Iterator<Item = usize> {
+    let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
+    let any = rules.iter().any(|rule| matches!(rule.target, SwitchTarget::Named(_)));
+    let fixed = rules.iter().filter_map(|rule| match rule.target {
+        SwitchTarget::Backend(BackendIndex(index)) => Some(index),
+        SwitchTarget::Named(_) => None,
+    });
+    (0..if any { all } else { 0 }).chain(fixed)
+}
+
 /// The backends a frontend may send sessions to besides its default one.
 fn dynamic(frontend: &Frontend) -> impl Iterator<Item = usize> {
     let content = frontend.nginx.as_deref().map(|nginx| &nginx.content);
@@ -289,6 +315,8 @@ pub struct FrontendState {
     pub log: Route,
     /// nginx: where their errors are.
     pub errors: Route,
+    /// Lines it logged about sessions.
+    pub(crate) lines: AtomicU64,
     /// nginx: where its `access_log` lines go, as [`proxy::NginxServer::access_logs`].
     pub access: Vec<crate::log::AccessRoute>,
 }

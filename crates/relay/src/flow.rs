@@ -45,6 +45,8 @@ pub(crate) enum Fault {
 pub(crate) enum Stage {
     /// More may come.
     Open,
+    /// More may come, and somebody else reads it.
+    Held,
     /// The sender has ended; what is held is still to be delivered.
     Ending,
     /// All is delivered, and the receiver was told if it was to be.
@@ -94,6 +96,11 @@ impl Flow {
         self.held = Some(Box::new(Held::Bytes { bytes: bytes.into_boxed_slice(), written: 0 }));
     }
 
+    /// Leaves reading to somebody else, or takes it back.
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.stage = if held { Stage::Held } else { Stage::Open };
+    }
+
     pub(crate) const fn stage(&self) -> Stage {
         self.stage
     }
@@ -123,7 +130,7 @@ impl Flow {
         pass_end: bool,
         moved: &mut Moved,
     ) -> Result<(), Fault> {
-        if self.stage == Stage::Ended {
+        if matches!(self.stage, Stage::Ended | Stage::Held) {
             return Ok(());
         }
         for _ in 0..TURNS {

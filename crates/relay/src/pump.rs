@@ -54,8 +54,6 @@ pub struct Relay {
     down: Flow,
     client_active: Millis,
     server_active: Millis,
-    /// When the first byte came from the server; 0 until then.
-    first: Millis,
     timer: Timer,
 }
 
@@ -70,7 +68,6 @@ impl Relay {
             down: Flow::new(),
             client_active: now,
             server_active: now,
-            first: 0,
             timer: Timer::new(),
         }
     }
@@ -81,9 +78,15 @@ impl Relay {
         self.up.begin_with(bytes);
     }
 
-    /// When the first byte came from the server.
-    pub fn first_from_server(&self) -> Option<Millis> {
-        (self.first != 0).then_some(self.first)
+    /// From here on nothing is read from the server: somebody else does.
+    pub fn hold_answer(&mut self) {
+        self.down.hold(true);
+    }
+
+    /// From here on the relay reads from the server again, after `bytes` that were read meanwhile.
+    pub fn answer_with(&mut self, bytes: Vec<u8>) {
+        self.down.hold(false);
+        self.down.begin_with(bytes);
     }
 
     /// Bytes read from the client so far.
@@ -159,9 +162,6 @@ impl Relay {
         if upward.read || downward.written {
             self.client_active = now;
         }
-        if self.first == 0 && self.down.bytes > 0 {
-            self.first = now;
-        }
         if downward.read || upward.written {
             self.server_active = now;
         }
@@ -200,7 +200,8 @@ impl Relay {
 
     /// So is a server.
     fn server_deadline(&self, limits: &Limits) -> Option<Millis> {
-        let may_send = self.down.stage() == Stage::Open && !self.down.is_blocked();
+        let may_send =
+            matches!(self.down.stage(), Stage::Open | Stage::Held) && !self.down.is_blocked();
         let wait = self.wait(limits.server, limits.server_fin, limits.tunnel)?;
         (may_send || self.up.is_blocked()).then(|| after(self.server_active, wait))
     }

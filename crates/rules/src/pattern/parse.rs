@@ -51,7 +51,9 @@ pub(super) fn range(
     operator: Operator,
     number: fn(&str) -> Result<i64, String>,
 ) -> Result<Range, String> {
-    let (from, to) = match pattern.split_once(':') {
+    // Versions may also have a dash between them.
+    let dash = pattern.split_once('-').filter(|(from, _)| from.contains('.'));
+    let (from, to) = match pattern.split_once(':').or(dash) {
         None => {
             let n = number(pattern)?;
             (n, n)

@@ -1,0 +1,413 @@
+//! HAProxy's rules on a session: where it may go, and whether it may go on.
+//!
+//! ```text
+//!   accept ─► connection ─► PROXY header ─► session ─► content ─► use_backend ─► content of the
+//!               RST, no line                  FIN, no line   PR                   backend ─► use-server
+//!                                                                                    │
+//!   relay ◄─ tcp-response content ◄─ the server's first bytes ◄────── connected ◄────┘
+//!                 PD
+//! ```
+
+mod view;
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use balance::ServerId;
+use nix::sys::socket::{setsockopt, sockopt};
+use proxy::{
+    BackendIndex, BackendRules, Cause, FrontendRules, LogFormat, Phase, ServerTarget, SwitchTarget,
+    Termination,
+};
+use relay::timer::{self, Millis, Timer};
+use rules::record::{Record, SILENT};
+use rules::{Format, Rule, Scope, Truth, Verdict, Waiting, run};
+use tokio::net::TcpStream;
+
+use crate::backend::Connecting;
+use crate::prepare::Ahead;
+use crate::session::Session;
+use view::View;
+
+/// What rules see at most: HAProxy's `tune.bufsize` without `tune.maxrewrite`.
+const MOST: usize = 15 * 1_024;
+/// Nobody reads its letters: it has no line.
+const UNSAID: Termination = Termination::new(Cause::Proxy, Phase::Request);
+const REJECTED: Termination = Termination::new(Cause::Proxy, Phase::Request);
+const ANSWER_REJECTED: Termination = Termination::new(Cause::Proxy, Phase::Data);
+
+/// What the rules of a session wrote down, and the server's first bytes while they are looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    record: Record,
+    answer: Option<Answer>,
+    /// Our end of the connection to the server, for log lines.
+    pub(crate) bound: Option<std::net::SocketAddr>,
+}
+
+/// The inspection of a server's first bytes.
+#[derive(Debug)]
+struct Answer {
+    bytes: Vec<u8>,
+    until: Option<Millis>,
+    timer: Timer,
+}
+
+/// Whether sessions of a frontend need room for what rules write down.
+pub(crate) fn has_rules(frontend: &proxy::Frontend) -> bool {
+    frontend.rules.is_some() || matches!(frontend.log.format, LogFormat::Custom(_))
+}
+
+impl Session {
+    /// Lends the record, and what the client sent, to an evaluation.
+    fn judge<T>(
+        &mut self,
+        client: Option<&TcpStream>,
+        judge: impl FnOnce(&View<'_>, &[u8], &mut Record) -> T,
+    ) -> T {
+        let extra = self.extra.get_or_insert_default();
+        let mut record = std::mem::take(&mut extra.rules.record);
+        let first = std::mem::take(&mut extra.first);
+        let done = judge(&View::new(self, client), &first, &mut record);
+        let extra = self.extra.get_or_insert_default();
+        (extra.rules.record, extra.first) = (record, first);
+        // What rules say of the client's address counts from here on.
+        let record = &extra.rules.record;
+        if let (Some(peer), true) =
+            (&mut self.peer, record.source.is_some() || record.source_port.is_some())
+        {
+            extra.connected = extra.connected.or(Some(*peer));
+            peer.set_ip(record.source.unwrap_or(peer.ip()));
+            peer.set_port(record.source_port.unwrap_or(peer.port()));
+        }
+        done
+    }
+
+    /// The severity rules want for its log line; `None` is the usual one, [`SILENT`] none at all.
+    pub(crate) fn log_level(&self) -> Option<u8> {
+        self.extra.as_ref()?.rules.record.log_level
+    }
+
+    /// Whether rules want no log line.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.log_level() == Some(SILENT)
+    }
+
+    /// Its line in a format of the configuration.
+    pub(crate) fn custom_line(
+        &mut self,
+        format: &'static Format,
+        ended: Termination,
+        bytes: (u64, u64),
+        early: bool,
+    ) -> String {
+        self.judge(None, |view, _, record| {
+            let view = view.at_end(ended, bytes, early);
+            let mut line = Vec::with_capacity(256);
+            format.write(&Scope::new(&view), record, &mut line);
+            String::from_utf8(line)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        })
+    }
+
+    fn frontend_rules(&self) -> Option<&'static FrontendRules> {
+        self.config().rules.as_deref()
+    }
+
+    fn backend_rules(&self) -> Option<&'static BackendRules> {
+        self.shared.config.backends[self.backend()?].rules.as_deref()
+    }
+}
+
+impl Connecting {
+    /// `tcp-request connection`: before anything is read.
+    pub(crate) fn at_accept(&mut self) -> Result<(), Termination> {
+        if let Some(extra) = self.session.extra.as_mut().filter(|extra| extra.local.is_none()) {
+            extra.local = self.client.local_addr().ok();
+        }
+        let Some(rules) = self.session.frontend_rules() else { return Ok(()) };
+        let verdict = self.without_bytes(&rules.connection);
+        self.obey(verdict, true)
+    }
+
+    /// All that is decided before a server is looked for.
+    pub(crate) async fn rules(&mut self) -> Result<(), Termination> {
+        if let Some(rules) = self.session.frontend_rules() {
+            let verdict = self.without_bytes(&rules.session);
+            self.obey(verdict, false)?;
+            self.inspect(&rules.content, rules.inspect_delay).await?;
+            if !rules.switching.is_empty() {
+                self.switch(rules);
+            }
+        }
+        if let Some(default) = self.session.config().default_backend {
+            // Unless a rule has said where to go.
+            self.session.set_backend(default);
+        }
+        let Some(rules) = self.session.backend_rules() else { return Ok(()) };
+        let shared = self.session.shared;
+        let backend = self.session.backend().map(|at| &shared.config.backends[at]);
+        // The content rules of a `listen` were those of its frontend.
+        let own = backend.is_some_and(|b| b.listen && b.id == self.session.config().id);
+        if own {
+            return Ok(());
+        }
+        self.inspect(&rules.content, rules.inspect_delay).await
+    }
+
+    fn without_bytes(&mut self, rules: &'static [Rule]) -> Verdict {
+        if rules.is_empty() {
+            return Verdict::Accept;
+        }
+        self.session
+            .judge(Some(&self.client), |view, _, record| run(rules, &Scope::new(view), record))
+    }
+
+    /// Ends a connection that is not wanted, without a line: it is no session yet.
+    fn obey(&mut self, verdict: Verdict, early: bool) -> Result<(), Termination> {
+        match verdict {
+            Verdict::Accept | Verdict::Wait => return Ok(()),
+            Verdict::SilentDrop => silence(&self.client),
+            Verdict::Reject | Verdict::Close if early => {
+                let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
+            }
+            Verdict::Reject | Verdict::Close => {}
+        }
+        self.session.say_nothing();
+        Err(UNSAID)
+    }
+
+    /// Rules that may look at the client's first bytes, and wait for them.
+    async fn inspect(
+        &mut self,
+        rules: &'static [Rule],
+        delay: Option<Duration>,
+    ) -> Result<(), Termination> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let until = delay.map(|delay| timer::now() + crate::facts::millis(delay));
+        // A client that is silent for too long has ended, as far as rules are concerned.
+        let patience = self.session.client_deadline().unwrap_or(Millis::MAX / 2);
+        let mut ended = !self.glance(rules.iter().any(Rule::reads_request));
+        loop {
+            let expired = until.is_none_or(|until| timer::now() >= until);
+            let held = self.session.extra.as_ref().map_or(0, |extra| extra.first.len());
+            let complete = ended || held >= MOST;
+            let last = complete || expired;
+            let verdict = self.session.judge(Some(&self.client), |view, first, record| {
+                let request = Some(Waiting { bytes: first, complete: last });
+                run(rules, &Scope { request, last, ..Scope::new(view) }, record)
+            });
+            match verdict {
+                Verdict::Accept => return Ok(()),
+                Verdict::Reject | Verdict::Close => return Err(REJECTED),
+                Verdict::SilentDrop => {
+                    silence(&self.client);
+                    return Err(REJECTED);
+                }
+                Verdict::Wait => {}
+            }
+            let until = until.unwrap_or(0).min(patience);
+            let mut first = self.take_first();
+            let room = MOST.saturating_sub(first.len());
+            let ahead = self.ahead(&mut first, room, until).await;
+            self.session.extra.get_or_insert_default().first = first;
+            match ahead {
+                Ahead::Bytes => {}
+                Ahead::Ended => ended = true,
+                Ahead::Late => ended |= timer::now() >= patience,
+                Ahead::Broke => return Err(Termination::new(Cause::Client, Phase::Request)),
+            }
+        }
+    }
+
+    fn take_first(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.session.extra.get_or_insert_default().first)
+    }
+
+    /// Takes what has come already, if it is wanted. Whether more can come.
+    fn glance(&mut self, wanted: bool) -> bool {
+        if !wanted {
+            return true;
+        }
+        let mut first = self.take_first();
+        let held = first.len();
+        first.resize(MOST.max(held), 0);
+        let read = self.client.try_read(&mut first[held..]);
+        first.truncate(held + read.as_ref().copied().unwrap_or(0));
+        first.shrink_to_fit();
+        self.session.extra.get_or_insert_default().first = first;
+        !matches!(read, Ok(0)) || held >= MOST
+    }
+
+    /// `use_backend`: the first rule whose condition holds.
+    fn switch(&mut self, rules: &'static FrontendRules) {
+        let reads = |format: &Format| format.reads_request();
+        let wanted = rules.switching.iter().any(|rule| {
+            rule.condition.as_ref().is_some_and(rules::Condition::reads_request)
+                || matches!(&rule.target, SwitchTarget::Named(format) if reads(format))
+        });
+        // Bytes that were looked at are there; others are taken if they have come.
+        if self.session.extra.as_ref().is_none_or(|extra| extra.first.is_empty()) {
+            self.glance(wanted);
+        }
+        let shared = self.session.shared;
+        let to = self.session.judge(Some(&self.client), |view, first, record| {
+            let request = Some(Waiting { bytes: first, complete: true });
+            let scope = Scope { request, ..Scope::new(view) };
+            for rule in &rules.switching {
+                let holds = |record: &mut Record| match &rule.condition {
+                    Some(condition) => condition.eval(&scope, record) == Truth::Yes,
+                    None => true,
+                };
+                if !holds(record) {
+                    continue;
+                }
+                return match &rule.target {
+                    SwitchTarget::Backend(index) => Some(*index),
+                    SwitchTarget::Named(format) => {
+                        let mut name = Vec::new();
+                        format.write(&scope, record, &mut name);
+                        let known = |backend: &proxy::Backend| backend.name.as_bytes() == name;
+                        // A name nobody has leads to the default backend.
+                        shared.config.backends.iter().position(known).map(BackendIndex)
+                    }
+                };
+            }
+            None
+        });
+        if let Some(index) = to {
+            self.session.set_backend(index);
+        }
+    }
+
+    /// `use-server`: the server of the first rule that holds and whose server can be used.
+    pub(crate) fn wanted_server(&mut self) -> Option<ServerId> {
+        let rules = self.session.backend_rules().filter(|rules| !rules.servers.is_empty())?;
+        let at = self.session.backend()?;
+        let (config, state) =
+            (&self.session.shared.config.backends[at], &self.session.shared.backends[at]);
+        self.session.judge(Some(&self.client), |view, first, record| {
+            let request = Some(Waiting { bytes: first, complete: true });
+            let scope = Scope { request, ..Scope::new(view) };
+            rules.servers.iter().find_map(|rule| {
+                if rule.condition.eval(&scope, record) != Truth::Yes {
+                    return None;
+                }
+                let server = match &rule.target {
+                    ServerTarget::Server(at) => *at,
+                    ServerTarget::Named(format) => {
+                        let mut name = Vec::new();
+                        format.write(&scope, record, &mut name);
+                        config.servers.iter().position(|s| s.name.as_bytes() == name)?
+                    }
+                };
+                let server = ServerId(server);
+                state.balancer.look(|pool| pool.server(server).usable).then_some(server)
+            })
+        })
+    }
+}
+
+/// Makes the end of a connection known to nobody: as HAProxy, by TCP_REPAIR where that is allowed,
+/// else by a reset that does not get further than the next router.
+fn silence(client: &TcpStream) {
+    let socket = socket2::SockRef::from(client);
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    if setsockopt(client, sockopt::TcpRepair, &1).is_ok() {
+        return;
+    }
+    let is_v4 = client.local_addr().is_ok_and(|local| local.is_ipv4());
+    let _ = if is_v4 { socket.set_ttl_v4(1) } else { socket.set_unicast_hops_v6(1) };
+}
+
+/// What becomes of the server's first bytes.
+pub(crate) enum Answered {
+    /// They go to the client, and all others after them.
+    Pass(Vec<u8>),
+    /// The session ends.
+    End(Termination),
+}
+
+impl Session {
+    /// Begins to look at what the server says, if rules of its backend do. Returns whether.
+    pub(crate) fn expect_answer(&mut self, server: &TcpStream) -> bool {
+        if let Some(extra) = &mut self.extra {
+            extra.rules.bound = server.local_addr().ok();
+        }
+        let Some(rules) = self.backend_rules().filter(|rules| !rules.response.is_empty()) else {
+            return false;
+        };
+        let until = rules.response_delay.map(|delay| timer::now() + crate::facts::millis(delay));
+        let answer = Answer { bytes: Vec::new(), until, timer: Timer::new() };
+        self.extra.get_or_insert_default().rules.answer = Some(answer);
+        true
+    }
+
+    /// Whether rules look at what the server says.
+    pub(crate) fn expects_answer(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.rules.answer.is_some())
+    }
+
+    /// Looks at what the server says until the rules decide.
+    pub(crate) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &TcpStream,
+    ) -> Poll<Answered> {
+        let rules = self.backend_rules();
+        let answer = self.extra.as_mut().and_then(|extra| extra.rules.answer.take());
+        let (Some(rules), Some(mut answer)) = (rules, answer) else {
+            return Poll::Ready(Answered::Pass(Vec::new()));
+        };
+        let mut ended = false;
+        let decided = loop {
+            let expired = answer.until.is_none_or(|until| timer::now() >= until);
+            let last = ended || expired || answer.bytes.len() >= MOST;
+            let verdict = self.judge(None, |view, _, record| {
+                let response = Some(Waiting { bytes: &answer.bytes, complete: last });
+                run(&rules.response, &Scope { response, last, ..Scope::new(view) }, record)
+            });
+            match verdict {
+                Verdict::Wait => {}
+                Verdict::Accept => break Some(Answered::Pass(std::mem::take(&mut answer.bytes))),
+                Verdict::Reject | Verdict::SilentDrop => {
+                    break Some(Answered::End(ANSWER_REJECTED));
+                }
+                Verdict::Close => {
+                    break Some(Answered::End(Termination::new(Cause::Server, Phase::Data)));
+                }
+            }
+            let held = answer.bytes.len();
+            answer.bytes.resize(MOST.max(held), 0);
+            let read = loop {
+                match server.poll_read_ready(cx) {
+                    Poll::Pending => break None,
+                    Poll::Ready(Err(error)) => break Some(Err(error)),
+                    Poll::Ready(Ok(())) => match server.try_read(&mut answer.bytes[held..]) {
+                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                        read => break Some(read),
+                    },
+                }
+            };
+            answer.bytes.truncate(held + read.as_ref().map_or(0, |r| r.as_ref().map_or(0, |n| *n)));
+            match read {
+                None => break None,
+                Some(Ok(0) | Err(_)) => ended = true,
+                Some(Ok(_)) => {}
+            }
+        };
+        match decided {
+            Some(decided) => Poll::Ready(decided),
+            None => {
+                if let Some(until) = answer.until {
+                    answer.timer.arm(until, cx);
+                }
+                answer.bytes.shrink_to_fit();
+                self.extra.get_or_insert_default().rules.answer = Some(answer);
+                Poll::Pending
+            }
+        }
+    }
+}
