@@ -6,10 +6,11 @@
 //! Starting a program waits for the file system it is on, so a thread of its own does that; the
 //! event loop waits for the result and for the program's end, like for anything else.
 
-use std::ffi::OsString;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linux::ready::watch;
 use linux::spawn::{Child, Ended, Spawner};
@@ -33,7 +34,15 @@ pub struct Script {
     pub account: Account,
     /// How long it may take, if that is limited.
     pub timeout: Option<Duration>,
+    /// What must have nothing against the program when root is to run it.
+    pub guard: Option<Guard>,
 }
+
+/// Says why root must not run a program, by its path or by its name on `PATH`.
+pub type Guard = fn(&OsStr) -> Result<(), String>;
+
+/// For how long a guard's consent holds.
+const CONSENT: Duration = Duration::from_secs(10);
 
 /// Whom a script runs as. Clones share what was found out.
 #[derive(Clone, Debug, Default)]
@@ -117,11 +126,14 @@ impl Runner {
         // Children get SIGTERM when the thread that started them ends, so it lives as long as we.
         std::thread::Builder::new().name("scripts".into()).stack_size(64 << 10).spawn(
             move || {
+                let mut safe = HashMap::new();
                 for Job { script, started } in queue {
                     // Whoever asked may have stopped waiting meanwhile, and may do so now.
                     if !started.is_closed() {
-                        let identity = script.account.identity();
-                        let child = identity.and_then(|i| spawner.spawn(&script.command, i));
+                        let child = script.account.identity().and_then(|identity| {
+                            check(&script, identity, &mut safe)?;
+                            spawner.spawn(&script.command, identity)
+                        });
                         let unwanted = started.send(child.map(|child| Charge(Some(child))));
                         if let Err(Ok(charge)) = unwanted {
                             charge.kill();
@@ -156,6 +168,24 @@ impl Runner {
         let child = charge.0.take().ok_or(io::ErrorKind::NotFound)?;
         Ok(Running(Some(watch(child)?)))
     }
+}
+
+/// Asks the guard of a script that root is to run, not every time.
+fn check(
+    script: &Script,
+    identity: Option<Identity>,
+    safe: &mut HashMap<OsString, Instant>,
+) -> io::Result<()> {
+    let (Some(guard), Some(program)) = (script.guard, script.command.first()) else {
+        return Ok(());
+    };
+    let known = safe.get(program).is_some_and(|since| since.elapsed() < CONSENT);
+    if known || identity.unwrap_or_else(Identity::current).uid != 0 {
+        return Ok(());
+    }
+    guard(program).map_err(io::Error::other)?;
+    safe.insert(program.clone(), Instant::now());
+    Ok(())
 }
 
 /// A child nobody waits for yet. Dropped like that, it is ended.
@@ -263,13 +293,17 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Instant;
 
     use super::*;
 
     fn shell(line: &str) -> Script {
         let command = ["sh", "-c", line].map(OsString::from).to_vec();
-        Script { command, account: Account::ours(), timeout: Some(Duration::from_secs(60)) }
+        Script {
+            command,
+            account: Account::ours(),
+            timeout: Some(Duration::from_secs(60)),
+            guard: None,
+        }
     }
 
     #[tokio::test]
@@ -284,11 +318,27 @@ mod tests {
     async fn a_program_that_does_not_exist_is_not_started() {
         let runner = Runner::start().expect("a thread");
         let command = vec!["/no/such/program".into()];
-        let script = Script { command, account: Account::ours(), timeout: None };
+        let script = Script { command, account: Account::ours(), timeout: None, guard: None };
         let Outcome::NotStarted(error) = runner.run(&script).await else { panic!("it started") };
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         let nothing = Script { command: Vec::new(), ..script };
         assert!(matches!(runner.run(&nothing).await, Outcome::NotStarted(_)));
+    }
+
+    #[tokio::test]
+    async fn root_runs_nothing_its_guard_objects_to() {
+        let runner = Runner::start().expect("a thread");
+        let guard: Guard = |_| Err("unsafe".to_owned());
+        let script = Script { guard: Some(guard), ..shell("exit 0") };
+        let outcome = runner.run(&script).await;
+        if Identity::current().uid == 0 {
+            let Outcome::NotStarted(error) = outcome else { panic!("it started") };
+            assert_eq!(error.to_string(), "unsafe");
+        } else {
+            assert!(matches!(outcome, Outcome::Exited(0)));
+        }
+        let consents = Script { guard: Some(|_| Ok(())), ..shell("exit 0") };
+        assert!(matches!(runner.run(&consents).await, Outcome::Exited(0)));
     }
 
     #[tokio::test]

@@ -391,6 +391,7 @@ fn program(config: &ScriptConfig, globals: &Globals) -> Program {
         command: config.command.iter().map(Into::into).collect(),
         account: programs::account(config.user.as_deref(), config.group.as_deref(), globals),
         timeout: None,
+        guard: programs::guard(globals),
     }
 }
 
