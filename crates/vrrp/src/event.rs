@@ -19,7 +19,7 @@ pub enum Event<'a> {
     /// Take part from now on.
     Start,
     /// Instead of [`Start`](Self::Start), in a process that follows one that died, of an instance
-    /// that was master there: go on as if nothing had happened, with an advert at once. Nothing is
+    /// that was master there and [held](crate::Instance::holds) its addresses: go on as if nothing had happened, with an advert at once. Nothing is
     /// removed and no state is entered.
     ///
     /// Only if that is safe: beyond [`patience`](crate::Instance::patience) a backup may have taken

@@ -191,6 +191,12 @@ impl Instance {
         }
     }
 
+    /// Whether it has its addresses, as a master does but for a moment at the beginning.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(&self.role, Role::Master(master) if master.holds())
+    }
+
     /// Its priority after tracking.
     #[must_use]
     pub fn priority(&self) -> u8 {

@@ -82,7 +82,11 @@ impl Role {
         let member = &mut self.members[index];
         member.watch.last_advert = boot;
         if priority != RESIGN {
-            let state = member.instance.state();
+            // One that has yet to take its addresses is not to be gone on with.
+            let state = match member.instance.state() {
+                State::Master if !member.instance.holds() => State::Backup,
+                state => state,
+            };
             self.write_down(index, state);
         }
     }

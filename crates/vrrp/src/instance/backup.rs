@@ -42,9 +42,10 @@ impl Backup {
         }
     }
 
-    /// One that would be master but for its sync group.
-    pub(super) fn ready(master_down: Instant, wait: Duration) -> Self {
-        Self { ready: Some(wait), ..Self::new(master_down) }
+    /// It would be master but for its sync group. A delay of preemption that is over stays so.
+    pub(super) fn set_ready(&mut self, master_down: Instant, wait: Duration) {
+        let preempt_at = self.preempt_at;
+        *self = Self { ready: Some(wait), preempt_at, ..Self::new(master_down) };
     }
 
     pub(super) fn deadline(&self) -> Instant {

@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use machine::Instant;
 
-use super::backup::Backup;
 use super::master::HANDOVER;
 use super::{Instance, Role};
 use crate::action::{Action, State};
@@ -39,7 +38,7 @@ impl Instance {
             state: self.state(),
             started: self.started,
             ready: matches!(&self.role, Role::Backup(backup) if backup.ready.is_some()),
-            holds: matches!(&self.role, Role::Master(master) if master.holds()),
+            holds: self.holds(),
             resigned: self.resigned,
             fitness,
             peers: self.tracked.peers(),
@@ -49,14 +48,11 @@ impl Instance {
     /// Could be master, and waits until the other members could, too; its timer starts anew.
     pub(super) fn get_ready(&mut self, now: Instant, wait: Duration, actions: &mut Vec<Action>) {
         let longest = now + self.master_down_interval();
-        match &mut self.role {
-            Role::Backup(backup) => *backup = Backup::ready(longest, wait),
-            Role::Init | Role::Fault | Role::Master(_) => {
-                self.become_backup(longest, actions);
-                if let Role::Backup(backup) = &mut self.role {
-                    backup.ready = Some(wait);
-                }
-            }
+        if !matches!(self.role, Role::Backup(_)) {
+            self.become_backup(longest, actions);
+        }
+        if let Role::Backup(backup) = &mut self.role {
+            backup.set_ready(longest, wait);
         }
     }
 

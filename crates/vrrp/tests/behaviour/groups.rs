@@ -290,3 +290,20 @@ fn a_group_that_goes_on_in_another_process_enters_nothing() {
     assert_eq!(crew.states(), [Backup, Backup], "one that cannot go on takes the others along");
     assert_eq!(crew.entered, [Backup]);
 }
+
+/// Found by the simulator: each of them began its delay anew, and none was ready when the other was.
+#[test]
+fn a_delay_of_preemption_that_is_over_is_over_for_the_whole_group() {
+    let mut configs = two();
+    for config in &mut configs {
+        config.preempt_delay = secs(2);
+    }
+    let mut crew = Crew::started(configs);
+    for _ in 0..20 {
+        crew.hear(0, LOW, 50);
+        crew.pass(ms(300));
+        crew.hear(1, LOW, 50);
+        crew.pass(ms(700));
+    }
+    assert_eq!(crew.states(), [Master, Master]);
+}
