@@ -59,7 +59,27 @@ pub(crate) fn load(options: &Options) -> Loaded {
 fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::Loaded {
     let mut how = keepalived_conf::Options::new(system);
     how.config_id.clone_from(&options.config_id);
-    keepalived_conf::load(&options.file, &how)
+    let loaded = keepalived_conf::load(&options.file, &how);
+    let globals = loaded.config.as_ref().map(|config| &config.globals.process);
+    match globals.and_then(|process| process.net_namespace.clone()) {
+        Some(name) => read_in(&name, options).unwrap_or(loaded),
+        None => loaded,
+    }
+}
+
+/// Reads it where its interfaces are; `None` if there is no such network namespace.
+fn read_in(name: &str, options: &Options) -> Option<keepalived_conf::Loaded> {
+    std::thread::scope(|scope| {
+        let read = scope.spawn(|| {
+            linux::namespace::enter_network(name).ok()?;
+            let system = keepalived_conf::Host;
+            let mut how = keepalived_conf::Options::new(&system);
+            how.config_id.clone_from(&options.config_id);
+            Some(keepalived_conf::load(&options.file, &how))
+        });
+        // A panic in it has been printed.
+        read.join().ok().flatten()
+    })
 }
 
 /// What a configuration may say and this daemon cannot do.

@@ -93,6 +93,13 @@ pub(crate) fn run(options: Options) -> u8 {
             let reporter = Reporter::new(supervisor)?;
             let loaded = report::unpack(&configuration).context("no configuration")?;
             drop(configuration);
+            if let Some(name) = &loaded.config.globals.process.net_namespace
+                && let Err(error) = linux::namespace::enter_network(name)
+            {
+                log.info(format_args!("Failed to open /run/netns/{name}: {error}"));
+                log.info(format_args!("Unable to set network namespace {name} - exiting"));
+                return Ok(exit::FATAL);
+            }
             match Role::start(options, log.clone(), reporter, loaded)? {
                 Ok(role) => role.serve().await,
                 Err(code) => Ok(code),
@@ -403,7 +410,7 @@ impl Role {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        let ours = self.start_at.into_iter().chain(self.open_again_at);
+        let ours = self.start_at.into_iter().chain(self.open_again_at).chain(self.links_due());
         let told =
             self.notifier.deadline().into_iter().chain(self.agent.deadline(self.clock.now()));
         ours.chain(self.agenda.next()).chain(self.trackers.deadline()).chain(told).min()
@@ -416,6 +423,7 @@ impl Role {
         if self.open_again_at.is_some_and(|at| at <= self.clock.now()) {
             self.open_again();
         }
+        self.tell_links();
         let due = self.agenda.due(self.clock.now());
         // An advert that has arrived is heard before its silence is judged.
         let keys: BTreeSet<Key> = due.iter().filter_map(|&index| self.members[index].key).collect();

@@ -88,7 +88,7 @@ impl Weakness {
     }
 }
 
-/// This machine: `/proc/self/net/dev`, `/etc/passwd`, `/etc/group` or whatever else `getent` asks, the
+/// This machine: `/proc/thread-self/net/dev`, `/etc/passwd`, `/etc/group` or whatever else `getent` asks, the
 /// file system and the environment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Host;
@@ -96,7 +96,7 @@ pub struct Host;
 impl System for Host {
     fn has_interface(&self, name: &str) -> bool {
         // Not /sys/class/net: that shows the network namespace it was mounted in.
-        let table = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+        let table = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
         table.lines().any(|line| {
             line.rsplit_once(':').is_some_and(|(interface, _)| interface.trim() == name)
         })

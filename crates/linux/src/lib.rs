@@ -23,6 +23,7 @@
 
 pub mod clock;
 pub mod file;
+pub mod namespace;
 pub mod packet;
 pub mod pidfd;
 pub mod poll;

@@ -279,3 +279,29 @@ fn a_child_is_as_preferred_as_usual_whatever_its_parent_is() {
     .join()
     .expect("the thread's assertions hold");
 }
+
+#[test]
+fn a_network_namespace_is_entered_by_its_name_by_one_thread() {
+    let name = format!("evergate-{}", std::process::id());
+    let ip = |action: &str| Command::new("ip").args(["netns", action, &name]).output();
+    if !ip("add").is_ok_and(|output| output.status.success()) {
+        return eprintln!("SKIPPED: no network namespace can be made");
+    }
+    let here = || std::fs::read_link("/proc/thread-self/ns/net").expect("/proc is mounted");
+    let before = here();
+    let entered = name.clone();
+    let there = std::thread::spawn(move || {
+        crate::namespace::enter_network(&entered).expect("it is there");
+        std::fs::read_link("/proc/thread-self/ns/net").expect("/proc is mounted")
+    });
+    let there = there.join().expect("no panic");
+    ip("delete").expect("iproute2");
+    assert_ne!(there, before);
+    assert_eq!(here(), before);
+    let gone = crate::namespace::enter_network(&name).expect_err("it is gone");
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert_eq!(
+        crate::namespace::enter_network("../../proc/1/ns/net").expect_err("no name").kind(),
+        ErrorKind::InvalidInput
+    );
+}

@@ -1,11 +1,13 @@
 //! What the network is like, as instances want to know it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use daemon::log::{Log, Severity};
 use linux::raw::Cast;
+use machine::Instant;
 use netlink::{Address, Link, NetEvent, NewAddress, Snapshot};
 use vrrp::Event;
 use vrrp::config::{Config, InstanceConfig, Vrid};
@@ -26,6 +28,8 @@ pub(super) struct Facts {
     unknown_on: BTreeSet<(Key, Option<Vrid>)>,
     /// The links an instance follows, as last logged.
     links: BTreeMap<String, bool>,
+    /// Links that changed, and when and how that counts.
+    waiting: BTreeMap<String, (Instant, bool)>,
     /// Which member an advert is for.
     members: HashMap<(Key, Vrid), usize>,
     /// The members that hold an address while they are master.
@@ -198,13 +202,65 @@ impl Role {
         if followers.is_empty() {
             return;
         }
+        for &index in &followers {
+            self.tell_source(index);
+        }
+        if self.hold_back(name, up) {
+            return;
+        }
+        self.tell_link(name, up);
+    }
+
+    /// Tells the instances that follow it that a link is up, or is not.
+    pub(super) fn tell_link(&mut self, name: &str, up: bool) {
         if self.facts.links.insert(name.to_owned(), up) != Some(up) {
             self.log
                 .info(format_args!("Netlink reports {name} {}", if up { "up" } else { "down" }));
         }
-        for index in followers {
-            self.tell_source(index);
-            self.feed(index, Event::Link { interface: name, up });
+        for index in 0..self.members.len() {
+            if self.members[index].instance.interfaces().any(|known| known == name) {
+                self.feed(index, Event::Link { interface: name, up });
+            }
+        }
+    }
+
+    /// Whether what is told of a link counts only later (`interface_up_down_delays`).
+    fn hold_back(&mut self, name: &str, up: bool) -> bool {
+        let delays = self.config.interface_delays.iter().find(|delays| delays.interface == name);
+        let Some(delays) = delays else { return false };
+        if self.facts.links.get(name) == Some(&up) {
+            // It is again what it was.
+            self.facts.waiting.remove(name);
+            return true;
+        }
+        let delay = if up { delays.up } else { delays.down };
+        if delay.is_zero() {
+            self.facts.waiting.remove(name);
+            return false;
+        }
+        let until = self.clock.now() + delay;
+        match self.facts.waiting.entry(name.to_owned()) {
+            Entry::Occupied(waiting) if waiting.get().1 == up => {}
+            entry => drop(entry.insert_entry((until, up))),
+        }
+        true
+    }
+
+    /// When a link that was held back counts.
+    pub(super) fn links_due(&self) -> Option<Instant> {
+        self.facts.waiting.values().map(|(due, _)| *due).min()
+    }
+
+    /// Tells of the links that were held back long enough.
+    pub(super) fn tell_links(&mut self) {
+        let now = self.clock.now();
+        let due = |(name, (until, up)): (&String, &(Instant, bool))| {
+            (*until <= now).then(|| (name.clone(), *up))
+        };
+        let due: Vec<_> = self.facts.waiting.iter().filter_map(due).collect();
+        for (name, up) in due {
+            self.facts.waiting.remove(&name);
+            self.tell_link(&name, up);
         }
     }
 

@@ -5,7 +5,7 @@ use std::io;
 
 use daemon::log::Severity;
 use tokio::sync::oneshot;
-use vrrp::config::{InstanceConfig, ScriptConfig};
+use vrrp::config::{Globals, InstanceConfig, ScriptConfig};
 use vrrp::{Event, Plan, Step};
 
 use super::{Member, Role};
@@ -39,6 +39,7 @@ impl Role {
         }
         self.mistakes = loaded.mistakes();
         let wishes = vmac::assign(&mut loaded.config);
+        self.keep_namespace(&mut loaded.config.globals);
         let statics = self.wanted_statics();
         self.remove_static_routes(&loaded.config);
         let before = std::mem::replace(&mut self.config, loaded.config);
@@ -65,6 +66,16 @@ impl Role {
         self.totals.reloaded(true);
         self.serve_status();
         self.reporter.tell(Report::Reloaded);
+    }
+
+    /// The process is where it is, whatever the new configuration says.
+    fn keep_namespace(&self, new: &mut Globals) {
+        let here = &self.config.globals.process.net_namespace;
+        if new.process.net_namespace != *here {
+            self.log
+                .info("Cannot change network namespace at a reload - please restart keepalived");
+            new.process.net_namespace.clone_from(here);
+        }
     }
 
     /// Why a configuration keepalived would run is nevertheless not what was meant: half a file, or
