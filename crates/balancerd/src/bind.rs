@@ -56,7 +56,8 @@ impl Listeners {
         config: &Config,
         inherited: Vec<OwnedFd>,
     ) -> Result<(Self, Vec<BindError>), Vec<BindError>> {
-        let mut inherited = by_address(inherited);
+        let (mut datagrams, streams) = split(inherited);
+        let mut inherited = by_address(streams);
         let mut placings = Vec::new();
         let mut listeners = Self::default();
         let mut problems = Vec::new();
@@ -67,6 +68,11 @@ impl Listeners {
             }
             for (bind, line) in section.binds.iter().enumerate() {
                 let sockets = match &line.address {
+                    BindAddress::Inet(address) if line.udp => {
+                        let most = if line.reuseport { threads } else { 1 };
+                        let known = datagrams.remove(address).unwrap_or_default();
+                        datagram_sockets(line, *address, known, most).map(|sockets| (sockets, None))
+                    }
                     BindAddress::Inet(address) => {
                         let most = if line.reuseport { threads } else { 1 };
                         let known = inherited.remove(&line.address).unwrap_or_default();
@@ -165,7 +171,10 @@ impl Listeners {
 pub fn inherited(text: &str) -> Vec<OwnedFd> {
     text.split([';', ':'])
         .filter_map(|number| number.parse::<RawFd>().ok())
-        .filter_map(|fd| linux::tcp::inherited_listener(fd).ok())
+        .filter_map(|fd| {
+            let listener = linux::tcp::inherited_listener(fd);
+            listener.or_else(|_| linux::tcp::inherited_datagrams(fd)).ok()
+        })
         .collect()
 }
 
@@ -295,6 +304,37 @@ fn inet_sockets(
         warning = warning.or(problem);
     }
     Ok((sockets, warning))
+}
+
+/// Sockets for datagrams, those that are there already first.
+fn datagram_sockets(
+    bind: &Bind,
+    address: SocketAddr,
+    known: Vec<OwnedFd>,
+    most: usize,
+) -> Result<Vec<OwnedFd>, Problem> {
+    let words = |what| move |error| (what, error);
+    let mut sockets = known;
+    while sockets.len() < most {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)
+            .map_err(words("cannot create receiving socket"))?;
+        socket.set_reuse_address(true).map_err(words("cannot bind socket"))?;
+        if bind.reuseport {
+            socket.set_reuse_port(true).map_err(words("cannot share the port"))?;
+        }
+        if let (Some(v6only), true) = (bind.v6only, address.is_ipv6()) {
+            socket.set_only_v6(v6only).map_err(words("cannot set IPV6_V6ONLY"))?;
+        }
+        if let Some(bytes) = bind.receive_buffer {
+            socket.set_recv_buffer_size(bytes as usize).map_err(words("cannot set SO_RCVBUF"))?;
+        }
+        if let Some(bytes) = bind.send_buffer {
+            socket.set_send_buffer_size(bytes as usize).map_err(words("cannot set SO_SNDBUF"))?;
+        }
+        socket.bind(&address.into()).map_err(words("cannot bind socket"))?;
+        sockets.push(socket.into());
+    }
+    Ok(sockets)
 }
 
 /// Makes one socket; what `options` returns is a problem that is not fatal.
@@ -492,6 +532,25 @@ fn abstract_socket(name: &str) -> Result<OwnedFd, Problem> {
     socket.bind(&address).map_err(words("cannot bind UNIX socket"))?;
     socket.listen(1024).map_err(words("cannot bind UNIX socket"))?;
     Ok(socket.into())
+}
+
+/// Sockets of datagrams by their address, and all others.
+fn split(inherited: Vec<OwnedFd>) -> (HashMap<SocketAddr, Vec<OwnedFd>>, Vec<OwnedFd>) {
+    let mut datagrams: HashMap<SocketAddr, Vec<OwnedFd>> = HashMap::new();
+    let mut streams = Vec::new();
+    for fd in inherited {
+        let socket = socket2::SockRef::from(&fd);
+        let address = || socket.local_addr().ok()?.as_socket();
+        match socket.r#type() {
+            Ok(Type::DGRAM) => {
+                if let Some(address) = address() {
+                    datagrams.entry(address).or_default().push(fd);
+                }
+            }
+            _ => streams.push(fd),
+        }
+    }
+    (datagrams, streams)
 }
 
 /// Sorts sockets by the address they are bound to.

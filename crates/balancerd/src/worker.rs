@@ -44,7 +44,7 @@ use crate::health::Board;
 use crate::privilege::{self, ConfineError};
 use crate::session::Serve;
 use crate::state::{Shared, Unresolved};
-use crate::{control, report};
+use crate::{control, report, udp};
 
 /// What a caller may choose.
 pub struct Options {
@@ -214,7 +214,8 @@ impl Worker {
         let count = shared.threads.len();
         let (stage, _) = watch::channel(Stage::Serving);
         let (alive, accepting) = mpsc::channel(1);
-        let shares = shares(sockets, count)?;
+        let udp = |one: &Bound| shared.config.frontends[one.frontend].binds[one.bind].udp;
+        let shares = shares(sockets, count, udp)?;
         let mut threads = Vec::new();
         for (index, sockets) in shares.into_iter().enumerate() {
             let (told, alive) = (stage.subscribe(), alive.clone());
@@ -305,10 +306,23 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Deals the sockets of each address out to the threads; one that is alone is shared by all.
-fn shares(sockets: Vec<Bound>, threads: usize) -> io::Result<Vec<Vec<Bound>>> {
+///
+/// A socket of datagrams is one thread's: a client's sessions are in one place.
+fn shares(
+    sockets: Vec<Bound>,
+    threads: usize,
+    udp: impl Fn(&Bound) -> bool,
+) -> io::Result<Vec<Vec<Bound>>> {
     let mut shares: Vec<Vec<Bound>> = (0..threads).map(|_| Vec::new()).collect();
     let mut groups: Vec<((usize, usize), Vec<OwnedFd>)> = Vec::new();
-    for Bound { frontend, bind, fd } in sockets {
+    let mut turn = 0;
+    for socket in sockets {
+        if udp(&socket) {
+            shares[turn % threads].push(socket);
+            turn += 1;
+            continue;
+        }
+        let Bound { frontend, bind, fd } = socket;
         match groups.last_mut() {
             Some((key, fds)) if *key == (frontend, bind) => fds.push(fd),
             _ => groups.push(((frontend, bind), vec![fd])),
@@ -337,8 +351,12 @@ async fn serve(
     let accepting: Vec<_> = sockets
         .into_iter()
         .filter_map(|Bound { frontend, bind, fd }| {
-            let header = shared.config.frontends[frontend].binds[bind].proxy_protocol;
+            let line = &shared.config.frontends[frontend].binds[bind];
+            let (header, udp) = (line.proxy_protocol, line.udp);
             let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
+            if udp {
+                return Some(tokio::spawn(udp::serve(shared, thread, frontend, fd)));
+            }
             let listener = Listener::new(fd)
                 .inspect_err(|error| {
                     let text = format_args!("cannot watch a listening socket: {error}");

@@ -53,11 +53,13 @@
 #![forbid(unsafe_code)]
 
 mod connect;
+mod datagram;
 mod flow;
 mod listen;
 mod pump;
 pub mod timer;
 
 pub use connect::{Dial, KeepAlive, Target, established};
+pub use datagram::{Datagram, Door, Room, datagrams_to};
 pub use listen::Listener;
 pub use pump::{Ended, Limits, Relay};

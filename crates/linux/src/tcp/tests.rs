@@ -3,7 +3,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::{Listener, accept, defer_accept, fast_open, inherited_listener};
+use super::{Listener, accept, defer_accept, fast_open, inherited_datagrams, inherited_listener};
 
 #[test]
 fn an_accepted_connection_does_not_block_and_names_its_client() {
@@ -93,4 +93,17 @@ fn a_deferred_listener_waits_for_the_first_byte() {
     accept(&listener).expect("a client that spoke");
     let (unix, _) = UnixStream::pair().expect("a pair");
     defer_accept(&unix).expect_err("not TCP");
+}
+
+#[test]
+fn an_inherited_socket_of_datagrams_moves_to_another_number_and_stays_bound() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let address = socket.local_addr().expect("bound");
+    let taken = inherited_datagrams(socket.into_raw_fd()).expect("it is one");
+    std::net::UdpSocket::bind(address).expect_err("it is still bound");
+    drop(taken);
+    std::net::UdpSocket::bind(address).expect("nothing else holds it open");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    inherited_datagrams(listener.as_raw_fd()).expect_err("a listener");
+    inherited_datagrams(1 << 20).expect_err("not open");
 }

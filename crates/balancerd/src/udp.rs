@@ -1,0 +1,668 @@
+//! Sessions made of datagrams, as nginx defines them: a client's address and the address it sent to.
+//!
+//! ```text
+//!   Door ─ recvmmsg ─► Flows: (client, local) ─► Flow ─ send ─► server
+//!    ▲                   │ new: a task that picks a server        │
+//!    └───── sendmsg ─────┴────────── the task, until ◄── recv ────┘
+//!            proxy_responses are there, proxy_timeout has passed, or newer sessions need the room
+//! ```
+//!
+//! A socket is read by one thread, so a client's datagrams never belong to two sessions. When there
+//! are as many sessions as there may be, the one that was silent longest goes for a new one.
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::pin::pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::task::{Context, Poll, Waker};
+
+use balance::{Candidates, Choice, ServerId};
+use nix::sys::socket::MsgFlags;
+use proxy::{Backend, Cause, Content, Phase, ProxyHeader, Severity, Termination};
+use relay::timer::{self, Millis, Timer};
+use relay::{Datagram, Door, Room, Target, datagrams_to};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use wire::proxy_protocol::{self, Addresses};
+
+use crate::backend::{Slot, upstream};
+use crate::facts::millis;
+use crate::session::Session;
+use crate::state::{Shared, lock};
+
+/// Datagrams a session may have waiting while its server is looked for.
+const PENDING: usize = 64;
+
+/// The longest datagram.
+const MAX: usize = 65_536;
+
+thread_local! {
+    /// What all sessions of a thread read their answers into.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Answers of one session before others have their turn.
+const TURNS: usize = 16;
+
+/// The client and the address it sent to.
+type Key = (SocketAddr, SocketAddr);
+
+/// Sessions of one socket.
+#[derive(Debug)]
+struct Flows {
+    shared: &'static Shared,
+    door: Door,
+    by_key: Mutex<HashMap<Key, Arc<Flow>>>,
+    /// In the order in which they were last looked at, and when they were active then.
+    oldest: Mutex<VecDeque<(Weak<Flow>, Millis)>>,
+}
+
+/// A session that datagrams find.
+#[derive(Debug)]
+struct Flow {
+    key: Key,
+    server: OnceLock<UdpSocket>,
+    pending: Mutex<Vec<Box<[u8]>>>,
+    active: AtomicU64,
+    /// Datagrams from the client and from the server, and their bytes.
+    requests: AtomicU32,
+    responses: AtomicU32,
+    up: AtomicU64,
+    down: AtomicU64,
+    /// It is to end: for another session, or because a datagram could not be sent.
+    over: AtomicBool,
+    /// A send failed with this number.
+    errno: AtomicU32,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Flow {
+    fn new(key: Key) -> Self {
+        Self {
+            key,
+            server: OnceLock::new(),
+            pending: Mutex::default(),
+            active: AtomicU64::new(timer::now()),
+            requests: AtomicU32::new(0),
+            responses: AtomicU32::new(0),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            errno: AtomicU32::new(0),
+            waker: Mutex::default(),
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = lock(&self.waker).take() {
+            waker.wake();
+        }
+    }
+
+    fn end(&self) {
+        self.over.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Takes a datagram of the client.
+    fn take(&self, bytes: &[u8]) {
+        self.active.store(timer::now(), Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+        self.up.fetch_add(bytes.len() as u64, Relaxed);
+        match self.server.get() {
+            Some(server) => self.send(server, bytes),
+            None => {
+                let mut pending = lock(&self.pending);
+                if pending.len() < PENDING {
+                    pending.push(bytes.into());
+                }
+            }
+        }
+    }
+
+    fn send(&self, server: &UdpSocket, bytes: &[u8]) {
+        // Not by the runtime's socket, which has to have waited once before it sends.
+        match socket2::SockRef::from(server).send(bytes) {
+            Ok(_) => {}
+            // No room: it is lost, as datagrams are.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                let errno = error.raw_os_error().and_then(|errno| u32::try_from(errno).ok());
+                self.errno.store(errno.unwrap_or(0), Relaxed);
+                self.end();
+            }
+        }
+    }
+}
+
+/// Serves the datagrams that come to a socket. Aborting it ends no session.
+pub(crate) async fn serve(shared: &'static Shared, thread: u16, frontend: u32, fd: OwnedFd) {
+    let door = match Door::new(fd) {
+        Ok(door) => door,
+        Err(error) => {
+            let text = format_args!("cannot watch a socket of datagrams: {error}");
+            shared.log.send(&shared.log_route, Severity::Alert, text);
+            return;
+        }
+    };
+    let flows =
+        Arc::new(Flows { shared, door, by_key: Mutex::default(), oldest: Mutex::default() });
+    let mut room = Room::default();
+    loop {
+        let mut fresh = Vec::new();
+        let received = poll_fn(|cx| {
+            flows.door.poll_receive(cx, &mut room, |datagram| {
+                if let Some(flow) = flows.arrived(frontend, &datagram) {
+                    fresh.push(flow);
+                }
+            })
+        })
+        .await;
+        for flow in fresh {
+            tokio::spawn(Arc::clone(&flows).run(thread, frontend, flow));
+        }
+        if let Err(error) = received {
+            let route = &shared.frontends[frontend as usize].errors;
+            let number = error.raw_os_error().unwrap_or(0);
+            let text = format!("recvmsg() failed ({number}: {})", crate::bind::reason(&error));
+            shared.log.send(route, Severity::Error, text);
+            timer::until(timer::now() + 100).await;
+        }
+    }
+}
+
+impl Flows {
+    /// Gives a datagram to its session; a new one comes back.
+    fn arrived(&self, frontend: u32, datagram: &Datagram<'_>) -> Option<Arc<Flow>> {
+        let key = (datagram.from, datagram.to);
+        let known = lock(&self.by_key).get(&key).cloned();
+        let flow = known.clone().unwrap_or_else(|| Arc::new(Flow::new(key)));
+        flow.take(datagram.bytes);
+        let limits = self.limits(frontend);
+        let requests = flow.requests.load(Relaxed);
+        if limits.0 > 0 && requests >= limits.0 {
+            // The client's next datagram is the first of another session.
+            self.forget(&flow);
+        }
+        if limits.0 > 0 && requests >= limits.0 || limits.1 == Some(0) {
+            flow.wake();
+        }
+        if known.is_some() {
+            return None;
+        }
+        self.make_room(frontend);
+        lock(&self.by_key).insert(key, Arc::clone(&flow));
+        lock(&self.oldest).push_back((Arc::downgrade(&flow), timer::now()));
+        Some(flow)
+    }
+
+    /// `proxy_requests` and `proxy_responses` of the default backend.
+    fn limits(&self, frontend: u32) -> (u32, Option<u32>) {
+        let config = &self.shared.config;
+        let backend = config.backend_of(&config.frontends[frontend as usize]);
+        backend.map_or((0, None), |backend| (backend.requests, backend.responses))
+    }
+
+    /// The session's key is free for another one.
+    fn forget(&self, flow: &Arc<Flow>) {
+        let mut by_key = lock(&self.by_key);
+        if by_key.get(&flow.key).is_some_and(|known| Arc::ptr_eq(known, flow)) {
+            by_key.remove(&flow.key);
+        }
+    }
+
+    /// Ends the session that was silent longest if there are as many as there may be.
+    fn make_room(&self, frontend: u32) {
+        let gate = &self.shared.frontends[frontend as usize].gate;
+        let process = &self.shared.process;
+        if gate.current() < gate.limit() && process.current() < process.limit() {
+            return;
+        }
+        let mut oldest = lock(&self.oldest);
+        while let Some((flow, seen)) = oldest.pop_front() {
+            let Some(flow) = flow.upgrade().filter(|flow| !flow.over.load(Relaxed)) else {
+                continue;
+            };
+            let active = flow.active.load(Relaxed);
+            if active > seen {
+                oldest.push_back((Arc::downgrade(&flow), active));
+                continue;
+            }
+            self.forget(&flow);
+            flow.end();
+            self.shared.datagram_sessions_cut.fetch_add(1, Relaxed);
+            return;
+        }
+    }
+
+    /// Leaves those that ended out of the list, so that it has an end.
+    fn tidy(&self) {
+        let sessions = lock(&self.by_key).len();
+        let mut oldest = lock(&self.oldest);
+        if oldest.len() > 2 * sessions + 64 {
+            oldest.retain(|(flow, _)| flow.strong_count() > 0);
+        }
+    }
+
+    /// One session, from its first datagram to its end.
+    async fn run(self: Arc<Self>, thread: u16, frontend: u32, flow: Arc<Flow>) {
+        let (client, local) = flow.key;
+        let mut session = Session::begin(self.shared, frontend, Some(client), true);
+        if let Some(extra) = &mut session.extra {
+            extra.local = Some(local);
+        }
+        let line = fmt::from_fn(|f| {
+            write!(f, "udp client {client} connected to {}", session.config().name)
+        });
+        session.plain_line(Severity::Info, line);
+        let ended = self.relay(&mut session, thread, &flow).await;
+        self.forget(&flow);
+        self.tidy();
+        let (up, down) = (flow.up.load(Relaxed), flow.down.load(Relaxed));
+        let announced = session.extra.as_deref().map_or(0, |extra| extra.announced);
+        if let Some(tried) = session.last_try() {
+            tried.bytes = (up + announced, down);
+        }
+        session.finish(ended, up, down);
+    }
+
+    async fn relay(&self, session: &mut Session, thread: u16, flow: &Flow) -> Termination {
+        let shared = self.shared;
+        if let Some(nginx) = session.config().nginx.as_deref() {
+            if let Err(refused) = session.admit(nginx) {
+                return refused;
+            }
+            match &nginx.content {
+                Content::Proxy => {}
+                Content::Return(text) => {
+                    let text = session.text(text);
+                    let (client, local) = flow.key;
+                    if self.door.send(&text, client, local).is_ok() {
+                        flow.down.fetch_add(text.len() as u64, Relaxed);
+                    }
+                    return session.refuse(200);
+                }
+                Content::Dynamic { to, upstreams, other } => {
+                    let to = session.text(to);
+                    let to = String::from_utf8_lossy(&to).into_owned();
+                    if let Err(refused) = session.direct(&to, upstreams, *other).await {
+                        return refused;
+                    }
+                }
+            }
+        }
+        let Some(index) = session.backend() else { return session.refuse(500) };
+        let backend = &shared.config.backends[index];
+        let found = match session.extra.as_mut().and_then(|extra| extra.target.take()) {
+            Some(target) => open(session, backend, &target, backend.send_proxy, flow).map(|_| None),
+            None => pick(session, backend, index, flow),
+        };
+        let slot = match found {
+            Ok(slot) => slot,
+            Err(ended) => return ended,
+        };
+        let key = shared.threads[usize::from(thread)].enter(
+            u32::try_from(index).unwrap_or(u32::MAX),
+            slot.as_ref().map_or(u32::MAX, |slot| slot.server),
+            poll_fn(|cx| Poll::Ready(cx.waker().clone())).await,
+        );
+        let mut answers = Answers {
+            flows: self,
+            flow,
+            backend,
+            timer: Timer::new(),
+            failed: false,
+            first: None,
+            kills: shared.kills(),
+            thread: usize::from(thread),
+            key,
+        };
+        let Some(server) = flow.server.get() else { return session.refuse(500) };
+        let mut ready = pin!(server.ready(INTEREST));
+        let how = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(how) = answers.poll(cx, session, server) {
+                    return Poll::Ready(how);
+                }
+                if ready.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                ready.set(server.ready(INTEREST));
+            }
+        })
+        .await;
+        let (failed, first) = (answers.failed, answers.first);
+        shared.threads[usize::from(thread)].leave(key);
+        if let Some(tried) = session.last_try() {
+            tried.first_byte = first.map(|at| at - tried.started);
+        }
+        session.report(flow.up.load(Relaxed), flow.down.load(Relaxed));
+        let ended = self.over(session, flow, how);
+        if let Some(slot) = slot {
+            let failed = failed || matches!(how, How::SendFailed(_) | How::NoAnswer);
+            settle(session, backend, index, &slot, failed);
+        }
+        ended
+    }
+
+    /// Says how a session ended.
+    fn over(&self, session: &mut Session, flow: &Flow, how: How) -> Termination {
+        let bytes @ (up, down) = (flow.up.load(Relaxed), flow.down.load(Relaxed));
+        let address = session.last_try().map(|tried| tried.address.clone()).unwrap_or_default();
+        let announced = session.extra.as_deref().map_or(0, |extra| extra.announced);
+        let (asked, answered) = (flow.requests.load(Relaxed), flow.responses.load(Relaxed));
+        let line = |what: &str| {
+            format!(
+                "udp {what}, packets from/to client:{asked}/{answered}, bytes from/to \
+                 client:{up}/{down}, bytes from/to upstream:{down}/{}",
+                up + announced
+            )
+        };
+        match how {
+            How::Done => {
+                session.plain_line(Severity::Info, line("done"));
+                Termination::NORMAL
+            }
+            How::TimedOut => {
+                session.plain_line(Severity::Info, line("timed out"));
+                Termination::NORMAL
+            }
+            How::NoAnswer => {
+                session.error_line_with_bytes(Severity::Error, Some(&address), bytes, |f| {
+                    f.write_str(
+                        "upstream timed out (110: Connection timed out) while proxying connection",
+                    )
+                });
+                session.refuse(502);
+                Termination::new(Cause::ServerTimeout, Phase::Data)
+            }
+            How::SendFailed(errno) => {
+                let error = io::Error::from_raw_os_error(errno);
+                session.error_line_with_bytes(Severity::Error, Some(&address), bytes, |f| {
+                    let why = crate::bind::reason(&error);
+                    write!(
+                        f,
+                        "send() failed ({errno}: {why}) while proxying and sending to upstream"
+                    )
+                });
+                Termination::new(Cause::Server, Phase::Data)
+            }
+            How::Cut => {
+                session.error_line_with_bytes(Severity::Warning, Some(&address), bytes, |f| {
+                    f.write_str("the session that was silent longest ends for a new one")
+                });
+                Termination::new(Cause::Resource, Phase::Data)
+            }
+            How::Killed(cause) => Termination::new(cause, Phase::Data),
+        }
+    }
+}
+
+/// How the answers of a session came to an end.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// As many answers as there should be.
+    Done,
+    /// Silence for `proxy_timeout`, and nobody said how many answers there should be.
+    TimedOut,
+    /// The same, and answers are missing.
+    NoAnswer,
+    SendFailed(i32),
+    Cut,
+    Killed(Cause),
+}
+
+/// What a session does while it waits for its server.
+struct Answers<'a> {
+    flows: &'a Flows,
+    flow: &'a Flow,
+    backend: &'a Backend,
+    timer: Timer,
+    failed: bool,
+    first: Option<Millis>,
+    kills: u32,
+    thread: usize,
+    key: u32,
+}
+
+impl Answers<'_> {
+    fn poll(&mut self, cx: &Context<'_>, session: &mut Session, server: &UdpSocket) -> Poll<How> {
+        let flow = self.flow;
+        *lock(&flow.waker) = Some(cx.waker().clone());
+        let shared = self.flows.shared;
+        if shared.kills() != self.kills {
+            self.kills = shared.kills();
+            if let Some(cause) = shared.threads[self.thread].killed(self.key) {
+                return Poll::Ready(How::Killed(cause));
+            }
+        }
+        let mut buffer = BUFFER.take();
+        buffer.resize(MAX, 0);
+        let mut done = false;
+        for turn in 0.. {
+            done = self.is_done();
+            if done {
+                break;
+            }
+            if turn == TURNS {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            match receive(server, &mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(length) => self.answer(&buffer[..length]),
+                Err(error) => {
+                    self.failed = true;
+                    // nginx takes it for an answer: whoever waits for one waits no longer.
+                    flow.responses.fetch_add(1, Relaxed);
+                    let address = session.last_try().map(|tried| tried.address.clone());
+                    let bytes = (flow.up.load(Relaxed), flow.down.load(Relaxed));
+                    let address = address.unwrap_or_else(|| {
+                        server.peer_addr().map_or_else(|_| String::new(), |a| a.to_string())
+                    });
+                    session.error_line_with_bytes(Severity::Error, Some(&address), bytes, |f| {
+                        let number = error.raw_os_error().unwrap_or(0);
+                        let why = crate::bind::reason(&error);
+                        write!(f, "recv() failed ({number}: {why}) while proxying and reading from upstream")
+                    });
+                }
+            }
+        }
+        BUFFER.set(buffer);
+        if done {
+            return Poll::Ready(How::Done);
+        }
+        if flow.over.load(Relaxed) {
+            return Poll::Ready(match flow.errno.load(Relaxed) {
+                0 => How::Cut,
+                errno => How::SendFailed(i32::try_from(errno).unwrap_or(0)),
+            });
+        }
+        session.report(flow.up.load(Relaxed), flow.down.load(Relaxed));
+        self.watch(cx)
+    }
+
+    fn answer(&mut self, bytes: &[u8]) {
+        let flow = self.flow;
+        let now = timer::now();
+        self.first.get_or_insert(now);
+        flow.active.store(now, Relaxed);
+        flow.down.fetch_add(bytes.len() as u64, Relaxed);
+        flow.responses.fetch_add(1, Relaxed);
+        let (client, local) = flow.key;
+        // A client that is gone, or has no room: its loss.
+        let _ = self.flows.door.send(bytes, client, local);
+    }
+
+    fn is_done(&self) -> bool {
+        let requests = self.flow.requests.load(Relaxed);
+        if self.backend.requests > 0 && requests < self.backend.requests {
+            return false;
+        }
+        let Some(each) = self.backend.responses else { return false };
+        requests > 0 && self.flow.responses.load(Relaxed) >= each.saturating_mul(requests)
+    }
+
+    fn watch(&mut self, cx: &Context<'_>) -> Poll<How> {
+        let Some(idle) = self.backend.idle_timeout else { return Poll::Pending };
+        let now = timer::now();
+        let until = self.flow.active.load(Relaxed) + millis(idle);
+        if now < until {
+            self.timer.arm_by(until, now, cx);
+            return Poll::Pending;
+        }
+        let requests = self.flow.requests.load(Relaxed);
+        let enough = self
+            .backend
+            .responses
+            .is_none_or(|each| self.flow.responses.load(Relaxed) >= each.saturating_mul(requests));
+        Poll::Ready(if enough { How::TimedOut } else { How::NoAnswer })
+    }
+}
+
+/// An answer, or the news that nobody listens there, which comes as an error alone.
+const INTEREST: Interest = Interest::READABLE.add(Interest::ERROR);
+
+fn receive(server: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    let call = || {
+        let flags = MsgFlags::MSG_DONTWAIT;
+        Ok(nix::sys::socket::recv(server.as_raw_fd(), buffer, flags)?)
+    };
+    match server.try_io(Interest::READABLE, call) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            server.try_io(Interest::ERROR, || {
+                let error = server.take_error()?;
+                Err(error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+            })
+        }
+        received => received,
+    }
+}
+
+/// Picks a server and opens a socket to it; others follow where that cannot be done.
+fn pick(
+    session: &mut Session,
+    backend: &'static Backend,
+    index: usize,
+    flow: &Flow,
+) -> Result<Option<Slot>, Termination> {
+    const NO_SERVER: Termination = Termination::new(Cause::Server, Phase::Connect);
+    let shared = session.shared;
+    let state = &shared.backends[index];
+    let mut candidates = Candidates::new(session.peer.map(|peer| peer.ip()));
+    if let Some(key) = &backend.hash_key {
+        candidates.set_key(session.text(key));
+    }
+    let started = timer::now();
+    for tries in 1.. {
+        let Choice::Server(server) = state.balancer.pick(shared.clock.now(), &mut candidates)
+        else {
+            session.error_line(Severity::Error, Some(&backend.name), |f| {
+                f.write_str("no live upstreams while connecting to upstream")
+            });
+            session.tries(&backend.name);
+            break;
+        };
+        let position = u32::try_from(index).unwrap_or(u32::MAX);
+        let slot = Slot::new(shared, position, server);
+        session.set_server(Some(slot.server));
+        let header = backend.servers[server.0].send_proxy;
+        if open(session, backend, &state.servers[server.0].target, header, flow).is_ok() {
+            return Ok(Some(slot));
+        }
+        settle(session, backend, index, &slot, true);
+        let next = backend.next_upstream.unwrap_or_default();
+        let late = !next.timeout.is_zero() && timer::now() - started >= millis(next.timeout);
+        if !next.enabled || late || next.tries > 0 && tries >= next.tries {
+            break;
+        }
+    }
+    session.refuse(502);
+    Err(NO_SERVER)
+}
+
+/// Opens a socket to a server and sends it what has come so far.
+fn open(
+    session: &mut Session,
+    backend: &Backend,
+    target: &Target,
+    header: Option<ProxyHeader>,
+    flow: &Flow,
+) -> Result<(), Termination> {
+    let (client, local) = flow.key;
+    session.tries(&upstream(target));
+    let opened = match target {
+        Target::Inet(to) => {
+            let port = if to.port() == 0 { local.port() } else { to.port() };
+            datagrams_to(SocketAddr::new(to.ip(), port), backend.source)
+        }
+        Target::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    };
+    session.shared.connection_number.fetch_add(1, Relaxed);
+    let server = match opened {
+        Ok(server) => server,
+        Err(error) => {
+            session.error_line(Severity::Error, Some(&upstream(target)), |f| {
+                let (number, why) =
+                    (error.raw_os_error().unwrap_or(0), crate::bind::reason(&error));
+                write!(f, "connect() failed ({number}: {why}) while connecting to upstream")
+            });
+            session.refuse(502);
+            return Err(Termination::new(Cause::Server, Phase::Connect));
+        }
+    };
+    session.connect_time = 0;
+    if let Some(tried) = session.last_try() {
+        tried.connect = Some(0);
+    }
+    let line = fmt::from_fn(|f| match (server.local_addr(), server.peer_addr()) {
+        (Ok(from), Ok(to)) => write!(f, "udp proxy {from} connected to {to}"),
+        _ => f.write_str("udp proxy connected"),
+    });
+    session.plain_line(Severity::Info, line);
+    let mut pending = std::mem::take(&mut *lock(&flow.pending)).into_iter();
+    if let Some(version) = header {
+        // In front of the first datagram, and of no other, as nginx has it.
+        let ends = Some(Addresses { source: client, destination: local });
+        let mut first = match version {
+            ProxyHeader::V1 => proxy_protocol::encode_v1(ends),
+            ProxyHeader::V2 => proxy_protocol::encode_v2(ends, &[]),
+        };
+        if let Some(extra) = &mut session.extra {
+            extra.announced = first.len() as u64;
+        }
+        first.extend_from_slice(&pending.next().unwrap_or_default());
+        flow.send(&server, &first);
+    }
+    for bytes in pending {
+        flow.send(&server, &bytes);
+    }
+    // Nobody else opens one for this session.
+    let _ = flow.server.set(server);
+    Ok(())
+}
+
+/// Tells the balancer how a server did.
+fn settle(session: &Session, backend: &Backend, index: usize, slot: &Slot, failed: bool) {
+    let shared = session.shared;
+    let server = ServerId(slot.server as usize);
+    let balancer = &shared.backends[index].balancer;
+    if !failed {
+        balancer.with(|pool| pool.succeeded(server));
+        return;
+    }
+    let now = shared.clock.now();
+    if balancer.with(|pool| pool.failed(now, server)) {
+        let name = &backend.servers[server.0].name;
+        session.error_line_with_bytes(Severity::Warning, Some(name), session.reported, |f| {
+            f.write_str("upstream server temporarily disabled while proxying connection")
+        });
+    }
+}
