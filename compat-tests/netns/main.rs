@@ -8,6 +8,8 @@
 //!   stream    half-close, time-outs, how the log names an end
 //!   manners   what scripts and operators find: processes, sockets
 //!   bad_input what is refused, with which code, and that nothing is left
+//!   snmp      what an SNMP agent is told
+//!   weak_points  where keepalived is weak, and ours beside it
 //! ```
 
 mod bad_input;
@@ -18,7 +20,10 @@ mod mixed;
 mod pair;
 mod proxy;
 mod reload;
+mod snmp;
 mod stream;
+mod told;
+mod weak_points;
 
 use std::process::ExitCode;
 
@@ -47,6 +52,9 @@ fn main() -> ExitCode {
     stream::register(&mut tests);
     manners::register(&mut tests);
     bad_input::register(&mut tests);
+    told::register(&mut tests);
+    snmp::register(&mut tests);
+    weak_points::register(&mut tests);
     compat_tests::conclude(&arguments, tests.trials)
 }
 

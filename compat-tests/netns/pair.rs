@@ -142,6 +142,9 @@ pub(crate) fn between(took: Duration, least: Duration, most: Duration) -> Result
         .with_context(|| format!("took {took:?}, expected between {least:?} and {most:?}"))
 }
 
+/// Where it reads its configuration.
+pub(crate) const FILE: &str = "/etc/keepalived/keepalived.conf";
+
 /// keepalived in the foreground.
 pub(crate) const KEEPALIVED: &[&str] = &["keepalived", "-n", "-l"];
 
