@@ -23,10 +23,14 @@ pub(crate) struct Draft {
     pub(crate) track_groups: Vec<(TrackGroup, Span)>,
     pub(crate) interface_delays: Vec<(InterfaceDelays, Span)>,
     pub(crate) garp_groups: Vec<GarpGroupDraft>,
+    /// The interfaces of `linkbeat_interfaces`.
+    pub(crate) polled: Vec<Word>,
     /// Names of `bfd_instance` blocks.
     pub(crate) bfd: Vec<String>,
     pub(crate) instances: Vec<InstanceDraft>,
     pub(crate) groups: Vec<GroupDraft>,
+    /// `virtual_server` and `virtual_server_group` blocks.
+    pub(crate) lvs: Vec<Stmt>,
 }
 
 /// `global_defs`: what instances inherit, beside the settings of no single block.

@@ -26,6 +26,8 @@ pub(crate) enum Token {
 pub(crate) struct Line {
     pub(crate) tokens: Vec<Token>,
     pub(crate) open_quote: bool,
+    /// The quote of a command that is not closed.
+    pub(crate) open_command: Option<char>,
 }
 
 #[derive(Clone, Eq, PartialEq)]
@@ -94,7 +96,11 @@ pub(crate) fn line(file: FileId, text: &str, start: usize, end: usize) -> Line {
             }
             Raw::Quoted(inner) => inner.to_owned(),
             Raw::Unterminated(inner) => {
-                out.open_quote = true;
+                if command {
+                    out.open_command = rest.chars().next();
+                } else {
+                    out.open_quote = true;
+                }
                 inner.to_owned()
             }
             Raw::Bare(raw) => unescape(raw),
@@ -105,6 +111,18 @@ pub(crate) fn line(file: FileId, text: &str, start: usize, end: usize) -> Line {
         out.tokens.push(Token::Word(Word { text, span }));
         rest = after;
     }
+}
+
+/// Whether there is an odd number of `"`, counting all of them and counting those without a
+/// backslash before them.
+pub(crate) fn odd_quotes(line: &str) -> (bool, bool) {
+    let (mut all, mut bare, mut escaped) = (false, false, false);
+    for c in line.chars() {
+        all ^= c == '"';
+        bare ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+    }
+    (all, bare)
 }
 
 /// What stands before the comment in `line`.

@@ -101,8 +101,14 @@ pub struct Loaded {
     pub config: Option<Config>,
     /// Whether there was no file to read at all: the daemon ends with code 6.
     pub missing: bool,
+    /// Whether a file is missing that was included in earnest (`includem`, `include_check`): the
+    /// daemon ends with code 6, and so does `-t`.
+    pub incomplete: bool,
     /// Whether a script would run that could be somebody else's (`-t` ends with 6).
     pub insecure: bool,
+    /// The network namespace it is meant for, even where [`config`](Self::config) is none: perhaps
+    /// because its interfaces are there.
+    pub net_namespace: Option<String>,
 }
 
 impl Loaded {
@@ -111,7 +117,7 @@ impl Loaded {
     pub fn exit_code_test(&self) -> u8 {
         if self.diagnostics.iter().any(wording::cuts_short) {
             2
-        } else if self.insecure {
+        } else if self.insecure || self.incomplete {
             6
         } else if self.diagnostics.iter().any(wording::counts) {
             5
@@ -123,7 +129,7 @@ impl Loaded {
     /// What the daemon exits with instead of starting: 6 without a file, 2 for a configuration
     /// nothing may be started with; `None` if it starts.
     pub fn exit_code_run(&self) -> Option<u8> {
-        if self.missing { Some(6) } else { self.config.is_none().then_some(2) }
+        if self.missing || self.incomplete { Some(6) } else { self.config.is_none().then_some(2) }
     }
 
     /// Whether the daemon refuses to start with it.
@@ -140,6 +146,10 @@ impl Loaded {
                 if known.insert(line.to_owned()) {
                     lines.push(line.to_owned());
                 }
+            }
+            // There keepalived ends, and says no more.
+            if wording::cuts_short(diagnostic) {
+                break;
             }
         }
         lines
@@ -228,7 +238,15 @@ fn understand(read: Read, options: &Options<'_>) -> Loaded {
         (d.severity == Severity::Notice, wording::rank(d), at)
     };
     diagnostics.sort_by_key(key);
-    Loaded { sources: read.sources, diagnostics, config, missing: !read.found, insecure }
+    if read.incomplete {
+        // keepalived's other processes never look at it.
+        config = None;
+        diagnostics.retain(|d| d.severity == Severity::Notice || wording::rank(d) < 2);
+    }
+    let (missing, incomplete) = (!read.found, read.incomplete);
+    let net_namespace = draft.globals.globals.process.net_namespace.take();
+    let sources = read.sources;
+    Loaded { sources, diagnostics, config, missing, incomplete, insecure, net_namespace }
 }
 
 /// The first block that knows a keyword.

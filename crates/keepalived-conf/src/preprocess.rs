@@ -1,20 +1,25 @@
 //! Files → lines → tree: includes, `$DEFINITIONS`, `${_BUILTINS}` and `@id` conditions.
 
+mod include;
+mod random;
+mod repeat;
+
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use conf::{Diagnostic, FileId, Problem, ReadError, Severity, Sources, Span, Stmt};
+use conf::{Diagnostic, FileId, Problem, Severity, Sources, Span, Stmt, Word};
 use nom::bytes::complete::take_while1;
 use nom::character::complete::char;
 use nom::combinator::{rest, verify};
 use nom::sequence::{preceded, separated_pair};
 use nom::{IResult, Parser};
 
+use self::include::{Checks, INCLUDES};
+use self::random::Random;
 use crate::lex::{self, Token};
 use crate::system::System;
 use crate::tree::Tree;
-use crate::wording::{FILE, PARENT};
+use crate::wording::{CHILD, PARENT};
 
 /// The longest line, in bytes, as keepalived's own buffer has it.
 const MAX_LINE: usize = 1023;
@@ -35,12 +40,14 @@ pub(crate) struct Read {
     pub(crate) found: bool,
     /// Whether a placeholder was left in the text.
     pub(crate) placeholders: bool,
+    /// Whether a file is missing that was asked for in earnest.
+    pub(crate) incomplete: bool,
 }
 
 /// Reads the files a pattern names, and what they include.
 pub(crate) fn read_files(pattern: &str, config_id: &str, system: &dyn System) -> Read {
     let mut reader = Reader::new(config_id, system);
-    reader.include(pattern, Path::new(""), Span::default(), 0);
+    reader.include(pattern, Checks::default(), Path::new(""), Span::default(), 0);
     reader.finish()
 }
 
@@ -76,6 +83,10 @@ struct Reader<'a> {
     alone: bool,
     found: bool,
     placeholders: bool,
+    incomplete: bool,
+    /// What is a mistake about an `include`.
+    checks: Checks,
+    random: Random,
 }
 
 /// Where a line comes from.
@@ -102,6 +113,9 @@ impl<'a> Reader<'a> {
             alone: false,
             found: false,
             placeholders: false,
+            incomplete: false,
+            checks: Checks::default(),
+            random: Random::default(),
         }
     }
 
@@ -109,8 +123,8 @@ impl<'a> Reader<'a> {
         let (stmts, tree_problems) = self.tree.finish();
         let mut problems = self.problems;
         problems.extend(tree_problems);
-        let Self { sources, found, placeholders, .. } = self;
-        Read { sources, stmts, problems, found, placeholders }
+        let Self { sources, found, placeholders, incomplete, .. } = self;
+        Read { sources, stmts, problems, found, placeholders, incomplete }
     }
 
     fn complain(&mut self, context: &str, span: Span, said: impl Into<String>) -> &mut Diagnostic {
@@ -118,90 +132,6 @@ impl<'a> Reader<'a> {
         self.problems.push(Diagnostic::new(Severity::Error, span, problem).context(context));
         let last = self.problems.len() - 1;
         &mut self.problems[last]
-    }
-
-    /// Reads what matches `pattern`, relative to `directory`.
-    fn include(&mut self, pattern: &str, directory: &Path, at: Span, depth: usize) {
-        if depth > MAX_NESTING {
-            self.complain(
-                PARENT,
-                at,
-                format!("include of '{pattern}' is nested too deep - skipping"),
-            );
-            return;
-        }
-        let wild = pattern.contains(['*', '?', '[']);
-        for pattern in braces(pattern) {
-            let full = directory.join(&pattern);
-            let matches: Vec<PathBuf> = glob::glob(&full.to_string_lossy())
-                .map(|p| p.flatten().collect())
-                .unwrap_or_default();
-            if matches.is_empty() && !wild {
-                self.complain(FILE, at, format!("Config files missing '{pattern}'."));
-            }
-            for path in matches {
-                // Names are shown as they were written.
-                let relative = Path::new(&pattern).is_relative();
-                let shown = path.strip_prefix(directory).ok().filter(|_| relative);
-                let shown = shown.unwrap_or(&path).to_path_buf();
-                self.read(&path, &shown, at, depth);
-            }
-        }
-    }
-
-    fn read(&mut self, path: &Path, shown: &Path, at: Span, depth: usize) {
-        let name = shown.display();
-        let metadata = std::fs::metadata(path);
-        if metadata.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
-            self.complain(
-                FILE,
-                at,
-                format!("Configuration file '{name}/' is a directory - skipping"),
-            );
-            return;
-        }
-        let plain = |m: &std::fs::Metadata| m.is_file() && m.permissions().mode() & 0o111 == 0;
-        if metadata.as_ref().is_ok_and(|m| !plain(m)) {
-            let said = format!(
-                "Configuration file '{name}' is not a regular non-executable file - skipping"
-            );
-            self.complain(FILE, at, said);
-            return;
-        }
-        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if self.stack.contains(&real) {
-            self.complain(
-                PARENT,
-                at,
-                format!("Configuration file '{name}' includes itself - skipping"),
-            );
-            return;
-        }
-        if self.sources.len() >= MAX_SOURCES {
-            self.too_much(at);
-            return;
-        }
-        match self.sources.read_as(path, shown) {
-            Ok(file) => {
-                self.found = true;
-                let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                self.stack.push(real);
-                self.file(file, &Context { directory, depth });
-                self.stack.pop();
-            }
-            Err(error) => {
-                let why = match error {
-                    ReadError::Io(error) => match error.kind() {
-                        std::io::ErrorKind::PermissionDenied => "Permission denied".to_owned(),
-                        std::io::ErrorKind::NotFound => "No such file or directory".to_owned(),
-                        _ => error.to_string(),
-                    },
-                    other => other.to_string(),
-                };
-                let said = format!("Configuration file '{name}' open problem ({why}) - skipping");
-                self.complain(FILE, at, said);
-            }
-        }
     }
 
     /// Takes every line of a source.
@@ -229,7 +159,7 @@ impl<'a> Reader<'a> {
         let trimmed = raw.trim_start();
         let at = start + raw.len() - trimmed.len();
         let span = Span { file, start: at as u32, end: end as u32 };
-        if trimmed.is_empty() || trimmed.starts_with(['#', '!']) && self.open.is_none() {
+        if (trimmed.is_empty() || trimmed.starts_with(['#', '!'])) && self.open.is_none() {
             return;
         }
         if raw.len() > MAX_LINE && context.depth < MAX_NESTING {
@@ -259,8 +189,20 @@ impl<'a> Reader<'a> {
             let id = condition.split(char::is_whitespace).next().unwrap_or_default();
             let (wanted, other) = id.strip_prefix('^').map_or((id, false), |id| (id, true));
             if (wanted == self.config_id) != other {
-                self.line(file, text, at + 1 + id.len(), end, context);
+                self.kept(file, text, at + 1 + id.len(), end, context);
             }
+            return;
+        }
+        self.kept(file, text, at, end, context);
+    }
+
+    /// A line that is for this node.
+    fn kept(&mut self, file: FileId, text: &str, start: usize, end: usize, context: &Context) {
+        let raw = &text[start..end];
+        let trimmed = raw.trim_start();
+        let at = start + raw.len() - trimmed.len();
+        let span = Span { file, start: at as u32, end: end as u32 };
+        if trimmed.is_empty() || trimmed.starts_with(['#', '!']) {
             return;
         }
         if let Ok((_, (name, body))) = definition(trimmed) {
@@ -276,7 +218,7 @@ impl<'a> Reader<'a> {
             }
             return;
         }
-        if self.repeats(trimmed, span) {
+        if self.repeats(trimmed, span, context) {
             return;
         }
         let expanded = self.expand(trimmed, &context.directory);
@@ -284,23 +226,6 @@ impl<'a> Reader<'a> {
             Some(expanded) => self.again(&expanded, span, context),
             None => self.statement(file, text, at, end, context),
         }
-    }
-
-    /// `~SEQ` and `~LST` repeat a line; they are not built yet.
-    fn repeats(&mut self, line: &str, span: Span) -> bool {
-        for keyword in ["~SEQx", "~SEQ", "~LST"] {
-            let Some(at) =
-                line.find(keyword).filter(|at| line[at + keyword.len()..].starts_with('('))
-            else {
-                continue;
-            };
-            let start = span.start + at as u32;
-            let span = Span { start, end: start + keyword.len() as u32, ..span };
-            let problem = Problem::Planned { keyword: keyword.to_owned() };
-            self.problems.push(Diagnostic::new(Severity::Error, span, problem).context(PARENT));
-            return true;
-        }
-        false
     }
 
     /// The lines a definition expanded to, taken as if they stood in the file.
@@ -333,7 +258,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text with every definition put in once, if it uses any.
-    fn expand(&self, line: &str, directory: &Path) -> Option<String> {
+    fn expand(&mut self, line: &str, directory: &Path) -> Option<String> {
         let mut out = String::new();
         let mut rest = line;
         let mut changed = false;
@@ -358,38 +283,56 @@ impl<'a> Reader<'a> {
     }
 
     /// What `$NAME` or `${NAME}` at the start of `text` stands for, and its length.
-    fn reference(&self, text: &str, directory: &Path) -> Option<(usize, String)> {
+    fn reference(&mut self, text: &str, directory: &Path) -> Option<(usize, String)> {
         if let Ok((rest, whole)) = lex::reference(text) {
             let inner = &whole[2..whole.len() - 1];
             let (name, argument) = inner.split_once(char::is_whitespace).unwrap_or((inner, ""));
             let value = match name {
                 "_HASH" => Some("\\#".to_owned()),
                 "_BANG" => Some("\\!".to_owned()),
-                "_PWD" => {
-                    let here =
-                        if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-                    let real = std::fs::canonicalize(here).unwrap_or_else(|_| here.to_path_buf());
-                    Some(real.display().to_string())
-                }
-                "_INSTANCE" => Some(self.config_id.to_owned()),
+                "_RANDOM" => self.random.number(argument),
                 "_ENV" => self.system.variable(argument.trim()),
-                _ => self.definitions.get(name).cloned(),
+                _ => self.value(name, directory),
             };
             return value.map(|value| (text.len() - rest.len(), value));
         }
         let (rest, name) = preceded(char('$'), identifier).parse(text).ok()?;
-        let ends = rest.is_empty() || rest.starts_with(char::is_whitespace);
-        let value = self.definitions.get(name).filter(|_| ends)?;
-        Some((text.len() - rest.len(), value.clone()))
+        // What keepalived takes for the end of a name.
+        let ends = |c: char| c.is_whitespace() || ",)#!".contains(c);
+        let value =
+            self.value(name, directory).filter(|_| rest.is_empty() || rest.starts_with(ends))?;
+        Some((text.len() - rest.len(), value))
+    }
+
+    /// What a name stands for, in braces or not.
+    fn value(&self, name: &str, directory: &Path) -> Option<String> {
+        match name {
+            "_PWD" => {
+                let here =
+                    if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+                let real = std::fs::canonicalize(here).unwrap_or_else(|_| here.to_path_buf());
+                Some(real.display().to_string())
+            }
+            "_INSTANCE" => Some(self.config_id.to_owned()),
+            _ => self.definitions.get(name).cloned(),
+        }
     }
 
     fn statement(&mut self, file: FileId, text: &str, start: usize, end: usize, context: &Context) {
         let line = lex::line(file, text, start, end);
         let span = Span { file, start: start as u32, end: end as u32 };
-        if line.open_quote {
-            let text = text[start..end].chars().take(80).collect();
-            let problem = Problem::UnmatchedQuote { text };
+        let said = lex::before_comment(&text[start..end]).trim_end();
+        let said: String = said.chars().take(MAX_LINE).collect();
+        let (odd, open) = lex::odd_quotes(&said);
+        if odd && open {
+            let problem = Problem::UnmatchedQuote { text: said.clone() };
             self.problems.push(Diagnostic::new(Severity::Error, span, problem).context(PARENT));
+        } else if odd {
+            self.complain(PARENT, span, format!("Unmatched quote: '{said}'"));
+        }
+        if let Some(quote) = line.open_command {
+            self.complain(CHILD, span, format!("String '{said}': missing terminating {quote}"));
+            return;
         }
         let word = |index: usize| match line.tokens.get(index) {
             Some(Token::Word(word)) => Some(word),
@@ -401,12 +344,28 @@ impl<'a> Reader<'a> {
             // Braces are alternatives here.
             let rest = &text[first.span.end as usize..end];
             let pattern = lex::before_comment(rest).trim();
-            let unquoted = pattern.strip_prefix('"').and_then(|p| p.strip_suffix('"'));
-            let (pattern, at) = (unquoted.unwrap_or(pattern).to_owned(), span);
+            let (pattern, at) = (pattern.to_owned(), span);
+            let checks = Checks::of(&first.text, self.checks);
             if !self.alone {
-                self.include(&pattern, &context.directory, at, context.depth + 1);
+                self.include(&pattern, checks, &context.directory, at, context.depth + 1);
             }
             return;
+        }
+        if let (Some(first), 1) = (word(0), line.tokens.len())
+            && INCLUDES.contains(&first.text.as_str())
+        {
+            self.complain(PARENT, span, format!("Unknown keyword '{}'", first.text));
+            return;
+        }
+        if word(0).is_some_and(|w| w.text == "include_check") {
+            let words: Vec<Word> = (1..).map_while(word).cloned().collect();
+            self.include_check(&words);
+        }
+        if let (Some(first), Some(seed)) = (word(0), word(1))
+            && first.text == "random_seed"
+            && let Ok(seed) = seed.text.parse()
+        {
+            self.random = Random::new(seed);
         }
         let tokens = self.without_placeholders(line.tokens, text);
         self.tree.line(tokens);
@@ -449,10 +408,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `include` and its stricter siblings.
-pub(crate) const INCLUDES: [&str; 6] =
-    ["include", "includer", "includem", "includew", "includeb", "includea"];
-
 /// What belongs where a placeholder stands, by its name.
 fn what_to_put(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
@@ -478,23 +433,4 @@ fn identifier(i: &str) -> IResult<&str, &str> {
 /// `$NAME=value`
 fn definition(i: &str) -> IResult<&str, (&str, &str)> {
     separated_pair(preceded(char('$'), identifier), char('='), rest).parse(i)
-}
-
-/// A pattern for every alternative of its `{a,b}`; at most 256.
-fn braces(pattern: &str) -> Vec<String> {
-    let mut done = Vec::new();
-    let mut todo = vec![pattern.to_owned()];
-    while let Some(next) = todo.pop() {
-        // The innermost pair first.
-        let pair = next.find('}').and_then(|close| Some((next[..close].rfind('{')?, close)));
-        match pair {
-            Some((open, close)) if done.len() + todo.len() < 256 => {
-                for part in next[open + 1..close].split(',').rev() {
-                    todo.push(format!("{}{part}{}", &next[..open], &next[close + 1..]));
-                }
-            }
-            _ => done.push(next),
-        }
-    }
-    done
 }

@@ -3,6 +3,7 @@
 mod groups;
 mod instance;
 mod interval;
+mod lvs;
 mod network;
 mod scripts;
 mod told;
@@ -37,7 +38,11 @@ struct Resolver<'a> {
     user_complained: bool,
     /// The preferences rules without one get, of IPv4 and IPv6.
     next_rule: [u32; 2],
+    /// A route or a rule names an interface that is not there.
+    missing_in_lines: bool,
     fatal: bool,
+    /// keepalived would have ended by now.
+    ended: bool,
     insecure: bool,
 }
 
@@ -55,7 +60,9 @@ pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Res
         script_user: None,
         user_complained: false,
         next_rule: [FIRST_RULE; 2],
+        missing_in_lines: false,
         fatal: false,
+        ended: false,
         insecure: false,
     };
     let mut config = Config { globals: draft.globals.globals.clone(), ..Config::default() };
@@ -69,17 +76,21 @@ pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Res
     r.static_network(&mut config);
     let networks = r.virtual_networks();
     r.interface_delays(&mut config);
-    let missing = r.missing_interfaces() || r.garp_groups(&mut config);
+    let mut missing = r.missing_interfaces();
+    missing |= r.garp_groups(&mut config);
+    missing |= r.missing_in_lines;
     if missing && !draft.globals.globals.dynamic_interfaces {
         r.after("Non-existent interface specified in configuration");
         return Resolved { config: None, insecure: r.insecure };
     }
+    r.lvs();
     r.told(&mut config);
     r.check_scripts(&mut config);
     let instances = draft.instances.iter().zip(networks);
     config.instances = instances.map(|(i, n)| r.instance(i, n, &config)).collect();
     r.duplicate_routers(&config.instances);
     config.sync_groups = r.sync_groups(&config);
+    r.interfaces_both_ways(&config);
     r.weights_in_groups(&mut config);
     r.weights_of_owners(&mut config);
     r.both_ways(&mut config);
@@ -100,18 +111,30 @@ impl Resolver<'_> {
 
     /// Something no line is to blame for.
     fn after(&mut self, said: impl Into<String>) {
-        self.say(AFTER, Span { file: FileId::MAX, ..Span::default() }, said);
+        let at = Span { file: FileId::MAX, ..Span::default() };
+        self.late(at, said.into());
+    }
+
+    /// Something found when everything has been read. keepalived ends at the first instance it
+    /// cannot run; what is wrong beyond it is worth a notice.
+    fn late(&mut self, at: Span, said: String) {
+        if self.ended {
+            self.b.notice(at, Problem::Other(said)).context.push_str(AFTER);
+        } else {
+            self.say(AFTER, at, said);
+        }
     }
 
     /// Something about one instance that no line is to blame for.
     fn about(&mut self, instance: &InstanceDraft, said: impl AsRef<str>) {
         let said = format!("({}) {}", instance.name, said.as_ref());
-        self.say(AFTER, instance.span, said);
+        self.late(instance.span, said);
     }
 
     fn fatal(&mut self, instance: &InstanceDraft, said: &str) {
         self.about(instance, said);
         self.fatal = true;
+        self.ended = true;
     }
 
     /// Whether there is an interface of this name, or may be one later.

@@ -271,10 +271,8 @@ impl<'w> Reader<'_, 'w> {
             word = self.argument()?;
         }
         if word.text == "default6" {
-            self.say(
-                word.span,
-                "'default6' is deprecated - please replace with 'inet6 default'".to_owned(),
-            );
+            let said = "'default6' is deprecated - please replace with 'inet6 default'";
+            self.b.notice(word.span, Problem::Other(said.to_owned())).context.push_str(CHILD);
             self.family = Some(true);
         }
         if ["default", "default6", "any", "all"].contains(&word.text.as_str()) {

@@ -202,13 +202,12 @@ impl<'w> Reader<'_, 'w> {
     }
 
     fn act(&mut self, action: u8, span: Span) -> Step {
-        if self.rule.l3mdev {
-            let said = "Cannot specify more than one of table/nop/goto/blackhole/prohibit/unreachable/l3mdev for rule";
-            return self.refuse(span, said.to_owned());
-        }
-        if self.action.is_some() {
-            let said = "Cannot specify more than one of table/nop/goto/blackhole/prohibit/unreachable for rule";
-            return self.refuse(span, said.to_owned());
+        if self.rule.l3mdev || self.action.is_some() {
+            let l3mdev = if action == TO_TABLE { "" } else { "/l3mdev" };
+            let said = format!(
+                "Cannot specify more than one of table/nop/goto/blackhole/prohibit/unreachable{l3mdev} for rule"
+            );
+            return self.refuse(span, said);
         }
         self.action = Some(action);
         Ok(())

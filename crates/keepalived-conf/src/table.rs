@@ -22,7 +22,10 @@ mod vrrp_script;
 
 use conf::{Binder, Row, Span, Stmt, Table, Word};
 
+pub(crate) use checkers::URL;
+pub(crate) use real_server::REAL_SERVER;
 pub(crate) use root::ROOT;
+pub(crate) use virtual_server::VIRTUAL_SERVER;
 
 /// Why keywords of iptables do nothing.
 const NO_IPTABLES: &str = "packets are filtered by nftables";

@@ -191,10 +191,31 @@ fn lines_of_a_definition_count_as_the_line_that_uses_it() {
 }
 
 #[test]
-fn repetition_is_refused_by_name() {
+fn repetition_ends_however_much_is_asked_for() {
     let loaded = read("~SEQ(x, 1, 3) foo$x\n");
-    assert_eq!(loaded.upstream_lines(), ["(Line 1) not supported yet: ~SEQ"]);
-    assert!(loaded.fatal());
+    assert_eq!(loaded.upstream_lines().len(), 3);
+    let far = "~SEQ(x, 1, 4000000000) foo\n";
+    let said = "(Line 1) definitions or includes expand to too much - ignoring";
+    assert_eq!(read(far).upstream_lines(), [said]);
+    let deep = "~SEQ(a, 1, 9999) ".repeat(20) + "foo\n";
+    assert!(read(&deep).upstream_lines().contains(&said.to_owned()));
+}
+
+#[test]
+fn a_seed_makes_chance_the_same_each_time() {
+    let text = "global_defs {\n random_seed 7\n}\n$R=${_RANDOM 1 250}\nvrrp_instance V {\n interface eth0\n virtual_router_id ${_RANDOM 1 250}\n virtual_ipaddress {\n 192.0.2.1\n }\n}\n";
+    let vrid = || read(text).config.unwrap().instances[0].vrid;
+    assert_eq!(vrid(), vrid());
+    let bounded = read("foo${_RANDOM 5 5}\n");
+    assert_eq!(bounded.upstream_lines(), ["(Line 1) Unknown keyword 'foo5'"]);
+}
+
+#[test]
+fn an_include_in_earnest_that_finds_nothing_ends_with_6() {
+    let loaded = read("includem /nonexistent/x.conf\n");
+    assert_eq!((loaded.exit_code_test(), loaded.exit_code_run()), (6, Some(6)));
+    let loaded = read("include /nonexistent/x.conf\n");
+    assert_eq!((loaded.exit_code_test(), loaded.exit_code_run()), (0, None));
 }
 
 #[test]

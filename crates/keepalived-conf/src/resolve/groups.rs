@@ -1,5 +1,6 @@
 //! `vrrp_sync_group`, and trackers that weigh where nothing may.
 
+use conf::Span;
 use vrrp::config::{Config, InstanceConfig, OWNER, SyncGroupConfig, TrackedFile, TrackedInterface};
 
 use super::Resolver;
@@ -122,47 +123,60 @@ impl Resolver<'_> {
         }
     }
 
-    /// What an instance follows by itself and through its group: the group's counts.
-    pub(super) fn both_ways(&mut self, config: &mut Config) {
+    /// Interfaces an instance follows by itself and through its group.
+    pub(super) fn interfaces_both_ways(&mut self, config: &Config) {
         let mut said = Vec::new();
         for group in &config.sync_groups {
-            let members = config.instances.iter_mut().filter(|i| group.instances.contains(&i.name));
-            for instance in members {
-                let name = instance.name.clone();
-                let mut twice = |what: &str, one: &str, there: bool| {
-                    if there {
-                        let or = if what == "interface" { " or sync group" } else { "" };
+            for instance in config.instances.iter().filter(|i| group.instances.contains(&i.name)) {
+                let name = &instance.name;
+                for tracked in &group.track_interfaces {
+                    let interface = &tracked.interface;
+                    let own = !instance.dont_track_primary && instance.interface == *interface;
+                    let same = |t: &TrackedInterface| t.interface == *interface;
+                    if own || instance.track_interfaces.iter().any(same) {
                         said.push(format!(
-                            "({name}) track_{what} {one} is configured on VRRP instance and sync group. Remove vrrp instance{or} config"
+                            "({name}) track_interface {interface} is configured on VRRP instance and sync group. Remove vrrp instance or sync group config"
                         ));
                     }
-                    !there
-                };
-                for tracked in &group.track_interfaces {
-                    let own =
-                        !instance.dont_track_primary && instance.interface == tracked.interface;
-                    let same = |t: &TrackedInterface| t.interface == tracked.interface;
-                    let there = own || instance.track_interfaces.iter().any(same);
-                    twice("interface", &tracked.interface, there);
                 }
-                instance.track_scripts.retain(|t| {
-                    twice(
-                        "script",
-                        &t.script,
-                        group.track_scripts.iter().any(|g| g.script == t.script),
-                    )
-                });
-                instance.track_files.retain(|t| {
-                    twice("file", &t.file, group.track_files.iter().any(|g| g.file == t.file))
-                });
-                instance.track_processes.retain(|t| {
-                    let there = group.track_processes.iter().any(|g| g.process == t.process);
-                    twice("process", &t.process, there)
-                });
             }
         }
         for line in said {
             self.after(line);
+        }
+    }
+
+    /// What an instance follows by itself and through its group: the group's counts.
+    pub(super) fn both_ways(&mut self, config: &mut Config) {
+        let mut noted = Vec::new();
+        for group in &config.sync_groups {
+            let members = config.instances.iter_mut().filter(|i| group.instances.contains(&i.name));
+            for instance in members {
+                let name = instance.name.clone();
+                let mut keep = |what: &str, one: &str, twice: bool| {
+                    if twice {
+                        noted.push(format!(
+                            "({name}) track_{what} {one} is configured on VRRP instance and sync group. Remove vrrp instance config"
+                        ));
+                    }
+                    !twice
+                };
+                instance.track_scripts.retain(|t| {
+                    let twice = group.track_scripts.iter().any(|g| g.script == t.script);
+                    keep("script", &t.script, twice)
+                });
+                instance.track_files.retain(|t| {
+                    let twice = group.track_files.iter().any(|g| g.file == t.file);
+                    keep("file", &t.file, twice)
+                });
+                instance.track_processes.retain(|t| {
+                    let twice = group.track_processes.iter().any(|g| g.process == t.process);
+                    keep("process", &t.process, twice)
+                });
+            }
+        }
+        for line in noted {
+            self.note(Span::default(), line);
         }
     }
 }

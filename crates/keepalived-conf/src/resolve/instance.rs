@@ -248,10 +248,10 @@ impl Resolver<'_> {
 
     /// What an instance cannot do without.
     fn required(&mut self, draft: &InstanceDraft, config: &InstanceConfig) {
-        if draft.interface.is_none() {
-            self.fatal(draft, "Unknown interface!");
-        } else if draft.vrid.is_none() {
+        if draft.vrid.is_none() {
             self.fatal(draft, "the virtual router id must be set");
+        } else if draft.interface.is_none() {
+            self.fatal(draft, "Unknown interface!");
         } else if config.addresses.is_empty() && !draft.no_addresses {
             if config.version == Version::V3 || config.strict {
                 self.fatal(draft, "No VIP specified; at least one is required");
@@ -280,6 +280,13 @@ impl Resolver<'_> {
         match (refused, &draft.auth_pass) {
             (Some(said), _) => self.about(draft, said),
             (None, Some(password)) => {
+                if ah && config.initial == Initial::Master {
+                    self.about(
+                        draft,
+                        "Initial state master is incompatible with AH authentication - clearing",
+                    );
+                    config.initial = Initial::Backup;
+                }
                 config.auth = Some(match Auth::pass(password) {
                     Auth::Pass(key) if ah => Auth::Ah(key),
                     auth => auth,

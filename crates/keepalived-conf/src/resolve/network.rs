@@ -1,5 +1,7 @@
 //! What belongs to no instance alone: static objects, interfaces, files and processes.
 
+use std::cell::Cell;
+
 use conf::Span;
 use vrrp::config::{Config, RouteConfig, RuleConfig, TrackGroup};
 
@@ -79,19 +81,40 @@ impl Resolver<'_> {
 
     fn route(&mut self, line: &conf::Stmt, groups: Option<&[String]>) -> Option<RouteConfig> {
         let (system, dynamic) = (self.system, self.draft.globals.globals.dynamic_interfaces);
-        let has = |name: &str| dynamic || system.has_interface(name);
+        let missing = Cell::new(false);
+        let has = |name: &str| {
+            let has = dynamic || system.has_interface(name);
+            missing.set(missing.get() || !has);
+            has
+        };
         let around = Around { names: &self.names, has_interface: &has, groups };
-        route::read(line, &around, self.b)
+        let route = route::read(line, &around, self.b);
+        self.missing_in_lines |= missing.get();
+        route
     }
 
     fn rule(&mut self, line: &conf::Stmt, groups: Option<&[String]>) -> Option<RuleConfig> {
         let (system, dynamic) = (self.system, self.draft.globals.globals.dynamic_interfaces);
-        let has = |name: &str| dynamic || system.has_interface(name);
+        let missing = Cell::new(false);
+        let has = |name: &str| {
+            let has = dynamic || system.has_interface(name);
+            missing.set(missing.get() || !has);
+            has
+        };
         let around = Around { names: &self.names, has_interface: &has, groups };
-        rule::read(line, &around, &mut self.next_rule, self.b)
+        let rule = rule::read(line, &around, &mut self.next_rule, self.b);
+        self.missing_in_lines |= missing.get();
+        rule
     }
 
     pub(super) fn interface_delays(&mut self, config: &mut Config) {
+        for polled in &self.draft.polled {
+            if !self.may_have(&polled.text) {
+                let name = &polled.text;
+                let said = format!("unknown interface {name} specified for linkbeat interface");
+                self.say(CHILD, polled.span, said);
+            }
+        }
         for (delays, span) in &self.draft.interface_delays {
             if self.may_have(&delays.interface) {
                 config.interface_delays.push(delays.clone());

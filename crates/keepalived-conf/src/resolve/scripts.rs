@@ -155,6 +155,8 @@ impl Resolver<'_> {
         let notify = notify.chain(self.draft.groups.iter().map(|g| &g.notify));
         let readers = [&self.draft.globals.fifo.reader, &self.draft.globals.vrrp_fifo.reader];
         let commands = notify.flat_map(|n| &n.scripts).chain(readers.into_iter().flatten());
+        // Without instances there is no process to run them.
+        let commands = commands.filter(|_| !self.draft.instances.is_empty());
         for CommandDraft { command, user, .. } in commands {
             let user = user.as_ref().map(|word| word.owned());
             if user.as_ref().is_some_and(|user| self.system.user(user).is_none()) {

@@ -51,8 +51,11 @@ fn interval(keyword: &str, word: &Word, b: &mut Binder) -> Option<Duration> {
             Some(time)
         }
         (None, said) => {
-            let said = said.unwrap_or_default();
-            complain(b, word.span, format!("{said}\ngarp_group {keyword} '{}' invalid", word.text));
+            let mut said = said.unwrap_or_default();
+            if !said.starts_with("invalid number") {
+                said += &format!("\ngarp_group {keyword} '{}' invalid", word.text);
+            }
+            complain(b, word.span, said);
             None
         }
     }
@@ -68,6 +71,6 @@ fn interfaces(group: &mut GarpGroupDraft, stmt: &Stmt, b: &mut Binder) {
         add(group, word);
     }
     if stmt.body().is_empty() {
-        complain(b, stmt.at(), "Warning - empty garp_group interfaces block");
+        complain(b, closing(stmt), "Warning - empty garp_group interfaces block");
     }
 }

@@ -1,6 +1,7 @@
 //! `global_defs { … }`
 
 mod agents;
+mod buffers;
 mod process;
 mod told;
 
@@ -223,8 +224,8 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("Repeats timed reloads."),
     Global::accepted("reload_file", "[<path>]", "reloads are asked for by SIGHUP")
         .doc("A file that asks for a reload."),
-    Global::planned("include_check", "[+|-]readable|match|wildcard_match|brace_match …")
-        .doc("Which includes are errors."),
+    Global::new("include_check", Form::Known("[[+|-]readable|match|wildcard_match|brace_match]…"))
+        .doc("Which includes are mistakes: files that cannot be read, names and patterns of no file, alternatives in braces of no file; all of these without a word."),
     Global::accepted("config_save_dir", "<directory>", "nothing is saved")
         .doc("Where configurations are kept."),
     Global::accepted("tmp_config_directory", "<directory>", "the files are read once")
@@ -307,29 +308,30 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::accepted("dbus_no_interface_name", "<name>", NO_AGENT)
         .doc("What stands for no interface."),
     // Buffers.
-    Global::accepted("vrrp_netlink_cmd_rcv_bufs", "<bytes>", NO_BUFFERS).doc("A receive buffer."),
-    Global::accepted("vrrp_netlink_cmd_rcv_bufs_force", "[on|off]", NO_BUFFERS)
+    Global::new("vrrp_netlink_cmd_rcv_bufs", Form::Whole("<bytes>", buffers::size)).status(conf::Status::Accepted(NO_BUFFERS)).doc("A receive buffer."),
+    Global::new("vrrp_netlink_cmd_rcv_bufs_force", Form::Whole("[on|off]", told::global_switch)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("Beyond the limit."),
-    Global::accepted("vrrp_netlink_monitor_rcv_bufs", "<bytes>", NO_BUFFERS).doc("A receive buffer."),
-    Global::accepted("vrrp_netlink_monitor_rcv_bufs_force", "[on|off]", NO_BUFFERS)
+    Global::new("vrrp_netlink_monitor_rcv_bufs", Form::Whole("<bytes>", buffers::size)).status(conf::Status::Accepted(NO_BUFFERS)).doc("A receive buffer."),
+    Global::new("vrrp_netlink_monitor_rcv_bufs_force", Form::Whole("[on|off]", told::global_switch)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("Beyond the limit."),
-    Global::accepted("lvs_netlink_cmd_rcv_bufs", "<bytes>", NO_BUFFERS).doc("A receive buffer."),
-    Global::accepted("lvs_netlink_cmd_rcv_bufs_force", "[on|off]", NO_BUFFERS)
+    Global::new("lvs_netlink_cmd_rcv_bufs", Form::Whole("<bytes>", buffers::size)).status(conf::Status::Accepted(NO_BUFFERS)).doc("A receive buffer."),
+    Global::new("lvs_netlink_cmd_rcv_bufs_force", Form::Whole("[on|off]", told::global_switch)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("Beyond the limit."),
-    Global::accepted("lvs_netlink_monitor_rcv_bufs", "<bytes>", NO_BUFFERS).doc("A receive buffer."),
-    Global::accepted("lvs_netlink_monitor_rcv_bufs_force", "[on|off]", NO_BUFFERS)
+    Global::new("lvs_netlink_monitor_rcv_bufs", Form::Whole("<bytes>", buffers::size)).status(conf::Status::Accepted(NO_BUFFERS)).doc("A receive buffer."),
+    Global::new("lvs_netlink_monitor_rcv_bufs_force", Form::Whole("[on|off]", told::global_switch)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("Beyond the limit."),
-    Global::accepted("process_monitor_rcv_bufs", "<bytes>", NO_BUFFERS).doc("A receive buffer."),
-    Global::accepted("process_monitor_rcv_bufs_force", "[on|off]", NO_BUFFERS)
+    Global::new("process_monitor_rcv_bufs", Form::Whole("<bytes>", buffers::size)).status(conf::Status::Accepted(NO_BUFFERS)).doc("A receive buffer."),
+    Global::new("process_monitor_rcv_bufs_force", Form::Whole("[on|off]", told::global_switch)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("Beyond the limit."),
-    Global::accepted("vrrp_rx_bufs_policy", "MTU|ADVERT|<bytes>", NO_BUFFERS)
+    Global::new("vrrp_rx_bufs_policy", Form::Whole("MTU|ADVERT|<bytes>", buffers::policy)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("Receive buffers of adverts."),
-    Global::accepted("vrrp_rx_bufs_multiplier", "<number>", NO_BUFFERS)
+    Global::new("vrrp_rx_bufs_multiplier", Form::Whole("<number>", buffers::multiplier)).status(conf::Status::Accepted(NO_BUFFERS))
         .doc("How many adverts they hold."),
     // Virtual MAC interfaces.
     Global::new("vmac_prefix", Form::Words("<text>", ONE, vmac_prefix))
         .doc("The beginning of the names of virtual MAC interfaces; `vrrp` unless set."),
-    Global::accepted("vmac_addr_prefix", "<text>", "those interfaces are named by `vmac_prefix`")
+    Global::new("vmac_addr_prefix", Form::Text("<text>", |_, _| {}))
+        .status(conf::Status::Accepted("those interfaces are named by `vmac_prefix`"))
         .doc("Names of those for addresses elsewhere."),
 ];
 
@@ -627,7 +629,7 @@ fn random_seed(_: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
 }
 
 /// The longest name of a table the kernel takes.
-const MAX_TABLE: usize = 30;
+const MAX_TABLE: usize = 255;
 
 fn nftables(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
     let name = stmt.words.get(1).map_or("keepalived", |w| &w.text);

@@ -2,7 +2,7 @@
 
 mod links;
 
-use conf::{ANYWHERE, Binder, Form, Keyword, Place, Problem, Status, Stmt, Table};
+use conf::{ANYWHERE, Binder, Form, Keyword, Place, Problem, Status, Stmt};
 
 use vrrp::config::TrackGroup;
 
@@ -11,9 +11,6 @@ use crate::draft::{Draft, GroupDraft};
 use crate::wording::CHILD;
 
 type Root = Keyword<Draft>;
-
-/// Why the checked forms of `include` count as accepted only.
-const AS_INCLUDE: &str = "read like include; its stricter checks are not made";
 
 /// Blocks and single settings of a keepalived.conf.
 pub(crate) const ROOT: &[Root] = &[
@@ -30,14 +27,14 @@ pub(crate) const ROOT: &[Root] = &[
         .doc("Instances that change state together."),
     Root::new("include", Form::Known("<pattern>"))
         .doc("Reads the files a pattern names as if they stood here."),
-    Root::accepted("includer", "<pattern>", AS_INCLUDE).doc("`include`, an error if unreadable."),
-    Root::accepted("includem", "<pattern>", AS_INCLUDE)
+    Root::new("includer", Form::Known("<pattern>")).doc("`include`, an error if unreadable."),
+    Root::new("includem", Form::Known("<pattern>"))
         .doc("`include`, an error if a plain name does not exist."),
-    Root::accepted("includew", "<pattern>", AS_INCLUDE)
+    Root::new("includew", Form::Known("<pattern>"))
         .doc("`include`, an error if nothing matches."),
-    Root::accepted("includeb", "<pattern>", AS_INCLUDE)
+    Root::new("includeb", Form::Known("<pattern>"))
         .doc("`include`, an error if a part in braces matches nothing."),
-    Root::accepted("includea", "<pattern>", AS_INCLUDE).doc("All of the above."),
+    Root::new("includea", Form::Known("<pattern>")).doc("All of the above."),
     Root::new("$NAME=", Form::Known("<text>"))
         .doc("Defines text that `$NAME` and `${NAME}` stand for; `\\` at the end continues it."),
     Root::new("${_ENV", Form::Known("<variable>}")).doc("The value of an environment variable."),
@@ -45,17 +42,19 @@ pub(crate) const ROOT: &[Root] = &[
     Root::new("${_INSTANCE}", Form::Known("")).doc("What `-i` set, or the short host name."),
     Root::new("${_HASH}", Form::Known("")).doc("A `#` that starts no comment."),
     Root::new("${_BANG}", Form::Known("")).doc("A `!` that starts no comment."),
-    Root::planned("${_RANDOM}", "[<min> [<max>]]").doc("A random number."),
+    Root::new("${_RANDOM}", Form::Known("[<min> [<max>]]")).doc("A random number, from 0 to 2147483647 unless told."),
     Root::new("@id", Form::Known("<line>"))
         .doc("A line for the node whose `-i` or short host name it is; `@^id` for all others."),
-    Root::planned("~SEQ", "(<var>, <start>[, <step>], <end>) <line>")
+    Root::new("~SEQ", Form::Known("(<var>, <start>[, <step>], <end>) <line>"))
         .doc("Repeats a line for a sequence of numbers."),
-    Root::planned("~SEQx", "(<var>, <start>[, <step>], <end>) <line>")
+    Root::new("~SEQx", Form::Known("(<var>, <start>[, <step>], <end>) <line>"))
         .doc("The same with hexadecimal numbers."),
-    Root::planned("~LST", "(<var>, <value>…) <line>").doc("Repeats a line for a list of values."),
-    planned("virtual_server", &super::virtual_server::VIRTUAL_SERVER)
+    Root::new("~LST", Form::Known("(<var>, <value>…) <line>")).doc("Repeats a line for a list of values."),
+    Root::new("virtual_server", Form::Block(&super::virtual_server::VIRTUAL_SERVER, lvs))
+        .status(Status::Planned)
         .doc("A service the kernel balances over real servers (IPVS)."),
-    Root::planned("virtual_server_group", "{ … }").doc("Addresses a virtual server is reached at."),
+    Root::new("virtual_server_group", Form::Whole("<name> { … }", lvs))
+        .status(Status::Planned).doc("Addresses a virtual server is reached at."),
     Root::new("track_file", Form::Block(&super::track_file::TRACK_FILE, track_file))
         .doc("A file with a number that weighs on priorities."),
     Root::new("vrrp_track_file", Form::Block(&super::track_file::TRACK_FILE, track_file))
@@ -97,9 +96,9 @@ pub(crate) const ROOT: &[Root] = &[
         .doc("How long the parent waits for its children to stop."),
 ];
 
-/// A block that is refused as a whole: its inner keywords are documented, not looked at.
-const fn planned(name: &'static str, table: &'static dyn Table) -> Root {
-    Root::new(name, Form::Block(table, |_, _, _| {})).status(Status::Planned)
+/// A block about virtual servers: refused by its status, and checked.
+fn lvs(draft: &mut Draft, stmt: &Stmt, _: &mut Binder) {
+    draft.lvs.push(stmt.clone());
 }
 
 fn place(section: &'static str) -> Place<'static> {
@@ -112,7 +111,7 @@ fn global_defs(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
 }
 
 fn vrrp_instance(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
-    let Some(name) = stmt.words.get(1) else {
+    let Some(name) = stmt.words.get(1).filter(|_| stmt.words.len() == 2) else {
         b.error(stmt.at(), Problem::Other("vrrp_instance must have a name".into()))
             .context
             .push_str(CHILD);
@@ -211,7 +210,10 @@ fn track_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
         let members = line.body().iter().flat_map(|line| line.words.iter().map(conf::Word::owned));
         group.instances.extend(members);
         if line.body().is_empty() {
-            say(line.at(), format!("Warning - track group {text} has empty group block"));
+            say(
+                super::closing(line),
+                format!("Warning - track group {text} has empty group block"),
+            );
         }
     }
     draft.track_groups.push((group, name.span));

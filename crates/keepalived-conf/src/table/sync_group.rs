@@ -3,7 +3,7 @@
 use conf::{Binder, Form, Keyword, Stmt};
 
 use super::track::{track_bfd, track_file, track_interface, track_process, track_script};
-use super::{complain, notify};
+use super::{closing, complain, notify};
 use crate::draft::GroupDraft;
 
 type Group = Keyword<GroupDraft>;
@@ -42,10 +42,7 @@ pub(crate) const VRRP_SYNC_GROUP: &[Group] = &[
     .status(conf::Status::Planned)
     .doc("BFD sessions every member follows."),
     Group::new("global_tracking", Form::Whole("", global_tracking))
-        .status(conf::Status::Accepted(
-            "it has none in keepalived either; trackers of a group are every member's",
-        ))
-        .doc("Deprecated."),
+        .doc("The old name of `sync_group_tracking_weight`, with a complaint."),
     Group::new("notify", Form::Whole("<command> [<user> [<group>]]", notify::script))
         .doc("A command run at every change of state, with GROUP, the name, the state and 0."),
     Group::new("notify_master", Form::Whole("<command> [<user> [<group>]]", notify::script))
@@ -73,11 +70,12 @@ fn group(group: &mut GroupDraft, stmt: &Stmt, b: &mut Binder) {
     let members = stmt.body().iter().flat_map(|line| line.words.iter().cloned());
     group.members.extend(members);
     if group.members.is_empty() {
-        complain(b, stmt.at(), format!("Warning - sync group {name} has empty group block"));
+        complain(b, closing(stmt), format!("Warning - sync group {name} has empty group block"));
     }
 }
 
 fn global_tracking(group: &mut GroupDraft, stmt: &Stmt, b: &mut Binder) {
+    group.tracking_weight = true;
     let said = format!(
         "({}) global_tracking is deprecated. Use track_interface/script/file on the sync group",
         group.name

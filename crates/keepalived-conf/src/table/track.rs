@@ -160,16 +160,21 @@ fn behind(follower: &str, line: &Stmt, words: &Words, b: &mut Binder) -> Option<
         return None;
     };
     let weight = match signed(&value.text, -254..=254) {
-        Ok(weight) if weight.abs() > words.most && words.keyword == "track_interface" => {
+        Ok(weight) if weight.abs() > words.most => {
             let said =
                 format!("({follower}) weight for {name} cannot be +/-254. Setting to +/-253");
             complain(b, value.span, said);
             Some(weight.clamp(-253, 253))
         }
-        Ok(weight) if weight.abs() <= words.most => Some(weight),
-        wrong => {
-            let first = wrong.err().map(|said| said + "\n").unwrap_or_default();
-            complain(b, value.span, first + &(words.range)(follower, name, &value.text));
+        Ok(weight) => Some(weight),
+        Err(why) => {
+            let said = (words.range)(follower, name, &value.text);
+            complain(
+                b,
+                value.span,
+                why + "
+" + &said,
+            );
             None
         }
     };

@@ -94,7 +94,9 @@ pub(super) fn unicast_peer(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Bi
 
 pub(super) fn unicast_ttl(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     match unsigned(&words[0].text, 0..=255) {
-        Ok(number) => instance.unicast_ttl = u8::try_from(number).ok(),
+        Ok(number) => {
+            instance.unicast_ttl = u8::try_from(number).ok();
+        }
         Err(said) => {
             let (name, text) = (&instance.name, &words[0].text);
             let said =
@@ -128,6 +130,7 @@ pub(super) fn mcast_dst_ip(instance: &mut InstanceDraft, words: &[Word], b: &mut
 
 /// `[never]`
 pub(super) fn old_unicast_checksum(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
+    instance.unicast = true;
     instance.old_checksum = match words.first().map(|w| (w, w.text.as_str())) {
         None => OldChecksum::Always,
         Some((_, "never")) => OldChecksum::Never,

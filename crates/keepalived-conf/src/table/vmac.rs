@@ -18,8 +18,11 @@ fn made(kind: VmacKind) -> VmacConfig {
 
 /// `[[name] <ifname>] [<mac>] [netlink_notify_msg] [group <number>]`
 pub(super) fn use_vmac(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
-    let there = instance.vmac.take().filter(|v| matches!(v.kind, VmacKind::Macvlan(_)));
-    let mut vmac = there.unwrap_or_else(|| made(VmacKind::Macvlan(None)));
+    if instance.vmac.as_ref().is_some_and(|v| matches!(v.kind, VmacKind::Ipvlan { .. })) {
+        // As in keepalived, an ipvlan it is.
+        return;
+    }
+    let mut vmac = instance.vmac.take().unwrap_or_else(|| made(VmacKind::Macvlan(None)));
     let mut words = stmt.words.iter().skip(1);
     while let Some(word) = words.next() {
         match word.text.as_str() {

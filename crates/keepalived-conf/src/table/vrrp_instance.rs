@@ -447,6 +447,7 @@ fn on_off(instance: &str, keyword: &str, words: &[Word], b: &mut Binder) -> Opti
 }
 
 fn check_unicast_src(instance: &mut InstanceDraft, words: &[Word], _: &mut Binder) {
+    instance.unicast = true;
     instance.common.check_unicast_source = Some(switch(words).unwrap_or(true));
 }
 

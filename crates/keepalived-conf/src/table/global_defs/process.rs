@@ -85,7 +85,7 @@ pub(super) fn realtime_limit(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Bind
     let (which, keyword) = (which(stmt), stmt.word(0));
     if let Some(stem) = keyword.strip_suffix("rtime").filter(|stem| !stem.ends_with('t')) {
         let said = format!("Keyword '{keyword}' is deprecated - please use '{stem}rttime'");
-        complain(b, stmt.at(), said);
+        note(b, stmt.at(), said);
     }
     let Some(word) = stmt.words.get(1) else {
         return super::super::notify::missing(stmt, "<microseconds>", b);
@@ -157,6 +157,11 @@ pub(super) fn process_names(global: &mut GlobalDraft) {
     process.vrrp_process_name.get_or_insert_with(|| "keepalived_vrrp".to_owned());
 }
 
+/// Something keepalived only logs.
+fn note(b: &mut Binder, span: conf::Span, said: impl Into<String>) {
+    b.notice(span, conf::Problem::Other(said.into()));
+}
+
 /// Bits of a mask, by their names in sys/stat.h without `S_`.
 const BITS: &[(&str, u32)] = &[
     ("IXOTH", 0o1),
@@ -178,7 +183,7 @@ pub(super) fn umask(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
     if first.text.starts_with(|c: char| c.is_ascii_digit()) {
         match u32::from_str_radix(&first.text, 8).ok().filter(|mask| *mask <= 0o777) {
             Some(mask) => global.globals.process.umask = Some(mask),
-            None => complain(b, first.span, format!("invalid umask value {}", first.text)),
+            None => note(b, first.span, format!("invalid umask value {}", first.text)),
         }
         return;
     }
@@ -187,8 +192,8 @@ pub(super) fn umask(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
     for name in all.join(" ").split('|').map(str::trim) {
         match BITS.iter().find(|(known, _)| *known == name) {
             Some((_, bit)) => mask |= bit,
-            None if name.is_empty() => return complain(b, first.span, "umask missing bit value"),
-            None => return complain(b, first.span, format!("Unknown umask bit {name}")),
+            None if name.is_empty() => return note(b, first.span, "umask missing bit value"),
+            None => return note(b, first.span, format!("Unknown umask bit {name}")),
         }
     }
     global.globals.process.umask = Some(mask);

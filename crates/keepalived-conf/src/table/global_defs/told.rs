@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conf::{Binder, Stmt, Word};
 
-use super::super::{complain, notify, switch};
+use super::super::{closing, complain, notify, switch};
 use crate::draft::{FifoDraft, GlobalDraft};
 use crate::number::unsigned;
 
@@ -14,7 +14,7 @@ pub(super) fn recipients(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) 
     let all = stmt.body().iter().flat_map(|line| line.words.iter().map(Word::owned));
     global.globals.mail.recipients.extend(all);
     if stmt.body().is_empty() {
-        complain(b, stmt.at(), "Warning - empty notification_email block");
+        complain(b, closing(stmt), "Warning - empty notification_email block");
     }
 }
 

@@ -44,8 +44,9 @@ pub(super) fn delays(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
 }
 
 /// `linkbeat_interfaces { <ifname> [MII|ETHTOOL|IOCTL] }`
-pub(super) fn linkbeat(_: &mut Draft, stmt: &Stmt, b: &mut Binder) {
+pub(super) fn linkbeat(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
     for line in stmt.body() {
+        draft.polled.extend(line.words.first().cloned());
         if let Some(word) = line.words.get(1)
             && !["MII", "ETHTOOL", "IOCTL"].contains(&word.text.as_str())
         {

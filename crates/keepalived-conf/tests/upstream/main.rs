@@ -2,100 +2,14 @@
 //!
 //! Skipped, and said so, where keepalived is not installed or namespaces may not be made.
 
+mod cases;
+mod original;
+
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 
-use keepalived_conf::{Loaded, Options, Program, System, load, tables};
+use keepalived_conf::tables;
 
-/// A node with `eth0`, `eth1` and root's programs, as the namespace the original runs in.
-struct Node;
-
-impl System for Node {
-    fn has_interface(&self, name: &str) -> bool {
-        ["lo", "eth0", "eth1"].contains(&name)
-    }
-
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn user(&self, name: &str) -> Option<(u32, u32)> {
-        (name == "root").then_some((0, 0))
-    }
-
-    fn group(&self, name: &str) -> Option<u32> {
-        (name == "root").then_some(0)
-    }
-
-    fn own_user(&self) -> u32 {
-        0
-    }
-
-    fn program(&self, name: &str) -> Program {
-        match name {
-            "/bin/true" | "/bin/sh" => Program::Found { insecure: false, found_at: None },
-            _ => Program::Missing,
-        }
-    }
-
-    fn read_script(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn host_name(&self) -> String {
-        "not-this-node".into()
-    }
-}
-
-/// What keepalived prints and exits with, repeats of its processes left out.
-fn original(directory: &Path) -> Option<(i32, Vec<String>)> {
-    let script = "ip link add eth0 type veth peer name eth1 && mount -t tmpfs none /run && exec keepalived -t -f t.conf";
-    let output = Command::new("unshare")
-        .args(["-Urnm", "sh", "-c", script])
-        .current_dir(directory)
-        .output()
-        .ok()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let mut lines: Vec<String> = Vec::new();
-    for line in said.lines() {
-        let elsewhere = line.replacen("(t.conf: Line", "(Line", 1);
-        if !lines.iter().any(|l| l == line || *l == elsewhere) {
-            lines.push(line.to_owned());
-        }
-    }
-    Some((output.status.code()?, lines))
-}
-
-/// Whether the original can be asked here.
-fn can_ask() -> bool {
-    let directory = tempfile::tempdir().expect("a directory for the test");
-    std::fs::write(directory.path().join("t.conf"), "keepalived_asked\n")
-        .expect("a file for the test");
-    let answer = original(directory.path());
-    let works = answer.is_some_and(|(code, lines)| {
-        code == 5 && lines.iter().any(|l| l.contains("Unknown keyword 'keepalived_asked'"))
-    });
-    if !works {
-        eprintln!("SKIPPED: keepalived cannot be run in a namespace here");
-    }
-    works
-}
-
-fn both(text: &str) -> ((i32, Vec<String>), Loaded) {
-    let directory = tempfile::tempdir().expect("a directory for the test");
-    let file = directory.path().join("t.conf");
-    std::fs::write(&file, text).expect("a file for the test");
-    let theirs = original(directory.path()).expect("keepalived answered before");
-    let ours = load(&file, &Options::new(&Node));
-    (theirs, ours)
-}
-
-/// Our lines, with the file named as the original was given it.
-fn shown(loaded: &Loaded) -> Vec<String> {
-    let name = loaded.sources.name(0);
-    loaded.upstream_lines().iter().map(|l| l.replace(name, "t.conf")).collect()
-}
+use original::{both, can_ask, shown};
 
 const ADDRESS: &str = " virtual_ipaddress {\n 192.0.2.1\n }\n";
 
