@@ -48,26 +48,23 @@ const OPTIONS: &[Opt] = &[
     Opt::long("explain", Takes::Nothing, "With -t: show each mistake in its line"),
     Opt::new('v', "version", Takes::Nothing, "Display the version number"),
     Opt::new('h', "help", Takes::Nothing, "Display this help message"),
+    Opt::new('g', LOG_FILE, Takes::Nothing, "Log to a file (internal)"),
     Opt::long(ROLE, Takes::Value("vrrp"), "Be that child process (internal)"),
+    Opt::long(IDENT, Takes::Value("SUFFIX"), "Behind the name in logs (internal)"),
 ];
+
+/// keepalived takes it only where it was built to, which Debian's is not.
+const LOG_FILE: &str = "log-file";
+/// With [`ROLE`]: what its supervisor appends to its name in the logs.
+pub(crate) const IDENT: &str = "ident";
+/// Options that are in no help.
+const HIDDEN: [&str; 3] = [ROLE, IDENT, LOG_FILE];
 
 /// The option a child process is started with; keepalived forks, and so needs none.
 pub(crate) const ROLE: &str = "role";
 
 /// Options of features that are not there. Silence would be a promise.
-const NOT_YET: [&str; 11] = [
-    "umask",
-    "release-vips",
-    "dont-release-ipvs",
-    "address-monitoring",
-    "snmp",
-    "snmp-agent-socket",
-    "namespace",
-    "core-dump",
-    "core-dump-pattern",
-    "all-config",
-    "genhash",
-];
+const NOT_YET: [&str; 2] = ["all-config", "genhash"];
 
 /// Whose manners are asked for: decided by the name the program was started by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,7 +133,27 @@ pub(crate) struct Options {
     pub(crate) only_vrrp: bool,
     pub(crate) only_checkers: bool,
     pub(crate) pid_file: PathBuf,
+    /// It is not named on the command line, but by the configuration or nobody.
+    pub(crate) default_pid_file: bool,
     pub(crate) vrrp_pid_file: PathBuf,
+    /// The same.
+    pub(crate) default_vrrp_pid_file: bool,
+    /// Of files that are created, whatever the configuration says.
+    pub(crate) umask: Option<u32>,
+    /// All changes of addresses are logged.
+    pub(crate) all_addresses: bool,
+    /// An SNMP agent is told, whatever the configuration says.
+    pub(crate) snmp: bool,
+    /// Where it listens, whatever the configuration says.
+    pub(crate) snmp_socket: Option<String>,
+    /// The network namespace, whatever the configuration says.
+    pub(crate) namespace: Option<String>,
+    /// A process that ends abnormally leaves its memory behind.
+    pub(crate) core_dump: bool,
+    /// Where the kernel puts it.
+    pub(crate) core_pattern: Option<String>,
+    /// Behind the name in the log.
+    pub(crate) ident_suffix: String,
     /// Words that are no options; said to be ignored, and ignored.
     pub(crate) operands: Vec<OsString>,
     /// Values not understood; keepalived says so and goes on.
@@ -161,7 +178,17 @@ impl Options {
             only_vrrp: false,
             only_checkers: false,
             pid_file: "/run/keepalived.pid".into(),
+            default_pid_file: true,
             vrrp_pid_file: "/run/vrrp.pid".into(),
+            default_vrrp_pid_file: true,
+            umask: None,
+            all_addresses: false,
+            snmp: false,
+            snmp_socket: None,
+            namespace: None,
+            core_dump: false,
+            core_pattern: None,
+            ident_suffix: String::new(),
             operands: Vec::new(),
             remarks: Vec::new(),
         }
@@ -221,8 +248,39 @@ pub(crate) fn read(
             "dont-release-vrrp" => options.keep_addresses = true,
             "vrrp" => options.only_vrrp = true,
             "check" => options.only_checkers = true,
-            "pid" => options.pid_file = value.into(),
-            "vrrp_pid" => options.vrrp_pid_file = value.into(),
+            "pid" => {
+                options.pid_file = value.into();
+                options.default_pid_file = false;
+            }
+            "vrrp_pid" => {
+                options.vrrp_pid_file = value.into();
+                options.default_vrrp_pid_file = false;
+            }
+            "umask" => match umask(&value) {
+                Some(mask) => options.umask = Some(mask),
+                None => {
+                    options.remarks.push(format!("Invalid --umask option {}", value.display()));
+                }
+            },
+            "address-monitoring" => options.all_addresses = true,
+            "snmp" => options.snmp = true,
+            "snmp-agent-socket" => {
+                options.snmp_socket = Some(value.to_string_lossy().into_owned());
+            }
+            "namespace" => options.namespace = Some(value.to_string_lossy().into_owned()),
+            "core-dump" => options.core_dump = true,
+            "core-dump-pattern" => {
+                let pattern = Some(value).filter(|value| !value.is_empty());
+                let pattern = pattern.map(|value| value.to_string_lossy().into_owned());
+                options.core_pattern = Some(pattern.unwrap_or_else(|| "core".to_owned()));
+            }
+            IDENT => options.ident_suffix = value.to_string_lossy().into_owned(),
+            LOG_FILE => {
+                return Err(Refused("-g requires configure option --enable-log-file".into()));
+            }
+            // Addresses are always taken away when we stop, unless `-V` says otherwise; and there is
+            // no IPVS to leave as it is.
+            "release-vips" | "dont-release-ipvs" => {}
             // Their processes do not exist: there is nothing to leave out, or to write down.
             "no_bfd" | "checkers_pid" | "bfd_pid" | "all" => {}
             long => {
@@ -232,6 +290,19 @@ pub(crate) fn read(
         }
     }
     Ok((command, options))
+}
+
+/// As strtol(3) reads it with base 0: octal behind a zero, hexadecimal behind `0x`.
+fn umask(value: &OsStr) -> Option<u32> {
+    let text = value.to_str()?;
+    let mask = if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        u32::from_str_radix(digits, 16)
+    } else if text.len() > 1 && text.starts_with('0') {
+        u32::from_str_radix(text, 8)
+    } else {
+        text.parse()
+    };
+    mask.ok().filter(|&mask| mask <= 0o777)
 }
 
 fn facility(value: &OsStr) -> Option<Facility> {
@@ -291,7 +362,7 @@ fn help(persona: Persona) -> String {
 /// One line for each option, but the internal one.
 pub(crate) fn help_lines() -> String {
     let mut text = String::new();
-    for opt in OPTIONS.iter().filter(|opt| opt.long != ROLE) {
+    for opt in OPTIONS.iter().filter(|opt| !HIDDEN.contains(&opt.long)) {
         let note = if NOT_YET.contains(&opt.long) { " (not supported yet)" } else { "" };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{opt}{note}");
@@ -346,11 +417,30 @@ mod tests {
     #[test]
     fn an_option_without_its_feature_is_refused_by_name() {
         for long in NOT_YET {
-            let value = if long == "core-dump-pattern" { "" } else { " x" };
-            let refused = parse(&format!("--{long}{value}")).expect_err("not there yet");
+            let refused = parse(&format!("--{long}")).expect_err("not there yet");
             assert_eq!(refused.0, format!("not supported yet: --{long}"));
         }
         assert_eq!(parse("--foo").expect_err("unknown").0, "Unknown option --foo");
+    }
+
+    #[test]
+    fn what_keepalived_takes_is_taken() {
+        let (_, options) = parse("-u 022 -a -x -A tcp:1 -s ns -m -Mpat -X -I").expect("understood");
+        assert_eq!(options.umask, Some(0o22));
+        assert!(options.all_addresses && options.snmp && options.core_dump);
+        assert_eq!(options.snmp_socket.as_deref(), Some("tcp:1"));
+        assert_eq!(options.namespace.as_deref(), Some("ns"));
+        assert_eq!(options.core_pattern.as_deref(), Some("pat"));
+        assert_eq!(parse("-M").expect("alone").1.core_pattern.as_deref(), Some("core"));
+        for (text, mask) in [("9", Some(9)), ("0x12", Some(0x12)), ("0", Some(0))] {
+            assert_eq!(parse(&format!("-u {text}")).expect("a number").1.umask, mask);
+        }
+        for text in ["xyz", "0777777", "08"] {
+            let (_, options) = parse(&format!("-u {text}")).expect("it goes on");
+            assert_eq!(options.remarks, [format!("Invalid --umask option {text}")]);
+        }
+        let refused = parse("-g").expect_err("Debian's keepalived cannot either");
+        assert_eq!(refused.0, "-g requires configure option --enable-log-file");
     }
 
     #[test]

@@ -49,11 +49,25 @@ pub(crate) fn load(options: &Options) -> Loaded {
         config: loaded.config.unwrap_or_default(),
     };
     loaded.config.share_group_trackers();
+    overrule(&mut loaded.config, options);
     for line in not_yet(&loaded.config) {
         loaded.lines.push(line);
         loaded.exit = Some(exit::CONFIG);
     }
     loaded
+}
+
+/// What the command line says, whatever the configuration says.
+fn overrule(config: &mut Config, options: &Options) {
+    let globals = &mut config.globals;
+    globals.process.umask = options.umask.or(globals.process.umask);
+    if let Some(namespace) = &options.namespace {
+        globals.process.net_namespace = Some(namespace.clone());
+    }
+    globals.snmp.keepalived |= options.snmp;
+    if let Some(socket) = &options.snmp_socket {
+        globals.snmp.socket = Some(socket.clone());
+    }
 }
 
 fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::Loaded {
@@ -189,9 +203,10 @@ fn without_place(line: &str) -> &str {
 /// The log of a process: the supervisor's, or a role's.
 pub(crate) fn log(options: &Options, role: Option<&str>) -> Rc<Log> {
     let ident = options.persona.ident();
+    let suffix = &options.ident_suffix;
     let mut log = Log::new(match role {
-        Some(role) => format!("{ident}_{role}"),
-        None => ident.to_owned(),
+        Some(role) => format!("{ident}_{role}{suffix}"),
+        None => format!("{ident}{suffix}"),
     });
     if options.syslog {
         log = log.to_syslog("/dev/log", options.facility);

@@ -2,6 +2,7 @@
 //! pid file mean.
 
 mod reload;
+mod surroundings;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -34,8 +35,6 @@ use crate::report::{self, Packed, Report};
 
 use self::reload::Reading;
 
-/// How long a role may take to stop (keepalived's `child_wait_time`).
-const PATIENCE: Duration = Duration::from_secs(5);
 /// A role that ran this long before it died is restarted at once.
 const LONG_RUN: Duration = Duration::from_secs(60);
 /// The longest wait before a restart.
@@ -49,7 +48,7 @@ pub(crate) fn run(mut options: Options, argv0: &OsStr, arguments: &[OsString]) -
     log.info(format_args!("Starting {version}"));
     log.info(cli::running_on());
     log_command_line(argv0, &arguments.given, &log);
-    let code = match start(&options, argv0, arguments.for_role, &log) {
+    let code = match start(&mut options, argv0, arguments.for_role, &log) {
         Ok(code) => code,
         Err(error) => {
             fail(&options, &log, &format!("{error:#}"));
@@ -69,9 +68,9 @@ fn fail(options: &Options, log: &Log, line: &str) {
 }
 
 fn start(
-    options: &Options,
+    options: &mut Options,
     argv0: &OsStr,
-    arguments: Vec<OsString>,
+    mut arguments: Vec<OsString>,
     log: &Log,
 ) -> anyhow::Result<u8> {
     for (capability, name) in
@@ -83,8 +82,27 @@ fn start(
             return Ok(exit::NO_PERMISSION);
         }
     }
+    surroundings::keep_cores(options, log);
     let mut loaded = configuration::load(options);
     loaded.log_files_to(log, options.detail);
+    let process = loaded.config.globals.process.clone();
+    let suffix = surroundings::ident_suffix(&process);
+    let renamed;
+    let mut log = log;
+    if !suffix.is_empty() {
+        let ident = options.persona.ident();
+        log.info(format_args!("Changing syslog ident to {ident}{suffix}"));
+        surroundings::tell_ident(options, &mut arguments, suffix);
+        renamed = configuration::log(options, None);
+        log = &renamed;
+    }
+    if let Some(namespace) = &process.net_namespace {
+        surroundings::enter(namespace, log)?;
+        // Which interfaces there are is to be asked there.
+        loaded = configuration::load(options);
+    }
+    surroundings::name_pid_files(options, &mut arguments, &process);
+    let options = &*options;
     if let Some(code) = loaded.exit {
         loaded.log_to(log);
         if !(options.console && options.foreground) {
@@ -408,7 +426,8 @@ impl Supervisor<'_> {
             return Ok(exit::OK);
         };
         role.child.get_ref().signal(Signal::SIGTERM);
-        if tokio::time::timeout(PATIENCE, role.end()).await.is_err() {
+        let patience = self.globals.process.child_wait;
+        if tokio::time::timeout(patience, role.end()).await.is_err() {
             let pid = role.child.get_ref().id();
             self.log.info(format_args!("VRRP child process({pid}) does not stop, killing it"));
             role.child.get_ref().signal(Signal::SIGKILL);

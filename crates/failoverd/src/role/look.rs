@@ -92,6 +92,14 @@ impl Role {
         keys.into_iter().map(socket).collect()
     }
 
+    /// With `--address-monitoring`, of any address.
+    pub(super) fn say_address(&self, address: netlink::Address, what: &str) {
+        if self.options.all_addresses {
+            let (ip, link) = (address.address, self.link_name(address.link));
+            self.log.info(format_args!("Netlink reflector reports IP {ip} {what} {link}"));
+        }
+    }
+
     /// Shows it where the configuration says.
     pub(super) fn serve_status(&mut self) {
         let globals = &self.config.globals;

@@ -8,7 +8,7 @@ use daemon::log::Severity;
 use tokio::sync::oneshot;
 use vrrp::config::Globals;
 
-use super::Supervisor;
+use super::{Supervisor, surroundings};
 use crate::configuration::{self, Loaded};
 use crate::report::{self, Packed};
 
@@ -112,6 +112,9 @@ impl Supervisor<'_> {
         self.notices.append(&mut loaded.advice());
         let nothing_to_do = loaded.is_empty() || self.options.only_checkers;
         let globals = std::mem::take(&mut loaded.config.globals);
+        for line in surroundings::unchangeable(&self.globals.process, &globals.process) {
+            self.log.info(line);
+        }
         match &self.role {
             Some(role) => {
                 role.orders.hand_over(&packed);
