@@ -70,6 +70,8 @@ pub(crate) const TARGETS: &[Target] = &[
         ],
     },
     Target { name: "vrrp_message", run: vrrp_message, seeds: VRRP, files: &[], words: &[] },
+    Target { name: "vrrp_advert", run: vrrp_advert, seeds: ADVERTS, files: &[], words: &[] },
+    Target { name: "ah_packet", run: ah_packet, seeds: AH, files: &[], words: &[] },
     Target { name: "ipv4_packet", run: ipv4_packet, seeds: IPV4, files: &[], words: &[] },
     Target { name: "arp_frame", run: arp_frame, seeds: &[&[0; 42]], files: &[], words: &[] },
     Target {
@@ -114,6 +116,30 @@ const VRRP: &[&[u8]] = &[
     &[0x31, 51, 100, 1, 0, 100, 0, 0, 192, 0, 2, 10],
 ];
 
+/// How it is configured, and then adverts as above, one over IPv6, and one behind an authentication
+/// header.
+const ADVERTS: &[&[u8]] = &[
+    &[0x80, 0x21, 51, 100, 1, 0, 1, 0, 0, 192, 0, 2, 10, 0, 0, 0, 0, 0, 0, 0, 0],
+    &[0x82, 0x31, 51, 100, 1, 0, 100, 0, 0, 192, 0, 2, 10],
+    &[0x96, 0x31, 51, 255, 2, 0x0f, 0xff, 0, 0, 192, 0, 2, 10, 192, 0, 2, 11],
+    &[
+        0x83, 0x31, 51, 0, 1, 0, 100, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10,
+    ],
+    &[
+        0x20, 0x45, 0xc0, 0, 0x40, 0, 1, 0, 0, 0xff, 0x33, 0xd0, 0xa3, 10, 9, 0, 11, 224, 0, 0, 18,
+        0x70, 4, 0, 0, 10, 9, 0, 11, 0, 0, 0, 1, 0xa2, 0xa4, 0x06, 0x6e, 0x7c, 0xe6, 0x95, 0x54,
+        0x77, 0x58, 0xab, 0xac, 0x21, 0x33, 0x96, 1, 2, 1, 0x3c, 0x5d, 10, 9, 0, 100, 0, 0, 0, 0, 0,
+        0, 0, 0,
+    ],
+];
+
+/// A packet with an authentication header, of the key `1234`.
+const AH: &[&[u8]] = &[&[
+    0x45, 0xc0, 0, 0x40, 0, 1, 0, 0, 0xff, 0x33, 0xd0, 0xa3, 10, 9, 0, 11, 224, 0, 0, 18, 0x70, 4,
+    0, 0, 10, 9, 0, 11, 0, 0, 0, 1, 0xa2, 0xa4, 0x06, 0x6e, 0x7c, 0xe6, 0x95, 0x54, 0x77, 0x58,
+    0xab, 0xac, 0x21, 0x33, 0x96, 1, 2, 1, 0x3c, 0x5d, 10, 9, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0,
+]];
+
 const IPV4: &[&[u8]] = &[&[
     0x45, 0xc0, 0, 32, 0, 0, 0, 0, 255, 112, 0, 0, 192, 0, 2, 1, 224, 0, 0, 18, 0x31, 51, 100, 1,
     0, 100, 0, 0, 192, 0, 2, 10,
@@ -136,6 +162,88 @@ fn vrrp_message(bytes: &[u8]) {
     match wire::vrrp::Message::parse_v6(bytes) {
         Ok(message) => drop(format!("{message:?}")),
         Err(error) => drop(error.to_string()),
+    }
+}
+
+/// What a virtual router does with a payload, or a whole packet, in whichever state and however
+/// configured the first byte says.
+fn vrrp_advert(bytes: &[u8]) {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use machine::{Instant, Machine as _};
+    use vrrp::config::{Auth, Initial, InstanceConfig, Version, VirtualAddress, Vrid};
+    use vrrp::{Datagram, Event, Instance};
+    use wire::vrrp::PseudoHeader;
+
+    let Some((flags, packet)) = bytes.split_first() else { return };
+    let flag = |bit: u8| flags & (1 << bit) != 0;
+    let ipv6 = flag(0);
+    let ip = |v4: [u8; 4], v6: u16| -> IpAddr {
+        if ipv6 { IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, v6]) } else { v4.into() }
+    };
+    let (us, them) = (ip([192, 0, 2, 1], 1), ip([192, 0, 2, 2], 2));
+    let group = if ipv6 { [0xff02, 0, 0, 0, 0, 0, 0, 0x12].into() } else { [224, 0, 0, 18].into() };
+    let version = if flag(1) || ipv6 { Version::V3 } else { Version::V2 };
+    let unicast = flag(2);
+    let config = InstanceConfig {
+        name: "VI".into(),
+        interface: "eth0".into(),
+        vrid: Vrid(51),
+        version,
+        priority: if flag(3) { 255 } else { 100 },
+        initial: if flag(3) { Initial::Master } else { Initial::Backup },
+        strict: flag(4),
+        auth: (flag(5) && version == Version::V2).then_some(Auth::Ah(*b"1234\0\0\0\0")),
+        addresses: vec![VirtualAddress::host(ip([192, 0, 2, 10], 10))],
+        unicast_peers: if unicast { vec![them.into()] } else { vec![] },
+        multicast_group: group,
+        ..InstanceConfig::default()
+    };
+    let mut instance = Instance::new(config, &[]);
+    let (mut now, mut actions) = (Instant::ZERO, vec![]);
+    instance.handle(now, Event::Link { interface: "eth0", up: true }, &mut actions);
+    instance.handle(now, Event::Source(Some(us)), &mut actions);
+    instance.handle(now, Event::Start, &mut actions);
+    if flag(6) {
+        now = now + Duration::from_millis(500);
+    }
+    let destination = if unicast { us } else { group };
+    let mut fixed = packet.to_vec();
+    let datagram = if flag(5) && !ipv6 {
+        match Datagram::from_ipv4(packet) {
+            Ok(datagram) => datagram,
+            Err(_) => return,
+        }
+    } else {
+        if flag(7) && fixed.len() >= 8 {
+            // A right checksum, or nothing would come past it.
+            let ends = PseudoHeader { source: them, destination };
+            fixed[6..8].fill(0);
+            let sum = wire::vrrp::checksum(&fixed, (version == Version::V3).then_some(ends));
+            fixed[6..8].copy_from_slice(&sum.to_be_bytes());
+        }
+        Datagram::new(them, destination, 255, &fixed)
+    };
+    let before = (instance.state(), instance.deadline(), instance.master());
+    actions.clear();
+    instance.handle(now, Event::Received(datagram), &mut actions);
+    actions.iter().for_each(|action| drop(format!("{action:?}")));
+    if instance.counters().rejected_in_all() > 0 {
+        let after = (instance.state(), instance.deadline(), instance.master());
+        assert_eq!(before, after, "what is dropped changes nothing");
+    }
+    if let Some(due) = instance.deadline() {
+        instance.handle(due, Event::Tick, &mut actions);
+    }
+}
+
+fn ah_packet(bytes: &[u8]) {
+    for header in [20, 24, 60] {
+        match wire::ah::Packet::parse(bytes, header) {
+            Ok(packet) => drop((packet.is_authentic(b"1234"), format!("{packet:?}"))),
+            Err(error) => drop(error.to_string()),
+        }
     }
 }
 

@@ -155,11 +155,7 @@ impl Advert<'_> {
             }
         }
         let out = &mut buffer[start..];
-        let sum = match (self.version, ends) {
-            (Version::V3, Some(ends)) => ends.sum(out.len()),
-            (Version::V2, _) | (_, None) => Checksum::new(),
-        };
-        let checksum = sum.over(out).finish();
+        let checksum = checksum(out, ends.filter(|_| self.version == Version::V3));
         out[6..8].copy_from_slice(&checksum.to_be_bytes());
     }
 }
@@ -293,6 +289,13 @@ impl<'a> Message<'a> {
         };
         sum.over(self.bytes).finish() == 0
     }
+}
+
+/// The checksum of a payload whose own is zero; the pseudo header counts where it is given.
+#[must_use]
+pub fn checksum(payload: &[u8], ends: Option<PseudoHeader>) -> u16 {
+    let sum = ends.map_or_else(Checksum::new, |ends| ends.sum(payload.len()));
+    sum.over(payload).finish()
 }
 
 /// The virtual router a packet is of, if it is long enough to say so: what a receiver needs to know
