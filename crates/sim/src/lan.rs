@@ -389,7 +389,7 @@ impl Lan {
     fn cause(&self, a: usize, b: usize) -> Cause {
         let (a, b) = (&self.nodes[a], &self.nodes[b]);
         if !a.is_awake() || !b.is_awake() {
-            Cause::Leased
+            Cause::Leased(!a.is_awake(), !b.is_awake())
         } else if a.side == b.side && a.is_plugged() && b.is_plugged() && self.loss == 0 {
             Cause::Talking
         } else {

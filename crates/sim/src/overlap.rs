@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Overlaps {
     /// Both processes ran, and nothing between them was lost.
     pub talking: Duration,
-    /// One process at least was dead or frozen: its kernel had the address on a lease.
+    /// The same process, or both, was dead or frozen: its kernel had the address on a lease.
     pub leased: Duration,
 }
 
@@ -17,7 +17,8 @@ pub struct Overlaps {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Cause {
     Talking,
-    Leased,
+    /// The process of the first is dead or frozen, or of the second.
+    Leased(bool, bool),
     /// They cannot hear each other: both have to have it.
     Parted,
 }
@@ -38,7 +39,7 @@ impl Watch {
             *spent += time;
             match cause {
                 Cause::Talking => self.worst.talking = self.worst.talking.max(*spent),
-                Cause::Leased => self.worst.leased = self.worst.leased.max(*spent),
+                Cause::Leased(..) => self.worst.leased = self.worst.leased.max(*spent),
                 Cause::Parted => {}
             }
         }
