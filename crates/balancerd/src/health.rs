@@ -70,7 +70,7 @@ impl Watcher {
         let target = &self.shared.backends[self.backend].servers[self.server].target;
         let record = &self.board.backends[self.backend].servers[self.server];
         let spread = self.shared.config.process.spread_checks;
-        let mut probe = probe::Probe::new(config, target, self.board);
+        let mut probe = probe::Probe::new(config, target, configured.check_header, self.board);
         loop {
             record.begin_check();
             let reason = probe.run(&self.shared.clock).await;

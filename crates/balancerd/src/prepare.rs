@@ -214,15 +214,7 @@ impl Connecting {
             Err(NoHeader::Cut(_)) => "Truncated PROXY protocol header received",
             Err(NoHeader::Broke) => "Error while waiting for PROXY protocol header",
             Err(NoHeader::Late) => "Timeout while waiting for PROXY protocol header",
-            Err(NoHeader::Broken(bytes))
-                if bytes.starts_with(b"PROXY ")
-                    || bytes.len() > 16 && bytes[..4] == *b"\r\n\r\n" =>
-            {
-                "Received an invalid PROXY protocol header"
-            }
-            Err(NoHeader::Broken(_)) => {
-                "Received something which does not look like a PROXY protocol header"
-            }
+            Err(NoHeader::Broken(bytes)) => why_broken(&bytes),
         };
         self.session.embryonic(said);
         let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
@@ -283,6 +275,21 @@ enum NoHeader {
     Broken(Vec<u8>),
     Broke,
     Late,
+}
+
+/// HAProxy's words for bytes that are no header.
+fn why_broken(bytes: &[u8]) -> &'static str {
+    if bytes.starts_with(b"\r\n\r\n\0") {
+        return "Received an invalid PROXY protocol header";
+    }
+    let Some(rest) = bytes.strip_prefix(b"PROXY ") else {
+        return "Received something which does not look like a PROXY protocol header";
+    };
+    let known = [&b"TCP4"[..], b"TCP6", b"UNKNOWN"].iter().any(|name| rest.starts_with(name));
+    match known {
+        true => "Received an invalid PROXY protocol header",
+        false => "Received an unhandled protocol in the PROXY protocol header",
+    }
 }
 
 impl Hello {

@@ -7,11 +7,13 @@ use std::time::Duration;
 use check::{Config, Conversation, Deadline, Endpoint, Handshake, Reason, Status, Turn, Verdict};
 use daemon::clock::Clock;
 use machine::Instant;
+use proxy::ProxyHeader;
 use relay::Target;
 use socket2::SockRef;
 use tls::{Connector, Failure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use wire::proxy_protocol::{self, Addresses};
 
 use super::Board;
 use crate::bind::reason;
@@ -20,6 +22,8 @@ use crate::bind::reason;
 pub(super) struct Probe<'a> {
     config: &'a Config,
     target: &'a Target,
+    /// What is sent before anything else.
+    header: Option<ProxyHeader>,
     board: &'a Board,
     /// By what they offer; made when first needed.
     connectors: Vec<(Vec<String>, Connector)>,
@@ -40,8 +44,13 @@ enum Broken {
 }
 
 impl<'a> Probe<'a> {
-    pub(super) const fn new(config: &'a Config, target: &'a Target, board: &'a Board) -> Self {
-        Self { config, target, board, connectors: Vec::new() }
+    pub(super) const fn new(
+        config: &'a Config,
+        target: &'a Target,
+        header: Option<ProxyHeader>,
+        board: &'a Board,
+    ) -> Self {
+        Self { config, target, header, board, connectors: Vec::new() }
     }
 
     /// One check, never longer than configured.
@@ -106,7 +115,10 @@ impl<'a> Probe<'a> {
     ) -> Result<Link, Broken> {
         let address = match (self.target, endpoint.addr) {
             (Target::Unix(path), None) => {
-                let stream = UnixStream::connect(path).await.map_err(Broken::Connect)?;
+                let mut stream = UnixStream::connect(path).await.map_err(Broken::Connect)?;
+                if let Some(version) = self.header {
+                    stream.write_all(&header(version, None)).await.map_err(Broken::Connect)?;
+                }
                 return Ok(Link::Unix(stream));
             }
             (Target::Unix(_), Some(ip)) => SocketAddr::new(ip, endpoint.port.unwrap_or(0)),
@@ -115,7 +127,11 @@ impl<'a> Probe<'a> {
                 SocketAddr::new(ip, endpoint.port.unwrap_or(server.port()))
             }
         };
-        let stream = connect_tcp(address, endpoint).await?;
+        let mut stream = connect_tcp(address, endpoint, self.header.is_some()).await?;
+        if let Some(version) = self.header {
+            let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
+            stream.write_all(&header(version, ends)).await.map_err(Broken::Connect)?;
+        }
         if !endpoint.tls {
             return Ok(Link::Tcp(stream));
         }
@@ -149,7 +165,11 @@ impl<'a> Probe<'a> {
 /// Without TCP_QUICKACK the kernel holds back the last ACK of the handshake; closing right after
 /// with SO_LINGER 0 sends a reset in its place. The server's kernel never completes the connection,
 /// so its application never sees one. Other checks just end with a reset.
-async fn connect_tcp(address: SocketAddr, endpoint: &Endpoint) -> Result<TcpStream, Broken> {
+async fn connect_tcp(
+    address: SocketAddr,
+    endpoint: &Endpoint,
+    spoken_to: bool,
+) -> Result<TcpStream, Broken> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -157,7 +177,7 @@ async fn connect_tcp(address: SocketAddr, endpoint: &Endpoint) -> Result<TcpStre
     let setup = |error: io::Error| Broken::Setup(reason(&error));
     let socket = socket.map_err(setup)?;
     socket.set_nodelay(true).map_err(setup)?;
-    if endpoint.unnoticed {
+    if endpoint.unnoticed && !spoken_to {
         SockRef::from(&socket).set_tcp_quickack(false).map_err(setup)?;
     }
     let stream = socket.connect(address).await.map_err(Broken::Connect)?;
@@ -165,6 +185,16 @@ async fn connect_tcp(address: SocketAddr, endpoint: &Endpoint) -> Result<TcpStre
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(setup)?;
     }
     Ok(stream)
+}
+
+/// The header of a check, as HAProxy's: of our own address, or saying that there is no client.
+fn header(version: ProxyHeader, ends: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    match version {
+        ProxyHeader::V1 => proxy_protocol::encode_v1(
+            ends.map(|(source, destination)| Addresses { source, destination }),
+        ),
+        ProxyHeader::V2 => proxy_protocol::encode_v2(None, &[]),
+    }
 }
 
 impl Link {

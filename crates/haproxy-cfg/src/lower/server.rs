@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use check::{Action, Probe, Step, Verify};
 use conf::Severity;
-use proxy::{Backend, LogTarget, Server, ServerAddress};
+use proxy::{Backend, LogTarget, ProxyHeader, Server, ServerAddress};
 
 use super::{keepalive, limit};
 use crate::draft::{CheckOption, Draft, InitAddr, Kind, ServerDraft, VerifyWord};
@@ -31,6 +31,12 @@ pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> 
             next - 1
         });
         server.check = line.checked.then(|| health(loader, draft, line));
+        // Checks that go elsewhere meet somebody else, who may not expect a header.
+        let elsewhere = line.check.port.is_some() || line.check.addr.is_some();
+        server.check_header = match line.check_send_proxy {
+            true => server.send_proxy.or(Some(ProxyHeader::V1)),
+            false => server.send_proxy.filter(|_| !elsewhere),
+        };
         back.servers.push(server);
     }
     back

@@ -38,7 +38,8 @@ const fn tls_flag(name: &'static str) -> K {
 
 /// `bind` parameters.
 pub(crate) const TABLE: &[K] = &[
-    K::planned("accept-proxy", "").doc("Wait for a PROXY protocol header."),
+    K::new("accept-proxy", Flag(|l| l.bind.proxy_protocol = true))
+        .doc("A connection begins with a PROXY header, of version 1 or 2."),
     K::planned("accept-netscaler-cip", "<magic>"),
     K::new("backlog", Words("<number>", 0..=1, |l, w, b| l.bind.backlog = value(b, "backlog", w)))
         .doc("Length of the kernel's queue."),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use conf::Form::{Flag, Words};
 use conf::{Binder, Keyword, Place, Problem, Severity, Status, Unit, Word};
-use proxy::{OnMarkedDown, ServerAddress};
+use proxy::{OnMarkedDown, ProxyHeader, ServerAddress};
 
 use super::bind::{placeholder, unset};
 use super::{PROXY, parameters, server_names, text};
@@ -127,6 +127,15 @@ pub(crate) const TABLE: &[S] = &[
     }))
     .default("ipv6")
     .doc("Family taken when a name has both."),
+    S::new("send-proxy", Flag(|s| s.server.send_proxy = Some(ProxyHeader::V1)))
+        .doc("The server is sent a PROXY header of version 1 first."),
+    S::new("no-send-proxy", Flag(|s| s.server.send_proxy = None)),
+    S::new("send-proxy-v2", Flag(|s| s.server.send_proxy = Some(ProxyHeader::V2)))
+        .doc("The server is sent a PROXY header of version 2 first."),
+    S::new("no-send-proxy-v2", Flag(|s| s.server.send_proxy = None)),
+    S::new("check-send-proxy", Flag(|s| s.check_send_proxy = true))
+        .doc("Checks send the header even where `port` or `addr` sends them elsewhere."),
+    S::new("no-check-send-proxy", Flag(|s| s.check_send_proxy = false)),
     S::new("slowstart", Words("<time>", 0..=1, |s, w, b| {
         if let Some(time) = any_delay(s, b, "slowstart", "slowstart", w) {
             s.server.slowstart = time;

@@ -211,6 +211,8 @@ pub struct Server {
     pub shutdown_backup_sessions_when_up: bool,
     /// `source` of this line.
     pub source: Option<SocketAddr>,
+    /// The PROXY header its checks send first.
+    pub check_header: Option<ProxyHeader>,
     /// `send-proxy`, `send-proxy-v2`, `proxy_protocol on`: what it is sent first.
     pub send_proxy: Option<ProxyHeader>,
     /// Where the line stands.
@@ -236,6 +238,7 @@ impl Server {
             on_marked_down: OnMarkedDown::Nothing,
             shutdown_backup_sessions_when_up: false,
             source: None,
+            check_header: None,
             send_proxy: None,
             origin: Origin::default(),
         }
