@@ -74,8 +74,7 @@ fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::L
     let mut how = keepalived_conf::Options::new(system);
     how.config_id.clone_from(&options.config_id);
     let loaded = keepalived_conf::load(&options.file, &how);
-    let globals = loaded.config.as_ref().map(|config| &config.globals.process);
-    match globals.and_then(|process| process.net_namespace.clone()) {
+    match options.namespace.clone().or_else(|| loaded.net_namespace.clone()) {
         Some(name) => read_in(&name, options).unwrap_or(loaded),
         None => loaded,
     }
@@ -215,13 +214,6 @@ pub(crate) fn log(options: &Options, role: Option<&str>) -> Rc<Log> {
         log = log.to_console();
     }
     Rc::new(log)
-}
-
-/// Logs the configuration, as it was understood.
-pub(crate) fn dump(config: &Config, log: &Log) {
-    for line in format!("{config:#?}").lines() {
-        log.info(line);
-    }
 }
 
 /// The last line of a role.

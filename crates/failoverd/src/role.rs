@@ -247,9 +247,6 @@ impl Role {
         let snapshot = kernel.snapshot().context("cannot read links and addresses")?;
         monitor.compare(snapshot);
         let frames = FrameSocket::open().context("cannot open a packet socket")?;
-        if options.dump {
-            configuration::dump(&config, &log);
-        }
         let place = Place::take(&config.globals.process, log.clone());
         let notifier = Notifier::new(log.clone(), options.detail);
         let mut role = Self {
@@ -329,6 +326,7 @@ impl Role {
         }
         self.say_opened(&opened);
         self.serve_status();
+        self.log_everything();
         self.reporter.tell(Report::Started);
     }
 

@@ -96,11 +96,6 @@ fn start(
         renamed = configuration::log(options, None);
         log = &renamed;
     }
-    if let Some(namespace) = &process.net_namespace {
-        surroundings::enter(namespace, log)?;
-        // Which interfaces there are is to be asked there.
-        loaded = configuration::load(options);
-    }
     surroundings::name_pid_files(options, &mut arguments, &process);
     let options = &*options;
     if let Some(code) = loaded.exit {

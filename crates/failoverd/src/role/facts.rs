@@ -135,8 +135,14 @@ impl Role {
                 self.leave_renamed(&link);
                 self.link_changed(&link.name, false);
             }
-            NetEvent::Address(address) => self.address_came(address),
-            NetEvent::AddressGone(address) => self.address_gone(address),
+            NetEvent::Address(address) => {
+                self.say_address(address, "added to");
+                self.address_came(address);
+            }
+            NetEvent::AddressGone(address) => {
+                self.say_address(address, "removed from");
+                self.address_gone(address);
+            }
             NetEvent::RouteGone(key) => self.route_gone(&key),
             NetEvent::RoutesOverrun => {
                 let line = "Netlink: Receive buffer overrun on monitor socket - adding all routes and \

@@ -92,6 +92,15 @@ impl Role {
         keys.into_iter().map(socket).collect()
     }
 
+    /// With `--dump-conf`, as `keepalived.data` has it.
+    pub(super) fn log_everything(&self) {
+        if self.options.dump {
+            for line in dump::data(&self.look()).lines() {
+                self.log.info(line);
+            }
+        }
+    }
+
     /// With `--address-monitoring`, of any address.
     pub(super) fn say_address(&self, address: netlink::Address, what: &str) {
         if self.options.all_addresses {

@@ -1,13 +1,10 @@
-//! Where the daemon runs: its network namespace, its pid files, its name in the log.
+//! What the configuration says about the daemon itself: its pid files, its name in the log.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use daemon::log::{Log, Severity};
-use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use vrrp::config::ProcessConfig;
 
@@ -15,20 +12,6 @@ use crate::cli::{self, Options};
 
 /// Where pid files are that are not alone in `/run`.
 const DIRECTORY: &str = "/run/keepalived";
-
-/// Goes into the network namespace called `name`, as ip-netns(8) names them.
-///
-/// # Errors
-///
-/// When there is none of that name, or the privilege is missing.
-pub(super) fn enter(name: &str, log: &Log) -> anyhow::Result<()> {
-    let path = Path::new("/run/netns").join(name);
-    let file = File::open(&path).inspect_err(|_| {
-        log.write(Severity::Error, format_args!("Failed to open {}", path.display()));
-    });
-    let said = || format!("Unable to set network namespace {name} - exiting");
-    setns(file.with_context(said)?, CloneFlags::CLONE_NEWNET).with_context(said)
-}
 
 /// Behind the name in the log, as keepalived has it: `_NAMESPACE`, `_INSTANCE` or both.
 pub(super) fn ident_suffix(process: &ProcessConfig) -> String {
@@ -92,16 +75,11 @@ pub(super) fn keep_cores(options: &Options, log: &Log) {
 }
 
 /// What a reload cannot change, in keepalived's words; the rest of the configuration is taken over.
+/// Of the network namespace the role says so.
 pub(super) fn unchangeable(before: &ProcessConfig, after: &ProcessConfig) -> Vec<String> {
-    let all = [
-        ("network namespace", before.net_namespace != after.net_namespace),
-        ("instance name", before.instance_name != after.instance_name),
-    ];
-    let changed = all.into_iter().filter(|(_, changed)| *changed);
-    let line = |(what, _): (&str, bool)| {
-        format!("Cannot change {what} at a reload - please restart keepalived")
-    };
-    changed.map(line).collect()
+    let changed = before.instance_name != after.instance_name;
+    let line = "Cannot change instance name at a reload - please restart keepalived";
+    changed.then(|| line.to_owned()).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -143,13 +121,6 @@ mod tests {
             ..own()
         };
         assert_eq!(named(&process, given), ("/x".to_owned(), "/y".to_owned(), 0));
-    }
-
-    #[test]
-    fn a_namespace_that_is_not_there_is_named() {
-        let error = enter("no such namespace", &Log::new("test")).expect_err("not there");
-        let said = "Unable to set network namespace no such namespace - exiting";
-        assert_eq!(error.to_string(), said);
     }
 
     #[test]
