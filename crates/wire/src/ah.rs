@@ -124,13 +124,14 @@ impl<'a> Packet<'a> {
 }
 
 /// RFC 2402 §3.3.3.1.1: over the packet with zeros for what changes on the way, which are type of
-/// service, flags and offset and the checksum, and for the check value itself. The time to live should
-/// be among them, but for keepalived is not: its adverts cross no router.
+/// service, flags and offset and the checksum, and for the check value itself. The time to live is
+/// among them too, but not in keepalived's multicast adverts, which cross no router.
 fn check_value(packet: &[u8], ip_header_len: usize, key: &[u8]) -> [u8; ICV_LEN] {
     let (ip, rest) = packet.split_at(ip_header_len.min(packet.len()));
     let mut mac = Hmac::<Md5>::new_from_slice(key).expect("a key of any length will do");
+    let unicast = ip.get(16).is_none_or(|first| first >> 4 != 0b1110);
     for (at, byte) in ip.iter().enumerate() {
-        let mutable = matches!(at, 1 | 6 | 7 | 10 | 11);
+        let mutable = matches!(at, 1 | 6 | 7 | 10 | 11) || (at == 8 && unicast);
         mac.update(&[if mutable { 0 } else { *byte }]);
     }
     mac.update(rest);

@@ -39,6 +39,27 @@ fn packets_are_keepalived_s_byte_for_byte() {
 }
 
 #[test]
+fn a_unicast_packet_of_keepalived_is_authentic_whatever_its_time_to_live() {
+    // keepalived 2.2.7, captured: priority 255, with the key `secret12`.
+    let mut packet = [
+        0x45, 0xc0, 0, 0x40, 0, 1, 0, 0, 0xff, 0x33, 0xa4, 0xc5, 10, 1, 1, 1, 10, 1, 1, 2, 0x70, 4,
+        0, 0, 10, 1, 1, 1, 0, 0, 0, 1, 0xa2, 0x1c, 0x1b, 0x31, 0x57, 0xdf, 0x4d, 0x12, 0x77, 0xc7,
+        0x48, 0x50, 0x21, 0x33, 0xff, 1, 2, 1, 0xd2, 0x64, 10, 1, 1, 100, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    let key = b"secret12";
+    assert!(Packet::parse(&packet, 20).unwrap().is_authentic(key));
+    let ipv4::Packet { header, .. } = ipv4::Packet::parse(&packet).unwrap();
+    let header = ipv4::Header { protocol: ipv4::VRRP, ..header };
+    let mut written = vec![];
+    encode(&header, 1, key, Packet::parse(&packet, 20).unwrap().payload, &mut written);
+    assert_eq!(written, packet);
+    packet[8] = 3;
+    assert!(Packet::parse(&packet, 20).unwrap().is_authentic(key));
+    packet[19] = 3;
+    assert!(!Packet::parse(&packet, 20).unwrap().is_authentic(key));
+}
+
+#[test]
 fn what_changes_on_the_way_is_not_authenticated_and_all_else_is() {
     let changes = [1, 6, 7, 10, 11];
     // Next header and length are read before anything is checked.
