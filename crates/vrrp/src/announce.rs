@@ -21,10 +21,14 @@ pub(crate) struct Announcer {
     /// The second block after an advert of lower priority.
     after_lower: Option<Instant>,
     refresh: Option<Instant>,
+    /// The next announcements on other interfaces than the instance's.
+    extra: Option<Instant>,
     /// What the shortest time between two announcements holds back.
     queue: VecDeque<(IpAddr, String)>,
-    /// When the next of them may go.
-    next: Instant,
+    /// When the next gratuitous ARP may go.
+    next_arp: Instant,
+    /// When the next neighbour advertisement may.
+    next_advertisement: Instant,
 }
 
 impl Announcer {
@@ -34,6 +38,7 @@ impl Announcer {
         self.block(now, garp.master_repeat.max(1), to);
         self.after_master = after(now, garp.master_delay);
         self.refresh = after(now, garp.refresh);
+        self.extra = after(now, garp.extra_interfaces).filter(|_| elsewhere(to.config).count() > 0);
     }
 
     /// The blocks of a master who heard a lower priority.
@@ -63,12 +68,23 @@ impl Announcer {
             self.block(now, garp.refresh_repeat.max(1), to);
             self.refresh = after(now, garp.refresh);
         }
+        if self.extra.take_if(|due| *due <= now).is_some() {
+            let extra = elsewhere(to.config).map(|(address, name)| (address, name.into()));
+            self.queue.extend(extra);
+            self.extra = after(now, garp.extra_interfaces);
+        }
         self.send(now, to);
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let queued = (!self.queue.is_empty()).then_some(self.next);
-        [self.after_master, self.after_lower, self.refresh, queued].into_iter().flatten().min()
+        let queued = self.queue.front().map(|(address, _)| self.next(*address));
+        let blocks = [self.after_master, self.after_lower, self.refresh, self.extra];
+        blocks.into_iter().chain([queued]).flatten().min()
+    }
+
+    /// When one of this address may go.
+    fn next(&self, address: IpAddr) -> Instant {
+        if address.is_ipv4() { self.next_arp } else { self.next_advertisement }
     }
 
     /// Every address once, then every address again, `repeat` times over.
@@ -88,10 +104,15 @@ impl Announcer {
     }
 
     fn send(&mut self, now: Instant, to: &mut To<'_>) {
-        while self.next <= now
+        while let Some((address, _)) = self.queue.front()
+            && self.next(*address) <= now
             && let Some((address, interface)) = self.queue.pop_front()
         {
-            self.next = now + to.config.garp.interval;
+            if address.is_ipv4() {
+                self.next_arp = now + to.config.garp.interval;
+            } else {
+                self.next_advertisement = now + to.config.garp.gna_interval;
+            }
             to.log(Message::Announced { address, interface: interface.clone() });
             to.actions.push(Action::Announce { address, interface });
         }
@@ -109,6 +130,12 @@ impl To<'_> {
     fn log(&mut self, message: Message) {
         self.actions.push(Action::Log(LogLine::new(self.name, message)));
     }
+}
+
+/// The addresses on other interfaces than the instance's own, and those.
+fn elsewhere(config: &InstanceConfig) -> impl Iterator<Item = (IpAddr, &str)> {
+    let held = config.held().map(|held| (held.address, config.interface_of(held)));
+    held.filter(|(_, interface)| *interface != config.interface)
 }
 
 fn after(now: Instant, delay: Duration) -> Option<Instant> {

@@ -85,6 +85,7 @@ impl Instance {
             }
             Role::Init | Role::Fault if !fault && !self.tracked.is_pending() => {
                 self.master_interval = self.config.advert_interval;
+                self.announce_ourselves(actions);
                 // RFC 9568 §6.4.1; keepalived waits for an advert first.
                 if self.is_owner() {
                     return self.take_over(now, HANDOVER, actions);
@@ -93,6 +94,17 @@ impl Instance {
                 self.become_backup(now + self.master_down_interval(), actions);
             }
             Role::Init | Role::Fault | Role::Backup(_) | Role::Master(_) => {}
+        }
+    }
+
+    /// After a fault, tells peers where we are: nobody but they is told by our adverts.
+    fn announce_ourselves(&self, actions: &mut Vec<Action>) {
+        if matches!(self.role, Role::Fault)
+            && !self.config.unicast_peers.is_empty()
+            && let Some(address) = self.tracked.source()
+        {
+            let interface = self.config.interface.clone();
+            actions.push(Action::Announce { address, interface });
         }
     }
 

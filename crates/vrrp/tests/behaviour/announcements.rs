@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::common::*;
-use vrrp::Event;
 use vrrp::config::{GarpConfig, InstanceConfig, VirtualAddress};
+use vrrp::{Action, Event};
 
 #[test]
 fn addresses_are_announced_five_times_at_once_and_again_after_five_seconds() {
@@ -99,7 +99,7 @@ fn a_lower_advert_is_answered_by_announcements_now_and_five_seconds_later() {
     let quiet = InstanceConfig { lower_prio_no_advert: true, garp, ..config() };
     let mut bench = Bench::master(quiet);
     bench.hear(LOW, 50);
-    assert_eq!(bench.done(), [vrrp::Action::HeardLowerPriority]);
+    assert_eq!(bench.done(), [Action::HeardLowerPriority]);
     assert_eq!(
         bench.said(),
         ["(VI_1) Received advert from 192.0.2.1 with lower priority 50, ours 100"]
@@ -108,4 +108,70 @@ fn a_lower_advert_is_answered_by_announcements_now_and_five_seconds_later() {
         bench.expire();
         assert_eq!(bench.done(), [send(100), renew()], "nothing else is ever due");
     }
+}
+
+#[test]
+fn addresses_on_other_interfaces_are_announced_there_every_so_often() {
+    let elsewhere = VirtualAddress { interface: Some("eth1".into()), ..VirtualAddress::host(HIGH) };
+    let garp = GarpConfig {
+        master_delay: Duration::ZERO,
+        extra_interfaces: secs(30),
+        ..GarpConfig::default()
+    };
+    let mut with = config();
+    with.addresses.push(elsewhere);
+    with.garp = garp;
+    let mut bench = Bench::new(with);
+    bench.tell(Event::Link { interface: "eth1", up: true });
+    bench.tell(Event::Start);
+    bench.expire();
+    bench.take_addresses();
+    let began = bench.now;
+    let mut announced = vec![];
+    while bench.now - began < secs(65) {
+        bench.expire();
+        for action in bench.done() {
+            if let Action::Announce { address, interface } = action {
+                announced.push((bench.now - began, address, interface));
+            }
+        }
+    }
+    let eth1 = || (HIGH, "eth1".to_owned());
+    let places = announced.iter().map(|(at, ip, name)| (at.as_secs(), (*ip, name.clone())));
+    assert!(places.eq([(30, eth1()), (60, eth1())]), "{announced:?}");
+    let mut bench = Bench::master(InstanceConfig { garp, ..config() });
+    for _ in 0..100 {
+        bench.expire();
+        assert_eq!(announcements(&bench.actions), 0, "there is no other interface");
+    }
+}
+
+#[test]
+fn neighbour_advertisements_have_a_pace_of_their_own() {
+    let garp = GarpConfig { gna_interval: ms(100), master_repeat: 3, ..GarpConfig::default() };
+    let six: std::net::IpAddr = "fe80::51".parse().expect("an address");
+    let address = VirtualAddress::host(six);
+    let mut bench = Bench::started(InstanceConfig { excluded: vec![address], garp, ..config() });
+    bench.expire();
+    bench.expire();
+    let mut sent = vec![bench.done()];
+    for _ in 0..2 {
+        bench.pass(ms(100));
+        sent.push(bench.done());
+    }
+    let count = |actions: &Vec<Action>, address| {
+        let is = |action: &&Action| matches!(action, Action::Announce { address: a, .. } if *a == address);
+        actions.iter().filter(is).count()
+    };
+    assert_eq!(sent.iter().map(|actions| count(actions, six)).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(sent.iter().map(|actions| count(actions, VIP)).sum::<usize>(), 3);
+}
+
+#[test]
+fn after_a_fault_unicast_peers_are_told_where_we_are() {
+    let mut bench = Bench::started(InstanceConfig { unicast_peers: vec![LOW.into()], ..config() });
+    bench.tell(Event::Link { interface: "eth0", up: false });
+    bench.tell(Event::Link { interface: "eth0", up: true });
+    let ours = Action::Announce { address: US, interface: "eth0".into() };
+    assert_eq!(bench.done()[0], ours);
 }
