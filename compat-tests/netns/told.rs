@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use lab::{Lab, Node, NodeFile, NodePlan, Proc, Subject, Subnet};
+use lab::{Lab, Moment, Node, NodeFile, NodePlan, Proc, Subject, Subnet};
 use nix::sys::signal::Signal;
 
 use crate::Tests;
@@ -24,14 +24,14 @@ pub(crate) fn register(tests: &mut Tests<'_>) {
 }
 
 struct Alone {
-    _lab: Lab,
+    lab: Lab,
     node: Node,
     daemon: Proc,
 }
 
 impl Alone {
-    /// One node whose instances become masters, and what is started before it.
-    fn start(subject: &Subject, text: &str, before: &[&[&str]]) -> Result<(Self, Vec<Proc>)> {
+    /// One node, whose instances become masters.
+    fn start(subject: &Subject, text: &str) -> Result<Self> {
         let lab = Lab::new("told")?;
         let own = Subnet::new([10, 66, lab.number() as u8, 1].into(), 24);
         let plan = NodePlan::new("node")
@@ -39,14 +39,8 @@ impl Alone {
             .file(NodeFile::script("/etc/keepalived/notify.sh", NOTIFY))
             .file(NodeFile::new(FILE, text));
         let node = lab.node(subject.install(plan))?;
-        let mut first = Vec::new();
-        for argv in before {
-            let program = node.start(argv)?;
-            program.wait_line("listening", SOON)?;
-            first.push(program);
-        }
         let daemon = node.start(KEEPALIVED)?;
-        Ok((Self { _lab: lab, node, daemon }, first))
+        Ok(Self { lab, node, daemon })
     }
 
     /// What a file holds when `done` is content with it.
@@ -168,7 +162,7 @@ vrrp_sync_group G {
     let sink = node.start(sink)?;
     sink.wait_line("listening", SOON)?;
     let daemon = node.start(KEEPALIVED)?;
-    let alone = Alone { _lab: lab, node, daemon };
+    let alone = Alone { lab, node, daemon };
     let has = |lines: &'static [&'static str]| {
         move |text: &str| lines.iter().all(|line| text.lines().any(|one| one == *line))
     };
@@ -244,8 +238,17 @@ fn in_order(subject: &Subject) -> Result<()> {
              \"/etc/keepalived/notify.sh 0 fault\"\n    notify_backup \
              \"/etc/keepalived/notify.sh 0.3 backup\"\n",
         );
-    let (alone, _) = Alone::start(subject, &text, &[])?;
+    let alone = Alone::start(subject, &text)?;
+    let capture = alone.lab.capture()?;
     alone.daemon.wait_line("Entering MASTER STATE", SOON)?;
+    // While the script of this state runs, the peers hear of it.
+    let from = Moment::now();
+    std::thread::sleep(Duration::from_secs(1));
+    let heard = capture.adverts("node", from);
+    let gaps = heard.windows(2).map(|two| two[1].0.since(two[0].0));
+    let longest = gaps.max().unwrap_or(Duration::MAX);
+    ensure!(longest < Duration::from_millis(800), "no advert for {longest:?}");
+    ensure!(alone.node.read("/tmp/told")?.lines().count() == 1, "the script has ended already");
     alone.node.link("eth0", false)?;
     alone.daemon.wait_line("Entering FAULT STATE", SOON)?;
     alone.node.link("eth0", true)?;
@@ -294,10 +297,16 @@ fn real_server(subject: &Subject) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     let daemon = node.start(KEEPALIVED)?;
-    let alone = Alone { _lab: lab, node, daemon };
-    alone.daemon.wait_line("SMTP alert successfully sent", SOON)?;
-    let list = alone.node.run(&["sh", "-c", "cat /tmp/box/mails/new/*"], SOON)?;
-    let text = list.stdout;
+    let alone = Alone { lab, node, daemon };
+    let end = Instant::now() + SOON;
+    let text = loop {
+        let list = alone.node.run(&["sh", "-c", "cat /tmp/box/mails/new/*"], SOON)?;
+        if list.stdout.contains("Entering BACKUP") {
+            break list.stdout;
+        }
+        ensure!(Instant::now() < end, "no mail: {list:?} {:?}", alone.daemon.lines());
+        std::thread::sleep(Duration::from_millis(50));
+    };
     for line in [
         "From: us@example.com",
         "To: one@example.com",

@@ -46,6 +46,7 @@ pub mod ground;
 pub mod guide;
 mod host;
 mod journal;
+mod mailsink;
 mod order;
 mod ping;
 mod probe;

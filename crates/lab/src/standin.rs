@@ -15,11 +15,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The names a stand-in goes by, and whether the host's own program is preferred to it.
-pub(crate) const NAMES: [(&str, bool); 8] = [
+pub(crate) const NAMES: [(&str, bool); 9] = [
     ("apiserver", false),
     ("ask", false),
     ("curl", true),
     ("killall", true),
+    ("mailsink", false),
     ("pgrep", true),
     ("pidof", true),
     ("probe", false),
@@ -37,6 +38,7 @@ pub(crate) fn run_if_called() {
         "ask" => ask(&args),
         "curl" => curl(&args),
         "killall" => killall(&args),
+        "mailsink" => mailsink(&args),
         "pgrep" | "pidof" => find(name, &args),
         "probe" => probe(&args),
         "systemctl" => systemctl(&args),
@@ -161,6 +163,12 @@ fn apiserver(args: &[String]) -> Result<i32> {
     let [name, address] = args else { bail!("usage: apiserver NAME ADDRESS:PORT") };
     let address = address.parse()?;
     runtime()?.block_on(crate::apiserver::serve(name, address))?;
+    Ok(0)
+}
+
+fn mailsink(args: &[String]) -> Result<i32> {
+    let [address] = args else { bail!("usage: mailsink ADDRESS:PORT") };
+    crate::mailsink::serve(address.parse()?)?;
     Ok(0)
 }
 

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 use std::ptr;
 
 use nix::errno::Errno;
@@ -132,6 +133,12 @@ impl Spawner {
         let mut child = Child { pid: Pid::from_raw(pid), fd, ended: None };
         if orders.error != 0 {
             child.finish()?;
+            let there = |path: &CString| Path::new(OsStr::from_bytes(path.to_bytes())).exists();
+            if orders.error == libc::ENOENT && programs.iter().any(there) {
+                // Of a script, or a program's loader.
+                let why = "its interpreter does not exist";
+                return Err(io::Error::new(io::ErrorKind::NotFound, why));
+            }
             return Err(io::Error::from_raw_os_error(orders.error));
         }
         Ok(child)
@@ -366,6 +373,17 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("ours");
         let path = path.to_str().expect("text");
         assert_eq!(run(&[path, "one"]).expect("started"), Ended::Exited(9));
+    }
+
+    #[test]
+    fn a_script_whose_interpreter_is_missing_says_so() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("script");
+        std::fs::write(&path, "#!/no/such/interpreter\n").expect("writable");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("ours");
+        let error = run(&[path.to_str().expect("text")]).expect_err("it cannot run");
+        assert_eq!(error.to_string(), "its interpreter does not exist");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

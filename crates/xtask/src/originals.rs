@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Debian's packages, and a program each brings.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("keepalived", "/usr/sbin/keepalived"),
     ("haproxy", "/usr/sbin/haproxy"),
     ("nginx", "/usr/sbin/nginx"),
     ("libnginx-mod-stream", "/usr/lib/nginx/modules/ngx_stream_module.so"),
     ("iproute2", "/usr/sbin/ip"),
     ("frr", "/usr/lib/frr/vrrpd"),
+    ("python3-aiosmtpd", "/usr/lib/python3/dist-packages/aiosmtpd/main.py"),
 ];
 
 /// What keeps a package from starting its daemon while it is installed (invoke-rc.d(8)).
