@@ -13,6 +13,8 @@ use crate::pool::ServerId;
 pub struct Candidates {
     pub(crate) source: Option<IpAddr>,
     pub(crate) prefer: Option<ServerId>,
+    /// Whether the preferred one may be drained.
+    pub(crate) demanded: bool,
     pub(crate) avoid: Option<ServerId>,
     /// nginx: every server is tried once, first the primaries, then the backups.
     tried: Vec<u64>,
@@ -43,6 +45,7 @@ impl Candidates {
         Self {
             source,
             prefer: None,
+            demanded: false,
             avoid: None,
             tried: Vec::new(),
             backups: false,
@@ -61,7 +64,15 @@ impl Candidates {
     /// The next pick is this server if it can be used at all: a retry without redispatch.
     pub fn insist(&mut self, server: ServerId) {
         self.prefer = Some(server);
+        self.demanded = false;
         self.avoid = None;
+    }
+
+    /// The next pick is this server if it is not down, even one that is drained or has no weight:
+    /// persistence, or a rule that names it.
+    pub fn demand(&mut self, server: ServerId) {
+        self.insist(server);
+        self.demanded = true;
     }
 
     /// The next pick is another server than this one, if there is another: a redispatch.

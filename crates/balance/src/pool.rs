@@ -210,7 +210,8 @@ impl Pool {
             return self.pick_smooth(now, candidates);
         }
         if let Some(server) = candidates.prefer.take()
-            && self.servers[server.0].usable()
+            && (self.servers[server.0].usable()
+                || candidates.demanded && self.servers[server.0].state != State::Down)
         {
             return self.take_or_wait(now, server);
         }

@@ -133,7 +133,7 @@ impl Connecting {
             candidates.set_key(self.session.text(key));
         }
         if let Some(server) = self.wanted_server() {
-            candidates.insist(server);
+            candidates.demand(server);
         }
         let mut retries =
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
@@ -272,7 +272,8 @@ impl Connecting {
 
     /// Whether bytes of the client wait to be read: then it is not the silent one.
     fn has_spoken(&self) -> bool {
-        if self.session.extra.as_ref().is_some_and(|extra| !extra.first.is_empty()) {
+        let heard = |extra: &crate::facts::Extra| !extra.first.is_empty() || extra.rules.ended;
+        if self.session.extra.as_deref().is_some_and(heard) {
             return true;
         }
         let mut byte = [std::mem::MaybeUninit::uninit()];

@@ -10,10 +10,11 @@
 
 mod view;
 
+use std::io::Read as _;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use balance::ServerId;
+use balance::{ServerId, State};
 use nix::sys::socket::{setsockopt, sockopt};
 use proxy::{
     BackendIndex, BackendRules, Cause, FrontendRules, LogFormat, Phase, ServerTarget, SwitchTarget,
@@ -31,6 +32,8 @@ use view::View;
 
 /// What rules see at most: HAProxy's `tune.bufsize` without `tune.maxrewrite`.
 const MOST: usize = 15 * 1_024;
+/// How long speaking at once may take, in milliseconds.
+const AT_ONCE: Millis = 2;
 /// Nobody reads its letters: it has no line.
 const UNSAID: Termination = Termination::new(Cause::Proxy, Phase::Request);
 const REJECTED: Termination = Termination::new(Cause::Proxy, Phase::Request);
@@ -41,6 +44,14 @@ const ANSWER_REJECTED: Termination = Termination::new(Cause::Proxy, Phase::Data)
 pub(crate) struct Noted {
     record: Record,
     answer: Option<Answer>,
+    /// The client has ended, and rules have seen it.
+    pub(crate) ended: bool,
+    /// It broke off or was silent for too long: its rules run to their end, and then it is over.
+    gone: Option<Cause>,
+    /// When the client last sent something that rules looked at.
+    pub(crate) spoken: Option<Millis>,
+    /// Where the client connected to, as rules want it seen.
+    seen: Option<std::net::SocketAddr>,
     /// Our end of the connection to the server, for log lines.
     pub(crate) bound: Option<std::net::SocketAddr>,
 }
@@ -71,16 +82,33 @@ impl Session {
         let done = judge(&View::new(self, client), &first, &mut record);
         let extra = self.extra.get_or_insert_default();
         (extra.rules.record, extra.first) = (record, first);
-        // What rules say of the client's address counts from here on.
-        let record = &extra.rules.record;
+        done
+    }
+
+    /// Applies what rules say of addresses. What is said before there is a session changes the
+    /// connection itself; later it only changes what is seen of it.
+    fn readdress(&mut self, early: bool) {
+        let Some(extra) = &mut self.extra else { return };
+        let record = &mut extra.rules.record;
         if let (Some(peer), true) =
             (&mut self.peer, record.source.is_some() || record.source_port.is_some())
         {
-            extra.connected = extra.connected.or(Some(*peer));
-            peer.set_ip(record.source.unwrap_or(peer.ip()));
-            peer.set_port(record.source_port.unwrap_or(peer.port()));
+            if !early {
+                extra.connected = extra.connected.or(Some(*peer));
+            }
+            peer.set_ip(record.source.take().unwrap_or(peer.ip()));
+            peer.set_port(record.source_port.take().unwrap_or(peer.port()));
         }
-        done
+        let Some(local) = &mut extra.local else { return };
+        let mut seen = *local;
+        seen.set_ip(record.destination.unwrap_or(local.ip()));
+        seen.set_port(record.destination_port.unwrap_or(local.port()));
+        if early {
+            *local = seen;
+            (record.destination, record.destination_port) = (None, None);
+        } else {
+            extra.rules.seen = Some(seen);
+        }
     }
 
     /// The severity rules want for its log line; `None` is the usual one, [`SILENT`] none at all.
@@ -137,13 +165,14 @@ impl Connecting {
             self.obey(verdict, false)?;
             self.inspect(&rules.content, rules.inspect_delay).await?;
             if !rules.switching.is_empty() {
-                self.switch(rules);
+                self.switch(rules).await;
             }
         }
         if let Some(default) = self.session.config().default_backend {
             // Unless a rule has said where to go.
             self.session.set_backend(default);
         }
+        self.stays()?;
         let Some(rules) = self.session.backend_rules() else { return Ok(()) };
         let shared = self.session.shared;
         let backend = self.session.backend().map(|at| &shared.config.backends[at]);
@@ -152,15 +181,27 @@ impl Connecting {
         if own {
             return Ok(());
         }
-        self.inspect(&rules.content, rules.inspect_delay).await
+        self.inspect(&rules.content, rules.inspect_delay).await?;
+        self.stays()
+    }
+
+    /// Whether the client is still there once its rules have run.
+    fn stays(&self) -> Result<(), Termination> {
+        match self.session.extra.as_ref().and_then(|extra| extra.rules.gone) {
+            Some(cause) => Err(Termination::new(cause, Phase::Request)),
+            None => Ok(()),
+        }
     }
 
     fn without_bytes(&mut self, rules: &'static [Rule]) -> Verdict {
         if rules.is_empty() {
             return Verdict::Accept;
         }
-        self.session
-            .judge(Some(&self.client), |view, _, record| run(rules, &Scope::new(view), record))
+        let verdict = self
+            .session
+            .judge(Some(&self.client), |view, _, record| run(rules, &Scope::new(view), record));
+        self.session.readdress(true);
+        verdict
     }
 
     /// Ends a connection that is not wanted, without a line: it is no session yet.
@@ -189,7 +230,11 @@ impl Connecting {
         let until = delay.map(|delay| timer::now() + crate::facts::millis(delay));
         // A client that is silent for too long has ended, as far as rules are concerned.
         let patience = self.session.client_deadline().unwrap_or(Millis::MAX / 2);
-        let mut ended = !self.glance(rules.iter().any(Rule::reads_request));
+        let wanted = rules.iter().any(Rule::reads_request);
+        let mut ended = self.noted().ended || !self.glance(wanted);
+        if until.is_none() && wanted && !ended {
+            self.linger().await;
+        }
         loop {
             let expired = until.is_none_or(|until| timer::now() >= until);
             let held = self.session.extra.as_ref().map_or(0, |extra| extra.first.len());
@@ -199,8 +244,12 @@ impl Connecting {
                 let request = Some(Waiting { bytes: first, complete: last });
                 run(rules, &Scope { request, last, ..Scope::new(view) }, record)
             });
+            self.session.readdress(false);
             match verdict {
-                Verdict::Accept => return Ok(()),
+                Verdict::Accept => {
+                    self.noted().ended |= ended;
+                    return Ok(());
+                }
                 Verdict::Reject | Verdict::Close => return Err(REJECTED),
                 Verdict::SilentDrop => {
                     silence(&self.client);
@@ -214,12 +263,19 @@ impl Connecting {
             let ahead = self.ahead(&mut first, room, until).await;
             self.session.extra.get_or_insert_default().first = first;
             match ahead {
-                Ahead::Bytes => {}
+                Ahead::Bytes => self.noted().spoken = Some(timer::now()),
                 Ahead::Ended => ended = true,
-                Ahead::Late => ended |= timer::now() >= patience,
-                Ahead::Broke => return Err(Termination::new(Cause::Client, Phase::Request)),
+                Ahead::Late if timer::now() >= patience => {
+                    (ended, self.noted().gone) = (true, Some(Cause::ClientTimeout));
+                }
+                Ahead::Late => {}
+                Ahead::Broke => (ended, self.noted().gone) = (true, Some(Cause::Client)),
             }
         }
+    }
+
+    fn noted(&mut self) -> &mut Noted {
+        &mut self.session.extra.get_or_insert_default().rules
     }
 
     fn take_first(&mut self) -> Vec<u8> {
@@ -234,23 +290,39 @@ impl Connecting {
         let mut first = self.take_first();
         let held = first.len();
         first.resize(MOST.max(held), 0);
-        let read = self.client.try_read(&mut first[held..]);
+        // Not by the runtime, which has not been told yet that there is something to read.
+        let read = (&*socket2::SockRef::from(&self.client)).read(&mut first[held..]);
+        if matches!(read, Ok(1..)) {
+            self.noted().spoken = Some(timer::now());
+        }
         first.truncate(held + read.as_ref().copied().unwrap_or(0));
         first.shrink_to_fit();
         self.session.extra.get_or_insert_default().first = first;
         !matches!(read, Ok(0)) || held >= MOST
     }
 
+    /// Gives a client that speaks at once the time to do so where rules look at its bytes and no
+    /// `inspect-delay` says for how long: what it sent is there when HAProxy comes to its rules.
+    async fn linger(&mut self) {
+        let mut first = self.take_first();
+        if first.is_empty() {
+            // Whatever comes of it: the rules run now.
+            let _ = self.ahead(&mut first, MOST, timer::now() + AT_ONCE).await;
+        }
+        self.session.extra.get_or_insert_default().first = first;
+    }
+
     /// `use_backend`: the first rule whose condition holds.
-    fn switch(&mut self, rules: &'static FrontendRules) {
+    async fn switch(&mut self, rules: &'static FrontendRules) {
         let reads = |format: &Format| format.reads_request();
         let wanted = rules.switching.iter().any(|rule| {
             rule.condition.as_ref().is_some_and(rules::Condition::reads_request)
                 || matches!(&rule.target, SwitchTarget::Named(format) if reads(format))
         });
         // Bytes that were looked at are there; others are taken if they have come.
-        if self.session.extra.as_ref().is_none_or(|extra| extra.first.is_empty()) {
-            self.glance(wanted);
+        let nothing = self.session.extra.as_ref().is_none_or(|extra| extra.first.is_empty());
+        if nothing && self.glance(wanted) && wanted && !self.noted().ended {
+            self.linger().await;
         }
         let shared = self.session.shared;
         let to = self.session.judge(Some(&self.client), |view, first, record| {
@@ -304,7 +376,8 @@ impl Connecting {
                     }
                 };
                 let server = ServerId(server);
-                state.balancer.look(|pool| pool.server(server).usable).then_some(server)
+                let down = state.balancer.look(|pool| pool.server(server).state == State::Down);
+                (!down).then_some(server)
             })
         })
     }
@@ -326,8 +399,10 @@ fn silence(client: &TcpStream) {
 pub(crate) enum Answered {
     /// They go to the client, and all others after them.
     Pass(Vec<u8>),
-    /// The session ends.
-    End(Termination),
+    /// They go to the client, and the server is told no more.
+    Close(Vec<u8>),
+    /// The session ends; they are only counted.
+    End(Vec<u8>, Termination),
 }
 
 impl Session {
@@ -373,10 +448,10 @@ impl Session {
                 Verdict::Wait => {}
                 Verdict::Accept => break Some(Answered::Pass(std::mem::take(&mut answer.bytes))),
                 Verdict::Reject | Verdict::SilentDrop => {
-                    break Some(Answered::End(ANSWER_REJECTED));
+                    break Some(Answered::End(std::mem::take(&mut answer.bytes), ANSWER_REJECTED));
                 }
                 Verdict::Close => {
-                    break Some(Answered::End(Termination::new(Cause::Server, Phase::Data)));
+                    break Some(Answered::Close(std::mem::take(&mut answer.bytes)));
                 }
             }
             let held = answer.bytes.len();

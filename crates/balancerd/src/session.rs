@@ -1,6 +1,7 @@
 //! One connection of a client, from accept to log line.
 
 use std::fmt;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
@@ -410,7 +411,7 @@ impl Serve {
                     let (up, down) = session.reported;
                     session.report(first.max(up), down);
                     // What was never read would turn the close into a reset; HAProxy has read it.
-                    let _ = client.try_read(&mut [0; 16 * 1024]);
+                    let _ = (&*socket2::SockRef::from(&client)).read(&mut [0; 16 * 1024]);
                 }
                 drop(client);
                 let (up, down) = session.reported;
@@ -432,12 +433,17 @@ impl Serve {
                     }
                 }
                 let inspecting = session.expect_answer(&server);
+                let mut spoken = None;
                 let mut relay = Relay::new(client, server);
                 if let Some(extra) = &mut session.extra {
+                    spoken = extra.rules.spoken;
                     relay.begin_with(std::mem::take(&mut extra.first));
                 }
                 if inspecting {
                     relay.hold_answer();
+                }
+                if !shared.is_nginx() {
+                    relay.client_spoke(spoken.unwrap_or(session.accepted));
                 }
                 let (kills, reported) = (shared.kills(), report_time(timer::now()));
                 self.doing =
@@ -503,7 +509,16 @@ impl Relaying {
         {
             match answered {
                 Answered::Pass(bytes) => self.relay.answer_with(bytes),
-                Answered::End(ended) => return Poll::Ready(How::Termination(ended)),
+                Answered::Close(bytes) => {
+                    self.relay.answer_with(bytes);
+                    let server = socket2::SockRef::from(self.relay.server());
+                    // One that is closed already is as good.
+                    let _ = server.shutdown(std::net::Shutdown::Both);
+                }
+                Answered::End(bytes, ended) => {
+                    self.relay.answer_with(bytes);
+                    return Poll::Ready(How::Termination(ended));
+                }
             }
         }
         let limits = frontend.limits_to(self.slot.backend as usize);

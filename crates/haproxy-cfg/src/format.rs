@@ -19,6 +19,8 @@ const PLANNED: &[&str] = &["OG"];
 pub(crate) struct Purpose {
     /// Where expressions in it are evaluated.
     pub(crate) places: &'static [Place],
+    /// Of a proxy that speaks HTTP: its variables are known.
+    pub(crate) http: bool,
     /// A line of a log: blanks are merged, and what is not there is `-`.
     pub(crate) log: bool,
 }
@@ -127,9 +129,9 @@ pub(crate) fn parse(context: &Context, text: &str, purpose: Purpose) -> Result<F
         flush(&mut plain, &mut format);
         if let Some((_, variable, _)) = VARIABLES.iter().find(|(known, ..)| *known == name) {
             format.parts.push(Part::Variable(*variable, flags));
-        } else if HTTP.contains(&name) {
+        } else if HTTP.contains(&name) && !purpose.http {
             return Err(format!("format variable '{name}' is reserved for HTTP mode").into());
-        } else if PLANNED.contains(&name) {
+        } else if PLANNED.contains(&name) || HTTP.contains(&name) {
             return Err(Wrong::Planned(format!("log-format %{name}")));
         } else {
             return Err(format!(

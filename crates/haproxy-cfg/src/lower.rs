@@ -17,7 +17,9 @@ use crate::say::{Complain, NOWHERE};
 /// Checks references and builds the model. The model is whole only if nothing was refused.
 pub(crate) fn lower(loader: &mut Loader) -> Config {
     become_tcp(loader);
-    number(&mut loader.proxies);
+    // The runtime API is a proxy of its own, and the first.
+    let first = if loader.global.process.stats_sockets.is_empty() { 1 } else { 2 };
+    number(&mut loader.proxies, first);
     let mut config = Config::new(Flavour::HaProxy);
     config.process = loader.global.process.clone();
     let backends: Vec<(String, bool)> = loader
@@ -94,10 +96,9 @@ fn become_tcp(loader: &mut Loader) {
     }
 }
 
-/// Ids: forced ones first, the others from 2 upwards in the order of the file.
-fn number(proxies: &mut [Draft]) {
+/// Ids: forced ones first, the others from `next` upwards in the order of the file.
+fn number(proxies: &mut [Draft], mut next: u32) {
     let forced: Vec<u32> = proxies.iter().filter_map(|p| p.forced_id).collect();
-    let mut next = 2;
     for draft in proxies {
         let id = draft.forced_id.unwrap_or_else(|| {
             while forced.contains(&next) {

@@ -97,13 +97,16 @@ fn a_proxy_takes_the_defaults_above_it_or_those_it_names() {
 }
 
 #[test]
-fn ids_are_given_in_the_order_of_the_file_from_2_and_forced_ones_are_left_out() {
+fn ids_are_given_in_the_order_of_the_file_and_forced_ones_are_left_out() {
+    // The first one is taken by the runtime API, where there is one.
     let config = config(&format!(
-        "{DEFAULTS}frontend f\n bind 127.0.0.1:1\n default_backend b\nlisten l\n bind 127.0.0.1:2\n id 3\nbackend b\n server x 192.0.2.1:1 id 1\n server y 192.0.2.1:2\n"
+        "global\n stats socket /run/h.sock\n{DEFAULTS}frontend f\n bind 127.0.0.1:1\n default_backend b\nlisten l\n bind 127.0.0.1:2\n id 3\nbackend b\n server x 192.0.2.1:1 id 1\n server y 192.0.2.1:2\n"
     ));
     let fronts: Vec<_> = config.frontends.iter().map(|f| f.id).collect();
     let backs: Vec<_> = config.backends.iter().map(|b| b.id).collect();
     assert_eq!((fronts, backs), (vec![2, 3], vec![3, 4]));
+    let without = self::config(&format!("{DEFAULTS}frontend f\n bind 127.0.0.1:1\n"));
+    assert_eq!(without.frontends[0].id, 1);
     let servers: Vec<_> = config.backends[1].servers.iter().map(|s| s.id).collect();
     assert_eq!(servers, [1, 2]);
     let target = config.backend_of(&config.frontends[0]).expect("there is one");

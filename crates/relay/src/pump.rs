@@ -78,6 +78,11 @@ impl Relay {
         self.up.begin_with(bytes);
     }
 
+    /// The client was last heard of then: its patience is not renewed by finding a server.
+    pub fn client_spoke(&mut self, at: Millis) {
+        self.client_active = at;
+    }
+
     /// From here on nothing is read from the server: somebody else does.
     pub fn hold_answer(&mut self) {
         self.down.hold(true);

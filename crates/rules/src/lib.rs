@@ -22,7 +22,7 @@
 //! # struct Nobody(Process);
 //! # impl Environment for Nobody {
 //! #     fn address(&self, _: End) -> Option<std::net::SocketAddr> { None }
-//! #     fn is_local(&self, _: End) -> Option<bool> { None }
+//! #     fn is_local(&self, _: std::net::IpAddr) -> Option<bool> { None }
 //! #     fn number(&self, _: Number) -> Option<i64> { None }
 //! #     fn name(&self, _: Name) -> Option<std::borrow::Cow<'_, str>> { None }
 //! #     fn frontend(&self, _: usize, _: FrontendNumber) -> Option<i64> { None }

@@ -1,7 +1,7 @@
 //! What an evaluation can see: the connection's facts, and the bytes that wait to be forwarded.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use crate::format::Variable as LogVariable;
@@ -13,8 +13,8 @@ use crate::value::Value;
 pub trait Environment {
     /// An address of one of the two connections.
     fn address(&self, which: End) -> Option<SocketAddr>;
-    /// Whether an address of one of the two connections is this machine's.
-    fn is_local(&self, which: End) -> Option<bool>;
+    /// Whether an address is this machine's.
+    fn is_local(&self, ip: IpAddr) -> Option<bool>;
     /// A fact of this connection as a number.
     fn number(&self, what: Number) -> Option<i64>;
     /// A name that belongs to this connection.
@@ -48,6 +48,10 @@ pub enum End {
     ClientSource,
     /// Where the client connected to.
     ClientDestination,
+    /// The client as it is to be seen: what rules said of it counts.
+    SeenSource,
+    /// Where it connected to, likewise.
+    SeenDestination,
     /// Our side of the connection to the server.
     ServerSource,
     /// The server.

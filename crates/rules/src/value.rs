@@ -159,14 +159,17 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As text: numbers in decimal, addresses in their usual form, bytes in hexadecimal.
+    /// As text: numbers in decimal, addresses in their usual form, bytes up to the first that is 0.
     pub fn into_text(self) -> Cow<'a, [u8]> {
         match self {
             Self::Bool(on) => Cow::Borrowed(if on { b"1" } else { b"0" }),
             Self::Int(number) => Cow::Owned(number.to_string().into_bytes()),
             Self::Ip(ip) => Cow::Owned(ip.to_string().into_bytes()),
             Self::Str(text) => text,
-            Self::Bin(bytes) => Cow::Owned(hex(&bytes)),
+            Self::Bin(bytes) => match bytes.iter().position(|byte| *byte == 0) {
+                None => bytes,
+                Some(end) => Cow::Owned(bytes[..end].to_vec()),
+            },
         }
     }
 

@@ -50,9 +50,23 @@ impl<'s> View<'s> {
         backend.servers.get(self.session.server()?)
     }
 
+    /// What the client connected to.
     fn local(&self) -> Option<SocketAddr> {
         let noted = self.session.extra.as_ref().and_then(|extra| extra.local);
         noted.or_else(|| self.client?.local_addr().ok())
+    }
+
+    /// The same, as rules want it seen.
+    fn destination(&self) -> Option<SocketAddr> {
+        let seen = self.session.extra.as_ref().and_then(|extra| extra.rules.seen);
+        seen.or_else(|| self.local())
+    }
+
+    /// 1 for the session's own connection while its line is written: it counts until then.
+    fn own(&self, backend: usize, server: Option<usize>) -> i64 {
+        let here = self.session.backend() == Some(backend)
+            && (server.is_none() || server == self.session.server());
+        i64::from(here && self.ended.is_some_and(|(.., early)| !early))
     }
 
     fn target(&self) -> Option<&'s Target> {
@@ -77,14 +91,14 @@ impl Environment for View<'_> {
         let extra = session.extra.as_deref();
         match which {
             End::ClientSource => extra.and_then(|extra| extra.connected).or(session.peer),
-            End::ClientDestination => self.local(),
+            End::ClientDestination | End::SeenDestination => self.local(),
+            End::SeenSource => session.peer,
             End::ServerSource => extra?.rules.bound,
             End::ServerDestination => self.server_address(),
         }
     }
 
-    fn is_local(&self, which: End) -> Option<bool> {
-        let ip = self.address(which)?.ip();
+    fn is_local(&self, ip: IpAddr) -> Option<bool> {
         // An address is ours if a socket can be bound to it.
         Some(std::net::UdpSocket::bind((ip, 0)).is_ok())
     }
@@ -165,7 +179,9 @@ impl Environment for View<'_> {
             (0..config.servers.len()).filter(usable).map(|at| (at, &config.servers[at]))
         };
         Some(match what {
-            BackendNumber::Connections => state.traffic.current.load(Relaxed).into(),
+            BackendNumber::Connections => {
+                i64::from(state.traffic.current.load(Relaxed)) + self.own(backend, None)
+            }
             BackendNumber::SessionRate => state.traffic.rate.now().into(),
             BackendNumber::UsableServers => usable.into(),
             BackendNumber::Queue => view.waiting.into(),
@@ -205,7 +221,9 @@ impl Environment for View<'_> {
         let (config, traffic) = (config.servers.get(server)?, &state.servers.get(server)?.traffic);
         let view = state.balancer.look(|pool| pool.server(ServerId(server)));
         Some(match what {
-            ServerNumber::Connections => traffic.current.load(Relaxed).into(),
+            ServerNumber::Connections => {
+                i64::from(traffic.current.load(Relaxed)) + self.own(backend, Some(server))
+            }
             ServerNumber::FreeConnections => match config.maxconn.filter(|n| *n > 0) {
                 Some(maxconn) => (i64::from(maxconn) - i64::from(view.served)).max(0),
                 None => -1,
@@ -291,8 +309,8 @@ impl View<'_> {
                 let begun = session.queue_time.max(0) + session.connect_time.max(0);
                 put!("{}", if session.connect_time < 0 { -1 } else { total - begun });
             }
-            Variable::FrontendAddress => put!("{}", ip(self.local()?)),
-            Variable::FrontendPort => put!("{}", self.local()?.port()),
+            Variable::FrontendAddress => put!("{}", ip(self.destination()?)),
+            Variable::FrontendPort => put!("{}", self.destination()?.port()),
             Variable::FrontendConnections => {
                 put!("{}", shared.frontends[session.frontend as usize].gate.current());
             }

@@ -1,7 +1,7 @@
 //! Log formats.
 
 use conf::{Problem, Severity};
-use proxy::LogFormat;
+use proxy::{LogFormat, Mode};
 use rules::Place;
 
 use crate::draft::Draft;
@@ -20,7 +20,7 @@ pub(super) fn format(loader: &mut Loader, draft: &Draft) -> LogFormat {
     let mut format = draft.log_format.clone();
     let mut nothing = false;
     if let LogFormat::Custom(parsed) = &mut format {
-        let purpose = Purpose { places: &[Place::Log], log: true };
+        let purpose = Purpose { places: &[Place::Log], http: draft.mode == Mode::Http, log: true };
         match parse(&draft.context, &draft.log_text, purpose) {
             Ok(read) => *parsed = read,
             Err(Wrong::Planned(keyword)) => {

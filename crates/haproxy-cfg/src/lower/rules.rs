@@ -209,7 +209,7 @@ impl Lowering<'_> {
         keyword: &str,
         place: &'static [Place],
     ) -> Option<Format> {
-        let purpose = Purpose { places: place, log: false };
+        let purpose = Purpose { places: place, http: false, log: false };
         let parsed = format::parse(&self.draft.context, &rule.target, purpose);
         let binder = &mut self.loader.binder;
         match parsed {

@@ -372,7 +372,7 @@ fn variable<'w>(
     let Some(format) = rest.first() else {
         return Ok((Action::SetVarFormat(variable, rules::Format::default()), rest));
     };
-    let purpose = Purpose { places: family.places(p.kind), log: false };
+    let purpose = Purpose { places: family.places(p.kind), http: false, log: false };
     let format = format::parse(&p.context, &format.text, purpose)?;
     Ok((Action::SetVarFormat(variable, format), &rest[1..]))
 }

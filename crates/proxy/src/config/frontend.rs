@@ -9,7 +9,8 @@ use super::{BackendIndex, ErrorLog, FrontendRules, LogPolicy, NginxServer, Origi
 /// A `frontend`, the client side of a `listen`, or an nginx `server`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Frontend {
-    /// HAProxy's proxy id: counts all proxies of the file from 2; `id` forces one.
+    /// HAProxy's proxy id: counts all proxies of the file, from 2 where there is a
+    /// `stats socket` and else from 1; `id` forces one.
     pub id: u32,
     /// Its name; for nginx the first `listen` address as messages print it.
     pub name: String,

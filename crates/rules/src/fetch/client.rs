@@ -14,30 +14,30 @@ const SERVER: Source = Source::SERVER_CONNECTION;
 
 pub(super) const TABLE: &[Fetch] = &[
     Fetch::new("src", Args::NONE, Type::Addr, CLIENT, |c| {
-        let ip = c.record.source.or_else(|| Some(address(c, End::ClientSource)?.0));
+        let ip = c.record.source.or_else(|| Some(address(c, End::SeenSource)?.0));
         Found::of(ip.map(Value::Ip))
     })
     .doc("The client's address; what a PROXY header or `set-src` said, if there was one."),
     Fetch::new("src_port", Args::NONE, Type::Int, CLIENT, |c| {
-        let port = c.record.source_port.or_else(|| Some(address(c, End::ClientSource)?.1));
+        let port = c.record.source_port.or_else(|| Some(address(c, End::SeenSource)?.1));
         Found::int(port.map(i64::from))
     })
     .doc("The client's port."),
     Fetch::new("dst", Args::NONE, Type::Addr, CLIENT, |c| {
-        let ip = c.record.destination.or_else(|| Some(address(c, End::ClientDestination)?.0));
+        let ip = c.record.destination.or_else(|| Some(address(c, End::SeenDestination)?.0));
         Found::of(ip.map(Value::Ip))
     })
     .doc("The address the client connected to."),
     Fetch::new("dst_port", Args::NONE, Type::Int, CLIENT, |c| {
         let port = c.record.destination_port;
-        let port = port.or_else(|| Some(address(c, End::ClientDestination)?.1));
+        let port = port.or_else(|| Some(address(c, End::SeenDestination)?.1));
         Found::int(port.map(i64::from))
     })
     .doc("The port the client connected to."),
     Fetch::new("src_is_local", Args::NONE, Type::Bool, CLIENT, |c| is_local(c, End::ClientSource))
         .doc("Whether the client is this machine."),
     Fetch::new("dst_is_local", Args::NONE, Type::Bool, CLIENT, |c| {
-        is_local(c, End::ClientDestination)
+        is_local(c, End::SeenDestination)
     })
     .doc("Whether the client connected to an address of this machine."),
     Fetch::new("fc_src", Args::NONE, Type::Addr, CLIENT, |c| ip(c, End::ClientSource))
@@ -166,7 +166,13 @@ fn name<'a>(c: &Call<'a, '_>, what: Name) -> Found<'a> {
 }
 
 fn is_local<'a>(c: &Call<'a, '_>, end: End) -> Found<'a> {
-    let local = c.scope.environment.is_local(end);
+    let set = match end {
+        End::SeenSource => c.record.source,
+        End::SeenDestination => c.record.destination,
+        _ => None,
+    };
+    let ip = set.or_else(|| Some(address(c, end)?.0));
+    let local = ip.and_then(|ip| c.scope.environment.is_local(ip));
     Found::of(local.map(Value::Bool))
 }
 

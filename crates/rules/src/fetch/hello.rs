@@ -72,6 +72,8 @@ pub(super) const TABLE: &[Fetch] = &[
 fn hello_type<'a>(waiting: Option<Waiting<'a>>) -> Found<'a> {
     let Some(waiting) = waiting else { return Found::Nothing };
     match message_type(waiting.bytes) {
+        // A hello counts once it is whole, so that what is asked for next is there.
+        Ok(1) if ClientHello::parse(waiting.bytes) == Err(Error::Incomplete) => missing(waiting),
         Ok(kind) => Found::Value(Value::Int(i64::from(kind))),
         Err(Error::Incomplete) => missing(waiting),
         Err(Error::Other) => Found::Value(Value::Int(0)),
