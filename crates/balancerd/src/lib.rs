@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod answers;
 mod backend;
 pub mod bind;
 pub mod cli_haproxy;

@@ -72,6 +72,10 @@ impl Connecting {
                 self.say(&text).await;
                 Err(self.session.refuse(200))
             }
+            Content::Http(server) => {
+                self.answer(server).await;
+                Err(self.session.refuse(200))
+            }
             Content::Dynamic { to, upstreams, other } => {
                 let to = self.session.text(to);
                 let to = String::from_utf8_lossy(&to).into_owned();

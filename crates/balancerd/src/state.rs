@@ -51,6 +51,8 @@ pub struct Shared {
     pub(crate) variables: ::rules::record::Process,
     /// The zones of `limit_conn`, as [`Process::limit_zones`](proxy::Process::limit_zones).
     pub(crate) limits: Vec<crate::limits::Zone>,
+    /// Requests answered without a server: `stub_status` counts them.
+    pub requests: AtomicU64,
     /// Sessions of datagrams that ended because newer ones needed their room.
     pub datagram_sessions_cut: AtomicU64,
     /// Names that were looked up for clients.
@@ -158,6 +160,7 @@ impl Shared {
             log,
             // The dialect has looked at every pattern.
             program: proxy::variable::Program::new(&config.process.variables).unwrap_or_default(),
+            requests: AtomicU64::new(0),
             datagram_sessions_cut: AtomicU64::new(0),
             known: crate::resolve::Known::default(),
             variables: ::rules::record::Process::default(),

@@ -280,7 +280,7 @@ impl Flows {
                 return refused;
             }
             match &nginx.content {
-                Content::Proxy => {}
+                Content::Proxy | Content::Http(_) => {}
                 Content::Return(text) => {
                     let text = session.text(text);
                     let (client, local) = flow.key;

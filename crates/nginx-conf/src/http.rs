@@ -1,4 +1,5 @@
-//! `http {}`: not served, so what it would have served is looked at before it is skipped.
+//! `http {}`: served where it only answers by itself; what else it would have served is looked at
+//! before it is skipped.
 
 use conf::{Problem, Stmt, nearest};
 
@@ -15,6 +16,10 @@ struct Item {
     body: Vec<Self>,
 }
 
+mod answers;
+
+pub(crate) use answers::Site;
+
 /// Skips an `http {}` that serves nothing anybody put there, and refuses any other.
 pub(crate) fn judge(walk: &mut Walk<'_>, stmt: &Stmt, nodes: &[Node]) {
     let before = walk.binder.problems.len();
@@ -24,6 +29,8 @@ pub(crate) fn judge(walk: &mut Walk<'_>, stmt: &Stmt, nodes: &[Node]) {
     let problem = |text: &str| Problem::Other(text.to_owned());
     if walk.binder.problems.len() > before {
         // Something is wrong with it already.
+    } else if let Some(found) = answers::of(&items).filter(|found| !found.is_empty()) {
+        walk.sites = found;
     } else if servers.is_empty() {
         walk.binder.notice(at, problem("\"http\" has no server and is skipped"));
     } else if servers.iter().all(|server| is_debian_default(server)) {

@@ -142,7 +142,7 @@ pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
 }
 
 fn finish(walk: Walk<'_>) -> Loaded {
-    let Walk { options, sources, mut binder, main, events, stream, used, groups, .. } = walk;
+    let Walk { options, sources, mut binder, main, events, stream, used, groups, sites, .. } = walk;
     let mut config = match &stream {
         Some(stream) => {
             let names = lower::Names { used: &used, groups: &groups };
@@ -150,6 +150,7 @@ fn finish(walk: Walk<'_>) -> Loaded {
         }
         None => Config::new(Flavour::Nginx),
     };
+    lower::sites(sites, &mut config);
     lower::process(&main, events.as_ref(), options, &mut config);
     let syntax_ok = binder.problems.iter().all(|d| d.severity < Severity::Error);
     // nginx gets here only with a text it could read to its end.

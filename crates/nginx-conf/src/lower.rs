@@ -13,6 +13,7 @@ use proxy::{
 
 use crate::address::{self, Host, Use};
 use crate::draft::{self, Events, Main, Peer, Scope, Upstream, addresses};
+use crate::http::Site;
 use crate::table::shown;
 use crate::wording::NOWHERE;
 use crate::{Options, lex};
@@ -315,6 +316,21 @@ impl<'a> Lower<'a> {
             server
         };
         Some(addresses.iter().enumerate().map(server).collect())
+    }
+}
+
+/// The servers of `http {}`: frontends that answer by themselves.
+pub(crate) fn sites(sites: Vec<Site>, config: &mut Config) {
+    for site in sites {
+        let Some(first) = site.binds.first() else { continue };
+        let id = config.frontends.len() as u32 + 1;
+        let mut frontend = Frontend::new(id, shown(&first.address));
+        frontend.kind = FrontendKind::NginxServer;
+        frontend.binds = site.binds;
+        frontend.backlog = Some(511);
+        let content = proxy::Content::Http(site.server);
+        frontend.nginx = Some(Box::new(proxy::NginxServer { content, ..Default::default() }));
+        config.frontends.push(frontend);
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Walk<'o> {
     pub(crate) used: Vec<String>,
     /// The named groups of patterns, in lower case: variables, too.
     pub(crate) groups: Vec<String>,
+    /// The servers of `http {}` that only answer by themselves.
+    pub(crate) sites: Vec<http::Site>,
     /// The names of the log formats so far.
     formats: Vec<String>,
     lookups: Lookups,
@@ -103,6 +105,7 @@ impl<'o> Walk<'o> {
             stream: None,
             used: Vec::new(),
             groups: Vec::new(),
+            sites: Vec::new(),
             formats: Vec::new(),
             lookups,
             directory: PathBuf::new(),

@@ -53,6 +53,50 @@ pub enum Content {
         /// The backend without servers that holds the timeouts for any other address.
         other: BackendIndex,
     },
+    /// A `server` of `http {}` that only answers by itself: ports for liveness and metrics.
+    Http(HttpServer),
+}
+
+/// What a `server` of `http {}` answers.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HttpServer {
+    /// `return` outside of every `location`.
+    pub answer: Option<HttpAnswer>,
+    /// `location`: the longest prefix counts, an exact path before all.
+    pub locations: Vec<HttpLocation>,
+    /// `keepalive_timeout`; zero closes after each answer.
+    pub keepalive: Duration,
+    /// `server_tokens`: whether answers name the version.
+    pub tokens: bool,
+}
+
+/// A `location` that only answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpLocation {
+    /// `location =`.
+    pub exact: bool,
+    /// The beginning of a path, or all of it.
+    pub path: String,
+    /// `allow` and `deny`.
+    pub access: Vec<(bool, Peers)>,
+    /// What is answered; `None` is status 404.
+    pub answer: Option<HttpAnswer>,
+}
+
+/// An answer that needs nothing else.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HttpAnswer {
+    /// `return CODE [TEXT]`; for a redirection the text is where to.
+    Return {
+        /// 200 to 999.
+        code: u16,
+        /// The body, or the URL.
+        text: String,
+        /// `default_type`.
+        mime: String,
+    },
+    /// `stub_status`.
+    Status,
 }
 
 /// Whom `allow`, `deny` and `set_real_ip_from` mean.
