@@ -15,7 +15,7 @@ mod globals;
 mod interfaces;
 mod json;
 mod others;
-mod route;
+pub(crate) mod route;
 mod stats;
 pub(crate) mod text;
 mod topology;

@@ -16,6 +16,7 @@ mod agent;
 mod facts;
 mod groups;
 mod look;
+mod pace;
 mod perform;
 mod reload;
 mod routes;
@@ -65,6 +66,7 @@ use crate::worker::{Done, Sockets, Work, Worker};
 use self::agenda::Agenda;
 use self::facts::Facts;
 use self::groups::Groups;
+use self::pace::Pace;
 use self::routes::Routes;
 use self::vmacs::Vmacs;
 use self::watch::Watch;
@@ -195,6 +197,7 @@ struct Role {
     agent: Agent,
     routes: Routes,
     vmacs: Vmacs,
+    pace: Pace,
     /// Addresses being removed by us, whose end is no loss.
     removing: BTreeSet<Address>,
     partings: Vec<Parting>,
@@ -270,6 +273,7 @@ impl Role {
             agent: Agent::idle(),
             routes: Routes::default(),
             vmacs,
+            pace: Pace::default(),
             removing: BTreeSet::new(),
             partings: Vec::new(),
             mistakes,
@@ -409,6 +413,7 @@ impl Role {
 
     fn deadline(&mut self) -> Option<Instant> {
         let ours = self.start_at.into_iter().chain(self.open_again_at).chain(self.links_due());
+        let ours = ours.chain(self.pace.deadline());
         let told =
             self.notifier.deadline().into_iter().chain(self.agent.deadline(self.clock.now()));
         ours.chain(self.agenda.next()).chain(self.trackers.deadline()).chain(told).min()
@@ -422,6 +427,7 @@ impl Role {
             self.open_again();
         }
         self.tell_links();
+        self.announce_waiting();
         let due = self.agenda.due(self.clock.now());
         // An advert that has arrived is heard before its silence is judged.
         let keys: BTreeSet<Key> = due.iter().filter_map(|&index| self.members[index].key).collect();

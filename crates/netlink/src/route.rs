@@ -241,7 +241,7 @@ fn is_on_link(config: &RouteConfig, kind: u8) -> bool {
     direct && config.via.is_none() && config.nexthops.is_empty()
 }
 
-/// As ip-route(8) fills in the scope of an IPv4 route that names none.
+/// As keepalived fills in the scope of an IPv4 route that names none.
 fn scope(config: &RouteConfig, kind: u8, ipv6: bool, wish: Wish) -> u8 {
     match (config.scope, kind) {
         (Some(scope), _) => scope,
@@ -249,7 +249,6 @@ fn scope(config: &RouteConfig, kind: u8, ipv6: bool, wish: Wish) -> u8 {
         (None, RTN_LOCAL | RTN_NAT) => RT_SCOPE_HOST,
         (None, RTN_BROADCAST | RTN_MULTICAST | RTN_ANYCAST) => RT_SCOPE_LINK,
         (None, _) if wish == Wish::Gone => RT_SCOPE_NOWHERE,
-        (None, RTN_UNICAST) if is_on_link(config, kind) => RT_SCOPE_LINK,
         (None, _) => RT_SCOPE_UNIVERSE,
     }
 }
@@ -355,7 +354,11 @@ pub fn rule(config: &RuleConfig, wish: Wish) -> Request {
         .with_some(FRA_SUPPRESS_IFGROUP, config.suppress_group.map(u32::to_ne_bytes))
         .with_some(FRA_SUPPRESS_PREFIXLEN, config.suppress_prefix_len.map(u32::to_ne_bytes))
         .with_some(FRA_L3MDEV, config.l3mdev.then_some([1]))
-        .with(FRA_PROTOCOL, &[config.protocol.unwrap_or(PROTOCOL)])
+        // keepalived leaves it out where it does not look for its loss.
+        .with_some(
+            FRA_PROTOCOL,
+            config.protocol.or((!config.no_track).then_some(PROTOCOL)).map(|protocol| [protocol]),
+        )
         .with_some(FRA_IP_PROTO, config.ip_protocol.map(|protocol| [protocol]));
     if let Some(from) = config.from {
         request = request.with(FRA_SRC, &octets(masked(from).0));

@@ -302,7 +302,7 @@ impl Tracked {
     }
 }
 
-/// The tracked interfaces, then our own, then those of addresses.
+/// The tracked interfaces, then our own, then those of addresses, routes and rules.
 fn interfaces(config: &InstanceConfig, before: &Tracked) -> Vec<Tracker> {
     let mut interfaces: Vec<Tracker> = Vec::new();
     let kind = TrackerKind::Interface;
@@ -323,6 +323,15 @@ fn interfaces(config: &InstanceConfig, before: &Tracked) -> Vec<Tracker> {
         if let Some(interface) = &address.interface {
             add(interface, 0, false, false);
         }
+    }
+    // As keepalived: those a route or a rule names, but not those of several ways.
+    let routes = config.routes.iter().filter(|route| !route.no_track);
+    let rules = config.rules.iter().filter(|rule| !rule.no_track);
+    let names = routes.filter_map(|route| route.interface.as_deref());
+    for name in names
+        .chain(rules.flat_map(|rule| [&rule.input, &rule.output]).flatten().map(|n| n.as_str()))
+    {
+        add(name, 0, false, false);
     }
     interfaces
 }

@@ -53,6 +53,11 @@ impl Facts {
         self.sources = config.instances.iter().filter_map(|instance| instance.source).collect();
     }
 
+    /// The members that hold `address` while they are master.
+    pub(super) fn holders(&self, address: IpAddr) -> &[usize] {
+        self.holders.get(&address).map_or(&[], Vec::as_slice)
+    }
+
     /// The member an advert of `vrid` on the socket of `key` is for.
     pub(super) fn member(&self, key: Key, vrid: Option<Vrid>) -> Option<usize> {
         self.members.get(&(key, vrid?)).copied()
@@ -294,7 +299,7 @@ impl Role {
         }
         self.tell_sources(address);
         self.static_lost(address);
-        let holders = self.facts.holders.get(&address.address).cloned().unwrap_or_default();
+        let holders = self.facts.holders(address.address).to_vec();
         let name = self.link_name(address.link).to_owned();
         for index in holders {
             let Some(config) = self.members.get(index).map(Member::config) else { continue };

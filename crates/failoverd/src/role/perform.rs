@@ -36,7 +36,9 @@ impl Role {
                     self.add_addresses(index, &held, Some(lifetime), Work::Renew);
                     self.members[index].watch.renewals += 1;
                 }
-                Action::Announce { address, interface } => self.announce(address, &interface),
+                Action::Announce { address, interface } => {
+                    self.pace(index, address, &interface);
+                }
                 Action::Entered(state) => {
                     self.note_entered(index, state);
                     self.trap_instance(index, state);
@@ -152,7 +154,7 @@ impl Role {
         self.options.keep_addresses && self.stopping
     }
 
-    fn announce(&self, address: IpAddr, interface: &str) {
+    pub(super) fn announce(&self, address: IpAddr, interface: &str) {
         let Some(link) = self.monitor.known().link(interface) else { return };
         let Some(mac) = link.hardware else { return };
         let link = link.index;

@@ -9,6 +9,7 @@ use vrrp::config::{Config, InstanceConfig, RouteConfig, RuleConfig};
 use vrrp::{Event, State};
 
 use super::Role;
+use crate::dump::route;
 use crate::worker::Work;
 
 /// Whose routes and rules are whose.
@@ -188,9 +189,11 @@ impl Role {
     fn put_back_static(&self, key: &RouteKey) {
         let default = self.default_interface();
         if let Some(route) = self.config.static_routes.iter().find(|r| route_key(r) == *key) {
+            self.log.info(format_args!("Restoring deleted static route {}", route::route(route)));
             self.add_route(route, default);
         }
         if let Some(rule) = self.config.static_rules.iter().find(|rule| rule_key(rule) == *key) {
+            self.log.info(format_args!("Restoring deleted static rule {}", route::rule(rule)));
             self.add_rule(rule);
         }
     }

@@ -5,6 +5,7 @@ use vrrp::State;
 use vrrp::config::{InstanceConfig, VirtualAddress};
 
 use super::Role;
+use crate::dump::text::Shown;
 use crate::worker::Work;
 
 impl Role {
@@ -92,7 +93,9 @@ impl Role {
             self.new_address(address, default, None).is_some_and(is_it)
         };
         let Some(address) = self.wanted_statics().iter().find(of).cloned() else { return };
-        self.log.info(format_args!("static address {} was removed, putting it back", lost.address));
+        let interface = self.link_name(lost.link).to_owned();
+        let shown = Shown { address: &address, interface, set: true };
+        self.log.info(format_args!("Restoring deleted static address {shown}"));
         self.add_static(&address);
         self.lost_of_group(address.track_group.as_deref());
     }

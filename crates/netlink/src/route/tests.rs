@@ -72,7 +72,7 @@ fn routes_are_what_ip_shows() {
             index,
             &to("198.51.100.0/24"),
             "route show 198.51.100.0/24",
-            "198.51.100.0/24 dev left proto keepalived scope link",
+            "198.51.100.0/24 dev left proto keepalived",
         );
         there_and_gone(
             kernel,
