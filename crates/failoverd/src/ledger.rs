@@ -30,7 +30,7 @@ const MOST: usize = 65536;
 /// Words before the counters of an instance.
 const FIXED: usize = 4;
 /// Counters before the causes of drops.
-const COUNTED: usize = 8;
+const COUNTED: usize = 9;
 
 /// Whom an entry is about.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -163,6 +163,7 @@ impl Ledger {
             released_master,
             zero_received,
             zero_sent,
+            splits,
             address_mismatches,
             rejected,
             ah_sequence,
@@ -179,6 +180,7 @@ impl Ledger {
             released_master,
             zero_received,
             zero_sent,
+            splits,
             address_mismatches,
             ah_sequence.into(),
         ]);
@@ -257,7 +259,8 @@ fn account(words: &[u64]) -> Option<Account> {
     let (fixed, rest) = words.split_at_checked(FIXED)?;
     let (counted, rejected) = rest.split_at_checked(COUNTED)?;
     let &[state, last_advert, since, transition] = fixed else { return None };
-    let &[received, sent, became, released, zero_received, zero_sent, mismatches, ah] = counted
+    let &[received, sent, became, released, zero_received, zero_sent, splits, mismatches, ah] =
+        counted
     else {
         return None;
     };
@@ -273,6 +276,7 @@ fn account(words: &[u64]) -> Option<Account> {
             released_master: released,
             zero_received,
             zero_sent,
+            splits,
             address_mismatches: mismatches,
             rejected: rejected.try_into().ok()?,
             ah_sequence: u32::try_from(ah).ok()?,

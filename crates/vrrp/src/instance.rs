@@ -61,6 +61,8 @@ pub struct Instance {
     master_interval: Duration,
     /// The master we last heard.
     master: Option<IpAddr>,
+    /// The master that fell silent without a word, and when we took over from it.
+    silent: Option<(IpAddr, Instant)>,
     lease: Option<Lease>,
     counters: Counters,
     /// Causes of [`Reject`] and mismatches logged since the last change of state or master, a bit
@@ -128,6 +130,8 @@ pub struct Counters {
     pub zero_received: u64,
     /// Adverts of priority 0 sent.
     pub zero_sent: u64,
+    /// A master that had fallen silent was heard as master again while we were.
+    pub splits: u64,
     /// Accepted adverts with other addresses than ours.
     pub address_mismatches: u64,
     /// Packets dropped, by [`Reject::cause`].
@@ -159,6 +163,7 @@ impl Instance {
             tracked,
             master_interval: config.advert_interval,
             master: None,
+            silent: None,
             lease: lease_of(&config),
             counters: Counters::default(),
             logged: 0,

@@ -127,6 +127,11 @@ pub enum Message {
         theirs: u8,
         ours: u8,
     },
+    /// Ours alone: a master that fell silent is heard again, while we are master.
+    Split {
+        from: IpAddr,
+        lasted: Duration,
+    },
     SamePriorityHigherAddress {
         from: IpAddr,
         priority: u8,
@@ -337,6 +342,13 @@ impl Message {
             Self::HigherPriority { from, theirs, ours } => write!(
                 f,
                 "Master received advert from {from} with higher priority {theirs}, ours {ours}"
+            ),
+            Self::Split { from, lasted } => write!(
+                f,
+                "split: {from}, which fell silent, is master too - for {}.{:03} s both may have held \
+                 the addresses; it announces them again",
+                lasted.as_secs(),
+                lasted.subsec_millis()
             ),
             Self::SamePriorityHigherAddress { from, priority } => write!(
                 f,

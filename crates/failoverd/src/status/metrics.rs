@@ -130,6 +130,12 @@ fn adverts(text: &mut Text, view: &View) {
     let family = ("failoverd_priority_zero_received_total", "counter", "Resignations received.");
     text.instances(view, family, |router| Some(router.counters.zero_received));
     let family = (
+        "failoverd_splits_total",
+        "counter",
+        "A master that had fallen silent was heard again while this node was master.",
+    );
+    text.instances(view, family, |router| Some(router.counters.splits));
+    let family = (
         "failoverd_adverts_address_mismatch_total",
         "counter",
         "Adverts accepted that list other addresses than ours.",

@@ -24,6 +24,8 @@ pub(super) struct Backup {
     lower_down: Option<Instant>,
     /// The next advert of lower priority is answered by taking over.
     eager: bool,
+    /// The master said that it goes.
+    resigned: bool,
     /// The timer ran late once already, and what waited in the socket has been read.
     graced: bool,
     /// It would be master but for its sync group, and would wait so long for the addresses.
@@ -37,6 +39,7 @@ impl Backup {
             preempt_at: None,
             lower_down: None,
             eager: false,
+            resigned: false,
             graced: false,
             ready: None,
         }
@@ -83,6 +86,7 @@ impl Instance {
         if packet.priority == RESIGN {
             self.log(Message::BackupReceivedZero, actions);
             backup.master_down = now + self.skew();
+            backup.resigned = true;
             self.role = Role::Backup(backup);
             return;
         }
@@ -126,6 +130,7 @@ impl Instance {
         let next = now + packet.interval + packet.interval / 8;
         if backup.eager || next >= backup.master_down {
             self.role = Role::Backup(backup);
+            self.silent = None;
             self.take_over(now, HANDOVER, actions);
             return;
         }
@@ -150,6 +155,8 @@ impl Instance {
             backup.master_down = lower_down;
             return;
         }
+        let resigned = backup.resigned;
+        self.silent = self.master.filter(|_| !resigned).map(|master| (master, now));
         self.take_over(now, TIE, actions);
     }
 

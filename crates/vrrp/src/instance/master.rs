@@ -245,7 +245,14 @@ impl Instance {
                 },
                 actions,
             );
-            if self.config.higher_prio_send_advert {
+            // Cut off from us, it was master all along: it does not know that others learnt where we
+            // are, and announces the addresses again only if it hears us once.
+            let split = self.silent.take().filter(|(silent, _)| *silent == from);
+            if let Some((_, since)) = split {
+                self.counters.splits += 1;
+                self.log(Message::Split { from, lasted: now - since }, actions);
+            }
+            if self.config.higher_prio_send_advert || split.is_some() {
                 self.counters.adverts_sent += 1;
                 actions.push(Action::SendAdvert { priority: ours });
             }

@@ -74,6 +74,12 @@ fn lines_are_worded_as_keepalived_words_them() {
             "(VI_1) Master received advert from 10.9.0.12 with higher priority 150, ours 100",
         ),
         (
+            M::Split { from: PEER, lasted: Duration::from_millis(2_193) },
+            false,
+            "(VI_1) split: 10.9.0.12, which fell silent, is master too - for 2.193 s both may have \
+             held the addresses; it announces them again",
+        ),
+        (
             M::SamePriorityHigherAddress { from: PEER, priority: 100 },
             false,
             "(VI_1) Master received advert from 10.9.0.12 with same priority 100 but higher IP \

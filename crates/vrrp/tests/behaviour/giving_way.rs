@@ -17,6 +17,31 @@ fn one_last_advert_precedes_giving_way_where_configured() {
 }
 
 #[test]
+fn a_master_that_was_cut_off_is_told_so_that_it_announces_its_addresses_again() {
+    let mut bench = Bench::started(config());
+    bench.hear(LOW, 200);
+    bench.expire();
+    assert_eq!(bench.instance.state(), Master);
+    bench.take_addresses();
+    bench.hear(LOW, 200);
+    assert_eq!(bench.done(), [send(100), remove(), Action::Entered(Backup)]);
+    assert_eq!(bench.instance.counters().splits, 1);
+    assert!(bench.said().iter().any(|line| line.contains("split: ")), "{:?}", bench.said());
+}
+
+#[test]
+fn a_master_that_resigned_and_returns_is_no_split() {
+    let mut bench = Bench::started(config());
+    bench.hear(LOW, 200);
+    bench.hear(LOW, 0);
+    bench.expire();
+    bench.take_addresses();
+    bench.hear(LOW, 200);
+    assert_eq!(bench.done(), [remove(), Action::Entered(Backup)]);
+    assert_eq!(bench.instance.counters().splits, 0);
+}
+
+#[test]
 fn the_addresses_are_gone_before_priority_0_is_sent() {
     let mut bench = Bench::master(config());
     bench.tell(Event::Link { interface: "eth0", up: false });
