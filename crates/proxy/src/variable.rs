@@ -138,8 +138,10 @@ pub struct Definition {
 /// Where the value of a defined variable comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
-    /// `set`, or a named group of a pattern that matched.
-    Assigned,
+    /// `set`: empty until it was.
+    Set,
+    /// A named group of a pattern: not found until one matched.
+    Group,
     /// `map`.
     Map(Map),
     /// `geo`.

@@ -41,7 +41,13 @@ impl Lower<'_> {
     pub(super) fn variables(&mut self) {
         let definition = |name: &String| {
             let found = self.stream.definitions.iter().rev().find(|d| d.name == *name);
-            let source = found.map_or(Source::Assigned, |found| self.source(&found.source));
+            let set =
+                || self.stream.servers.iter().flat_map(|s| &s.sets).any(|(set, _)| set == name);
+            let source = match found {
+                Some(found) => self.source(&found.source),
+                None if set() => Source::Set,
+                None => Source::Group,
+            };
             Definition { name: name.clone(), source }
         };
         self.config.process.variables = self.defined.iter().map(definition).collect();

@@ -103,7 +103,7 @@ impl Program {
             let lookup = match &definition.source {
                 Source::Map(map) => Lookup::of_map(map, position)?,
                 Source::Geo(geo) => Lookup::of_geo(geo),
-                Source::Assigned | Source::Split(_) => Lookup::default(),
+                Source::Set | Source::Group | Source::Split(_) => Lookup::default(),
             };
             ready.push((definition.source.clone(), lookup));
         }
@@ -207,7 +207,8 @@ impl Program {
         }
         let from = out.len();
         let volatile = match source {
-            Source::Assigned => return false,
+            Source::Set => return true,
+            Source::Group => return false,
             Source::Map(map) => {
                 self.map(map, lookup, context, depth + 1, out);
                 map.volatile

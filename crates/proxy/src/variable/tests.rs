@@ -79,7 +79,7 @@ fn a_map_prefers_exact_then_the_longest_end_then_the_longest_start_then_patterns
             (MapKey::End(".b.example.org".into()), "longer end"),
             (MapKey::Start("www.".into()), "start"),
         ]),
-        definition("x", Source::Assigned),
+        definition("x", Source::Group),
     ];
     let cases = [
         ("WWW.example.ORG", "exact"),
@@ -103,7 +103,7 @@ fn patterns_are_pcre_s_with_groups_by_number_and_name_and_looking_around() {
             (pattern("^(?!admin)(?<X>[a-z]+)\\.(\\w+)$", true), "$x/$2"),
             (pattern("^(.)\\1", false), "twice $1"),
         ]),
-        definition("x", Source::Assigned),
+        definition("x", Source::Group),
     ];
     assert_eq!(ask(&definitions, "$m $x", &Client("", "Web.example")), "Web/example Web");
     assert_eq!(ask(&definitions, "$m", &Client("", "admin.example")), "other");
@@ -115,8 +115,7 @@ fn patterns_are_pcre_s_with_groups_by_number_and_name_and_looking_around() {
 #[test]
 fn a_pattern_that_would_take_for_ever_does_not_match() {
     let pattern = Pattern { text: "^(?=(a+)+$)(a+)+\\1x$".into(), caseless: false };
-    let definitions =
-        [map(&[(MapKey::Pattern(pattern), "hit")]), definition("x", Source::Assigned)];
+    let definitions = [map(&[(MapKey::Pattern(pattern), "hit")]), definition("x", Source::Group)];
     let begun = std::time::Instant::now();
     let name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
     assert_eq!(ask(&definitions, "$m", &Client("", name)), "other");
@@ -180,7 +179,7 @@ fn a_value_is_looked_up_once_unless_it_is_volatile() {
     let names = ["m", "x"];
     let mut definitions = [
         map(&[(MapKey::Exact("one".into()), "1"), (MapKey::Exact("two".into()), "2")]),
-        definition("x", Source::Assigned),
+        definition("x", Source::Group),
     ];
     for volatile in [false, true] {
         if let Source::Map(map) = &mut definitions[0].source {

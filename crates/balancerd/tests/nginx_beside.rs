@@ -1,0 +1,453 @@
+//! The same configuration given to the installed nginx and to ours: the same answers, the same
+//! lines in the access log.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use socket2::{Domain, Socket, Type};
+
+const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+/// The longest anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether there is an nginx to compare with.
+fn installed() -> bool {
+    let there = Path::new("/usr/sbin/nginx").exists() && Path::new(MODULE).exists();
+    if !there {
+        eprintln!("SKIPPED: nginx with its stream module is not installed");
+    }
+    there
+}
+
+fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Ports by the names a configuration has for them: `@A@`.
+#[derive(Default)]
+struct Ports(BTreeMap<char, u16>);
+
+impl Ports {
+    /// A port of each name that was free for both protocols a moment ago.
+    fn free(names: &str) -> Self {
+        let mut ports = BTreeMap::new();
+        let mut held = Vec::new();
+        for name in names.chars() {
+            let (listener, socket) = until("a free port", || {
+                let listener = TcpListener::bind("127.0.0.1:0").ok()?;
+                let socket = UdpSocket::bind(listener.local_addr().ok()?).ok()?;
+                Some((listener, socket))
+            });
+            ports.insert(name, listener.local_addr().expect("bound").port());
+            held.push((listener, socket));
+        }
+        Self(ports)
+    }
+
+    fn put_into(&self, text: &str) -> String {
+        let put = |text: String, (name, port): (&char, &u16)| {
+            text.replace(&format!("@{name}@"), &port.to_string())
+        };
+        self.0.iter().fold(text.to_owned(), put)
+    }
+
+    /// The names in place of the ports.
+    fn hide(&self, text: &str) -> String {
+        let hide = |text: String, (name, port): (&char, &u16)| {
+            let text = text.replace(&format!(":{port}"), &format!(":@{name}@"));
+            text.replace(&format!(" {port}\n"), &format!(" @{name}@\n"))
+        };
+        self.0.iter().fold(text.to_owned(), hide)
+    }
+}
+
+/// A server that says its name, then `ok` to what it hears; what it heard first is kept.
+fn speaker(name: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let _ = client.write_all(format!("{name}\n").as_bytes());
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = client.read(&mut bytes) {
+                    let heard = String::from_utf8_lossy(&bytes[..length.min(60)]).into_owned();
+                    let heard = heard.lines().next().unwrap_or("").to_owned();
+                    if client.write_all(format!("heard {heard}\n").as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// A server that answers datagrams with its name and their beginning, except `mute`.
+fn echo(name: &'static str) -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 65_536];
+        while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+            if &bytes[..length] != b"mute" {
+                let beginning = String::from_utf8_lossy(&bytes[..length.min(20)]).into_owned();
+                let _ = socket.send_to(format!("{name}:{beginning}").as_bytes(), from);
+            }
+        }
+    });
+    port
+}
+
+/// One of the two, serving.
+struct Running {
+    child: Child,
+    directory: tempfile::TempDir,
+    ports: Ports,
+}
+
+impl Running {
+    fn start(
+        original: bool,
+        stream: &str,
+        http: &str,
+        names: &str,
+        servers: &[(char, u16)],
+    ) -> Self {
+        let mut ports = Ports::free(names);
+        ports.0.extend(servers.iter().copied());
+        let directory = tempfile::tempdir().expect("a directory");
+        let load = if original { format!("load_module {MODULE};") } else { String::new() };
+        let text = format!(
+            "{load} daemon off; pid n.pid; error_log error.log info; events {{}}\n\
+             stream {{ {} }}\n{}\n",
+            ports.put_into(stream),
+            ports.put_into(http)
+        );
+        std::fs::write(directory.path().join("n.conf"), text).expect("written");
+        let program = if original { "/usr/sbin/nginx" } else { env!("CARGO_BIN_EXE_balancerd") };
+        let mut command = Command::new(program);
+        command.arg0("nginx").args(["-c", "n.conf", "-e", "error.log", "-p"]).arg(directory.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.spawn().expect("it runs");
+        let log = directory.path().join("error.log");
+        until("a start", || {
+            if let Some(status) = child.try_wait().expect("ours") {
+                panic!("{status}: {}", std::fs::read_to_string(&log).unwrap_or_default());
+            }
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            (directory.path().join("n.pid").exists() && said.contains("start worker process "))
+                .then_some(())
+        });
+        Self { child, directory, ports }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn at(&self, name: char) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports.0[&name]).into()
+    }
+
+    /// Connects from an address, sends, and takes what comes until lines have come or it ends.
+    fn ask(&self, name: char, from: u8, bytes: &[u8], lines: usize) -> String {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let source = SocketAddr::from(([127, 0, 0, from], 0));
+        socket.bind(&source.into()).expect("loopback");
+        if socket.connect(&self.at(name).into()).is_err() {
+            return "refused".into();
+        }
+        let mut client = TcpStream::from(socket);
+        client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let _ = client.write_all(bytes);
+        let mut text = Vec::new();
+        let mut buffer = [0; 4096];
+        while text.iter().filter(|byte| **byte == b'\n').count() < lines {
+            match client.read(&mut buffer) {
+                Ok(length @ 1..) => text.extend_from_slice(&buffer[..length]),
+                Ok(0) => break,
+                Err(_) => {
+                    text.extend_from_slice(b"reset");
+                    break;
+                }
+            }
+        }
+        self.ports.hide(&String::from_utf8_lossy(&text))
+    }
+
+    /// Sends datagrams from one socket and takes as many answers.
+    fn datagrams(&self, name: char, to: u8, all: &[&[u8]]) -> Vec<String> {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let to = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, to)), self.at(name).port());
+        let mut answers = Vec::new();
+        let mut bytes = [0; 256];
+        for one in all {
+            socket.send_to(one, to).expect("sent");
+            let (length, from) = socket.recv_from(&mut bytes).expect("an answer");
+            answers.push(format!("{} {}", from.ip(), String::from_utf8_lossy(&bytes[..length])));
+        }
+        answers
+    }
+
+    /// The lines of a log once there are as many as that.
+    fn lines(&self, name: &str, count: usize) -> Vec<String> {
+        let path = self.path(name);
+        let text = until("the lines of a log", || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            (text.lines().count() >= count).then_some(text)
+        });
+        text.lines().map(|line| self.ports.hide(line)).collect()
+    }
+
+    /// What the error log says of sessions at a level, without times and ports of clients.
+    fn said(&self, level: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("error.log")).unwrap_or_default();
+        let mark = format!("[{level}] ");
+        let of_session = text.lines().filter_map(|line| {
+            let (_, rest) = line.split_once(&mark)?;
+            let (_, said) = rest.split_once(": *")?;
+            Some(self.ports.hide(said.split_once(' ')?.1))
+        });
+        of_session.collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// Does the same with both and compares what came of it.
+fn same(stream: &str, names: &str, servers: &[(char, u16)], act: impl Fn(&Running) -> Vec<String>) {
+    same_with(stream, "", names, servers, act);
+}
+
+fn same_with(
+    stream: &str,
+    http: &str,
+    names: &str,
+    servers: &[(char, u16)],
+    act: impl Fn(&Running) -> Vec<String>,
+) {
+    if !installed() {
+        return;
+    }
+    let [theirs, ours] = [true, false].map(|original| {
+        let running = Running::start(original, stream, http, names, servers);
+        act(&running)
+    });
+    assert!(!theirs.is_empty(), "nothing was compared");
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn variables_maps_access_and_limits_are_nginx_s() {
+    let servers = [('X', speaker("x")), ('Y', speaker("y"))];
+    let stream = "
+        log_format m '$remote_addr $protocol $status $bytes_sent $bytes_received $upstream_addr '
+            '$upstream_bytes_sent/$upstream_bytes_received $limit_conn_status $server_addr:$server_port '
+            '\"$v\" $g $s $hostname-$set';
+        map $remote_addr $v { hostnames; default other; 127.0.0.1 one; ~^127\\.0\\.0\\.(?<last>[2-4])$ last-$last; }
+        map $remote_addr $to { 127.0.0.2 second; 127.0.0.3 127.0.0.1:@Y@; 127.0.0.4 a.invalid:1;
+            127.0.0.5 noport; default first; }
+        geo $g { default none; 127.0.0.0/30 low; 127.0.0.2 two; }
+        split_clients $remote_addr $s { 30% a; * b; }
+        limit_conn_zone $binary_remote_addr zone=z:1m;
+        access_log a.log m;
+        upstream first { server 127.0.0.1:@X@; }
+        upstream second { hash $remote_addr; server 127.0.0.1:@Y@; server 127.0.0.1:@X@; }
+        upstream dead { server 127.0.0.1:1; server 127.0.0.1:2; }
+        server { listen 127.0.0.1:@A@; set $set 'put-$v'; allow 127.0.0.1; deny 127.0.0.2/31; allow all; proxy_pass first; }
+        server { listen 127.0.0.1:@B@; return 'hello $remote_addr $v\\n'; }
+        server { listen 127.0.0.1:@C@; proxy_pass $to; }
+        server { listen 127.0.0.1:@D@; proxy_pass dead; }
+        server { listen 127.0.0.1:@E@; limit_conn z 1; proxy_pass first; }
+    ";
+    same(stream, "ABCDE", &servers, |it| {
+        let mut found = Vec::new();
+        let mut sessions = 0;
+        let mut one = |name, from, lines| {
+            found.push(it.ask(name, from, b"", lines));
+            sessions += 1;
+            it.lines("a.log", sessions);
+        };
+        for (name, from) in [('A', 1), ('A', 2), ('A', 4), ('B', 1), ('B', 3), ('D', 1)] {
+            one(name, from, 1);
+        }
+        for from in 1..=6 {
+            one('C', from, 1);
+        }
+        let mut held = TcpStream::connect(it.at('E')).expect("a place");
+        held.read_exact(&mut [0; 2]).expect("a word");
+        one('E', 1, 1);
+        drop(held);
+        found.extend(it.lines("a.log", sessions + 1));
+        found.extend(it.said("error"));
+        found.extend(it.said("warn"));
+        found
+    });
+}
+
+#[test]
+fn proxy_headers_are_taken_and_given_as_by_nginx() {
+    let servers = [('X', speaker("x"))];
+    let stream = "
+        log_format m '$remote_addr $realip_remote_addr $status $upstream_bytes_sent '
+            '$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port';
+        access_log a.log m;
+        server { listen 127.0.0.1:@A@ proxy_protocol; proxy_pass 127.0.0.1:@X@; }
+        server { listen 127.0.0.1:@B@ proxy_protocol; set_real_ip_from 127.0.0.1; deny 192.0.2.66; allow all;
+            proxy_protocol on; proxy_pass 127.0.0.1:@X@; }
+    ";
+    same(stream, "AB", &servers, |it| {
+        let mut found = Vec::new();
+        let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x09\xc0\0\x02\x01\0\x07\0\x08hi";
+        let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0hi";
+        let headers: [&[u8]; 6] = [
+            b"PROXY TCP4 192.0.2.7 198.51.100.1 111 222\r\nhi",
+            b"PROXY TCP4 192.0.2.66 198.51.100.1 111 222\r\nhi",
+            b"PROXY FOO\r\nhi",
+            b"GET / HTTP/1.0\r\n\r\n",
+            v2,
+            local,
+        ];
+        let mut sessions = 0;
+        for name in ['A', 'B'] {
+            for (at, header) in headers.iter().enumerate() {
+                // Where nobody knows the client, the header names its port.
+                if name == 'B' && at == 5 {
+                    continue;
+                }
+                let refused = [2, 3].contains(&at) || name == 'B' && at == 1;
+                let answer = it.ask(name, 1, header, if refused { 1 } else { 2 });
+                // The header and what follows it may come in one piece or in two.
+                found.extend(answer.lines().take(2).map(str::to_owned));
+                sessions += 1;
+                it.lines("a.log", sessions);
+            }
+        }
+        found.extend(it.lines("a.log", sessions));
+        found
+    });
+}
+
+#[test]
+fn a_hello_is_read_ahead_and_left_for_the_server() {
+    // A ClientHello for `api.example` that offers h2 and http/1.1 in TLS 1.3.
+    let mut extensions = vec![0, 0, 0, 16, 0, 14, 0, 0, 11];
+    extensions.extend_from_slice(b"api.example");
+    extensions.extend_from_slice(&[0, 16, 0, 14, 0, 12, 2, b'h', b'2', 8]);
+    extensions.extend_from_slice(b"http/1.1");
+    extensions.extend_from_slice(&[0, 43, 0, 3, 2, 3, 4]);
+    let mut hello = vec![3, 3];
+    hello.extend_from_slice(&[7; 32]);
+    hello.extend_from_slice(&[0, 0, 2, 0x13, 1, 1, 0]);
+    hello.extend_from_slice(&(extensions.len() as u16).to_be_bytes());
+    hello.extend_from_slice(&extensions);
+    let mut message = vec![1, 0, 0, hello.len() as u8];
+    message.extend_from_slice(&hello);
+    let mut record = vec![22, 3, 1, 0, message.len() as u8];
+    record.extend_from_slice(&message);
+
+    let servers = [('X', speaker("x")), ('Y', speaker("y"))];
+    let stream = "
+        log_format m '$status $ssl_preread_server_name $ssl_preread_protocol $ssl_preread_alpn_protocols $upstream_addr';
+        access_log a.log m;
+        map $ssl_preread_server_name $to { hostnames; *.example x; default y; }
+        upstream x { server 127.0.0.1:@X@; }
+        upstream y { server 127.0.0.1:@Y@; }
+        server { listen 127.0.0.1:@A@; ssl_preread on; proxy_pass $to; }
+        server { listen 127.0.0.1:@B@; ssl_preread on; preread_buffer_size 32; proxy_pass $to; }
+    ";
+    same(stream, "AB", &servers, |it| {
+        let answer = it.ask('A', 1, &record, 1);
+        let mut found = vec![answer.lines().next().unwrap_or("").to_owned()];
+        it.lines("a.log", 1);
+        let answer = it.ask('A', 1, b"GET / HTTP/1.0\r\n", 1);
+        found.push(answer.lines().next().unwrap_or("").to_owned());
+        it.lines("a.log", 2);
+        it.ask('B', 1, &record, 1);
+        found.extend(it.lines("a.log", 3));
+        found
+    });
+}
+
+#[test]
+fn sessions_of_datagrams_are_nginx_s() {
+    let servers = [('X', echo("x")), ('Y', echo("y"))];
+    let stream = "
+        log_format m '$remote_addr $protocol $status $bytes_sent $bytes_received $upstream_addr '
+            '$upstream_bytes_sent/$upstream_bytes_received $server_addr';
+        access_log a.log m;
+        upstream u { server 127.0.0.1:@X@; server 127.0.0.1:@Y@; }
+        server { listen 127.0.0.1:@A@ udp; proxy_timeout 300ms; proxy_pass u; }
+        server { listen 127.0.0.1:@B@ udp; proxy_responses 1; proxy_pass u; }
+        server { listen 0.0.0.0:@C@ udp; proxy_requests 2; proxy_responses 1; proxy_pass 127.0.0.1:@X@; }
+        server { listen 127.0.0.1:@D@ udp; return 'hi $remote_addr'; }
+        server { listen 127.0.0.1:@E@ udp; proxy_responses 1; proxy_timeout 200ms; proxy_pass 127.0.0.1:@Y@; }
+    ";
+    same(stream, "ABCDE", &servers, |it| {
+        let mut found = it.datagrams('A', 1, &[b"a", b"", b"b"]);
+        let long = vec![b'l'; 60_000];
+        found.extend(it.datagrams('A', 1, &[&long]));
+        found.extend(it.lines("a.log", 2));
+        found.extend(it.datagrams('B', 1, &[b"c"]));
+        it.lines("a.log", 3);
+        found.extend(it.datagrams('C', 9, &[b"d", b"e", b"f", b"g"]));
+        it.lines("a.log", 5);
+        found.extend(it.datagrams('D', 1, &[b"h"]));
+        it.lines("a.log", 6);
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.send_to(b"mute", it.at('E')).expect("sent");
+        found.extend(it.lines("a.log", 7).split_off(2));
+        found.extend(it.said("error"));
+        found
+    });
+}
+
+#[test]
+fn http_that_only_answers_is_answered_as_by_nginx() {
+    let servers = [('X', speaker("x"))];
+    let stream = "server { listen 127.0.0.1:@B@; proxy_pass 127.0.0.1:@X@; }";
+    let http = "http { access_log off; keepalive_timeout 5; server { listen 127.0.0.1:@A@;
+        location /healthz { access_log off; return 200; } location /text { default_type text/html; return 200 hello; }
+        location /away { return 301 http://a/; } location /busy { return 503 'busy\\n'; } location = /x { return 404; }
+        location /none { return 204; } location /no { stub_status; deny all; } } }";
+    same_with(stream, http, "AB", &servers, |it| {
+        let mut found = Vec::new();
+        for path in ["/healthz", "/text", "/away", "/busy", "/x", "/x/y", "/none", "/no", "/"] {
+            for method in ["GET", "HEAD"] {
+                let text =
+                    format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                let answer = it.ask('A', 1, text.as_bytes(), usize::MAX);
+                let lines = answer.lines().filter(|line| !line.starts_with("Date: "));
+                found.push(lines.collect::<Vec<_>>().join("\n"));
+            }
+        }
+        let two = b"POST /text HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /busy HTTP/1.0\r\n\r\n";
+        let answer = it.ask('A', 1, two, usize::MAX);
+        found.push(answer.lines().filter(|line| !line.starts_with("Date: ")).collect());
+        found
+    });
+}
