@@ -10,11 +10,11 @@ use crate::format::{Purpose, parse};
 use crate::load::Loader;
 use crate::say::{CAPITAL, Complain, NOWHERE};
 
-/// The format a frontend logs with; complains about one that is none, and about one without a
-/// target.
-pub(super) fn format(loader: &mut Loader, draft: &Draft) -> LogFormat {
+/// The format a frontend logs with, and whether there is anything of it; complains about one that
+/// is none.
+pub(super) fn format(loader: &mut Loader, draft: &Draft) -> (LogFormat, bool) {
     if draft.log_format == LogFormat::Connect {
-        return LogFormat::Connect;
+        return (LogFormat::Connect, false);
     }
     let at = draft.log_at.unwrap_or(draft.at);
     let mut format = draft.log_format.clone();
@@ -30,13 +30,19 @@ pub(super) fn format(loader: &mut Loader, draft: &Draft) -> LogFormat {
                 // What was read before the mistake counts as a format.
                 nothing = draft.log_text.starts_with('%')
                     && !why.contains("']' after '")
-                    && !why.starts_with("truncated line after '%'");
+                    && !(why.starts_with("truncated line after '%'") && draft.log_text.len() > 1);
                 let text = format!("failed to parse log-format : {why}.");
                 loader.binder.complain(Severity::Error, CAPITAL, at, text);
             }
         }
     }
-    if !nothing && super::targets(loader, draft).is_empty() {
+    (format, !nothing)
+}
+
+/// Complains about a format without a target.
+pub(super) fn target(loader: &mut Loader, draft: &Draft) {
+    let at = draft.log_at.unwrap_or(draft.at);
+    if super::targets(loader, draft).is_empty() {
         let text = format!(
             "log format ignored for {} '{}' since it has no log address.",
             draft.kind.noun(),
@@ -45,5 +51,4 @@ pub(super) fn format(loader: &mut Loader, draft: &Draft) -> LogFormat {
         loader.binder.complain(Severity::Warning, NOWHERE, at, text).help =
             Some("write 'log global' here and 'log …' into 'global'".into());
     }
-    format
 }

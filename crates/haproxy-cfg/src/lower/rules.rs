@@ -280,12 +280,15 @@ impl Lowering<'_> {
     }
 
     fn log(&mut self) -> LogFormat {
-        let mut format = log::format(self.loader, self.draft);
+        let (mut format, some) = log::format(self.loader, self.draft);
         if let LogFormat::Custom(format) = &mut format {
             let at = self.draft.log_at.unwrap_or(self.draft.at);
             for expr in format.exprs_mut() {
                 self.sample(expr, at, "log-format string");
             }
+        }
+        if some {
+            log::target(self.loader, self.draft);
         }
         format
     }
