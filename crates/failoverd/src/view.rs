@@ -69,6 +69,8 @@ pub(crate) struct Router {
     pub(crate) watch: Watch,
     /// From now until it does something by itself.
     pub(crate) due_in: Option<Duration>,
+    /// The number of its interface, while it is there.
+    pub(crate) link: Option<u32>,
     /// The descriptor of its socket.
     pub(crate) socket: Option<i32>,
     pub(crate) trackers: Vec<Tracker>,
@@ -82,7 +84,9 @@ impl Router {
 
     /// What keeps it out of the race.
     pub(crate) fn faults(&self) -> usize {
-        self.trackers.iter().filter(|tracker| tracker.fault).count()
+        let tracked = self.trackers.iter().filter(|tracker| tracker.fault).count();
+        // A source address that is missing is none of the trackers.
+        if self.state == State::Fault { tracked.max(1) } else { tracked }
     }
 }
 
@@ -153,6 +157,8 @@ pub(crate) struct Socket {
     pub(crate) ipv4: bool,
     pub(crate) ah: bool,
     pub(crate) unicast: bool,
+    /// Whence its adverts are sent.
+    pub(crate) source: Option<IpAddr>,
     /// Names and numbers of its instances.
     pub(crate) users: Vec<(String, u8)>,
 }

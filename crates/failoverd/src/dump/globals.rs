@@ -23,7 +23,8 @@ pub(super) fn write(out: &mut String, globals: &Globals, who: Who, filters: bool
     if let Some(name) = &process.instance_name {
         line!(out, " Instance name = {name}");
     }
-    if let Some(name) = &process.process_name {
+    // `process_names` leaves the parent's as it is.
+    if let Some(name) = process.process_name.as_ref().filter(|name| *name != "keepalived") {
         line!(out, " Parent process name = {name}");
     }
     if let Some(name) = &process.vrrp_process_name {

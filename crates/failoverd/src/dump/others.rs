@@ -83,6 +83,9 @@ fn sockets(out: &mut String, view: &View) {
         line!(out, "   Family = {}", if socket.ipv4 { "IPv4" } else { "IPv6" });
         line!(out, "   Protocol = {}", if socket.ah { "AH" } else { "VRRP" });
         line!(out, "   Type = {}icast", if socket.unicast { "Un" } else { "Mult" });
+        if let Some(source) = socket.source.filter(|_| socket.unicast) {
+            line!(out, "   Address = {source}");
+        }
         line!(out, "   Rx buf size = 0");
         line!(out, "   VRRP instances");
         for (name, vrid) in &socket.users {
@@ -190,8 +193,7 @@ fn scripts(out: &mut String, view: &View) {
         line!(out, "   Fall = {}", script.fall);
         line!(out, "   Result = {}", standing.result.unwrap_or(0));
         line!(out, "   Insecure = no");
-        let begun = if script.init_fail { "failed" } else { "unknown" };
-        line!(out, "   Init state = {begun}");
+        line!(out, "   Init state = unknown");
         let status = match standing.good {
             None => "INIT",
             Some(true) => "GOOD",

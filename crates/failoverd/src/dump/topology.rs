@@ -1,6 +1,9 @@
 //! `------< VRRP Topology >------`
 
-use vrrp::config::{Auth, Command, OldChecksum, Version, VmacConfig, VmacKind};
+use vrrp::config::{
+    Auth, Command, OldChecksum, SyncGroupConfig, TrackedFile, TrackedInterface, TrackedProcess,
+    TrackedScript, Version, VmacConfig, VmacKind,
+};
 use vrrp::{State, TrackerKind};
 
 use super::route::{route, rule};
@@ -96,7 +99,7 @@ fn instance(out: &mut String, of: &Router, view: &View) {
         line!(out, "   Virtual Rules :");
         config.rules.iter().for_each(|r| line!(out, "     {}", rule(r)));
     }
-    tracked(out, of);
+    tracked(out, of, group);
     notifications(out, of, view);
 }
 
@@ -165,7 +168,11 @@ fn interface(out: &mut String, of: &Router) {
         None => line!(out, "   Using src_ip = (none)"),
     }
     if config.unicast_peers.is_empty() {
-        line!(out, "   Multicast address {}", config.multicast_group);
+        let group = config.multicast_group;
+        match of.link.filter(|_| group.is_ipv6()) {
+            Some(link) => line!(out, "   Multicast address {group}, ifindex {link}"),
+            None => line!(out, "   Multicast address {group}"),
+        }
     }
 }
 
@@ -246,11 +253,18 @@ fn reversed(reverse: bool) -> &'static str {
     if reverse { " reverse" } else { "" }
 }
 
-fn tracked(out: &mut String, of: &Router) {
+/// What it tracks itself: its group's is shown with the group.
+fn tracked(out: &mut String, of: &Router, group: Option<&SyncGroupConfig>) {
     let config = &of.config;
-    if !config.track_interfaces.is_empty() {
+    let shared = |name: fn(&SyncGroupConfig, &str) -> bool, of: &str| {
+        group.is_some_and(|group| name(group, of))
+    };
+    let own = |tracked: &&TrackedInterface| {
+        !shared(|g, name| g.track_interfaces.iter().any(|t| t.interface == name), &tracked.interface)
+    };
+    if config.track_interfaces.iter().any(|tracked| own(&tracked)) {
         line!(out, "   Tracked interfaces :");
-        for tracked in &config.track_interfaces {
+        for tracked in config.track_interfaces.iter().filter(own) {
             let reverse = reversed(tracked.reverse);
             line!(out, "     {} weight {}{reverse}", tracked.interface, tracked.weight);
         }
@@ -259,23 +273,32 @@ fn tracked(out: &mut String, of: &Router) {
         let found = of.trackers.iter().find(|t| t.kind == kind && t.name == name);
         found.map_or((0, false), |tracker| (tracker.weight, tracker.reverse))
     };
-    if !config.track_scripts.is_empty() {
+    let own = |tracked: &&TrackedScript| {
+        !shared(|g, name| g.track_scripts.iter().any(|t| t.script == name), &tracked.script)
+    };
+    if config.track_scripts.iter().any(|tracked| own(&tracked)) {
         line!(out, "   Tracked scripts :");
-        for tracked in &config.track_scripts {
+        for tracked in config.track_scripts.iter().filter(own) {
             let (weight, reverse) = effective(TrackerKind::Script, &tracked.script);
             line!(out, "     {} weight {weight}{}", tracked.script, reversed(reverse));
         }
     }
-    if !config.track_files.is_empty() {
+    let own = |tracked: &&TrackedFile| {
+        !shared(|g, name| g.track_files.iter().any(|t| t.file == name), &tracked.file)
+    };
+    if config.track_files.iter().any(|tracked| own(&tracked)) {
         line!(out, "   Tracked files :");
-        for tracked in &config.track_files {
+        for tracked in config.track_files.iter().filter(own) {
             let (weight, reverse) = effective(TrackerKind::File, &tracked.file);
             line!(out, "     {}, weight {weight}{}", tracked.file, reversed(reverse));
         }
     }
-    if !config.track_processes.is_empty() {
+    let own = |tracked: &&TrackedProcess| {
+        !shared(|g, name| g.track_processes.iter().any(|t| t.process == name), &tracked.process)
+    };
+    if config.track_processes.iter().any(|tracked| own(&tracked)) {
         line!(out, "   Tracked processes :");
-        for tracked in &config.track_processes {
+        for tracked in config.track_processes.iter().filter(own) {
             let (weight, reverse) = effective(TrackerKind::Process, &tracked.process);
             line!(out, "     {}, weight {weight}{}", tracked.process, reversed(reverse));
         }

@@ -65,6 +65,7 @@ impl Role {
             counters: *instance.counters(),
             watch: member.watch.clone(),
             due_in: deadline.map(|deadline| deadline - self.clock.now()),
+            link: member.key.map(|key| key.link),
             socket: member.key.map(|key| self.links.number(key)),
             trackers: instance.trackers().map(Into::into).collect(),
         }
@@ -79,7 +80,9 @@ impl Role {
                 Cast::Unicast4 => (true, true),
                 Cast::Unicast6 => (false, true),
             };
+            let source = users.clone().find_map(|member| member.source);
             Socket {
+                source,
                 number: self.links.number(key),
                 link: self.link_name(key.link).to_owned(),
                 ipv4,
@@ -88,8 +91,10 @@ impl Role {
                 users: users.map(user).collect(),
             }
         };
-        let keys: BTreeSet<_> = self.members.iter().filter_map(|member| member.key).collect();
-        keys.into_iter().map(socket).collect()
+        // In the order of the configuration.
+        let mut known = BTreeSet::new();
+        let keys = self.members.iter().filter_map(|member| member.key);
+        keys.filter(|key| known.insert(*key)).map(socket).collect()
     }
 
     /// With `--dump-conf`, as `keepalived.data` has it.
