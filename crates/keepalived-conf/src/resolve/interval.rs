@@ -60,6 +60,9 @@ impl Resolver<'_> {
                 self.about(draft, "Strict mode requires no repeat garp delay. resetting");
             }
         }
+        // As keepalived: what holds for all, not what the instance says of its own.
+        let common_delay = global.garp_master_delay.unwrap_or(delay);
+        let common_repeat = global.garp_master_repeat.unwrap_or(repeat);
         GarpConfig {
             master_delay,
             master_repeat,
@@ -71,9 +74,9 @@ impl Resolver<'_> {
             lower_prio_delay: lower_delay.unwrap_or(if strict {
                 Duration::ZERO
             } else {
-                master_delay
+                common_delay
             }),
-            lower_prio_repeat: lower_repeat.unwrap_or(if strict { 0 } else { master_repeat }),
+            lower_prio_repeat: lower_repeat.unwrap_or(if strict { 0 } else { common_repeat }),
             interval: globals.garp_interval.unwrap_or_default(),
             gna_interval: globals.gna_interval.unwrap_or_default(),
             extra_interfaces: own.garp_extra_if.or(global.garp_extra_if).unwrap_or_default(),
