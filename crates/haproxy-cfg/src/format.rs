@@ -14,6 +14,11 @@ const HTTP: &[&str] = &[
 /// Variables of later versions: known, and not built.
 const PLANNED: &[&str] = &["OG"];
 
+/// The variables that are known and have no value here.
+pub(crate) fn unbuilt() -> impl Iterator<Item = &'static str> {
+    HTTP.iter().chain(PLANNED).copied()
+}
+
 /// What a format is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purpose {

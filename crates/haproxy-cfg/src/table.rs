@@ -68,8 +68,59 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
         ("server and default-server", join(&[&server::TABLE, &server_names::TABLE])),
         ("actions of rules", rules::ACTIONS.rows()),
     ];
+    all.push(("fetches", fetches()));
+    all.push(("converters", converters()));
+    all.push(("variables of log-format", variables()));
     all.extend(section::SECTIONS.iter().map(|s| (s.name, s.table.rows())));
     all
+}
+
+/// A row of the rule engine.
+fn built(name: &'static str, usage: String, doc: &'static str) -> Row {
+    Row {
+        name,
+        usage,
+        default: None,
+        within: conf::ANYWHERE,
+        status: conf::Status::Done,
+        spec: "",
+        doc,
+        nested: vec![],
+    }
+}
+
+fn unbuilt(name: &'static str) -> Row {
+    Row { status: conf::Status::Planned, ..built(name, String::new(), "") }
+}
+
+fn usage(args: rules::Args) -> String {
+    let kinds = args.kinds.iter().enumerate().map(|(at, kind)| match at < args.least {
+        true => format!("<{}>", kind.name()),
+        false => format!("[<{}>]", kind.name()),
+    });
+    let kinds: Vec<_> = kinds.collect();
+    if kinds.is_empty() { String::new() } else { format!("({})", kinds.join(", ")) }
+}
+
+fn fetches() -> Vec<Row> {
+    let rows = rules::fetch::all().map(|row| built(row.name, usage(row.args), row.doc));
+    let all: Vec<_> = rows.collect();
+    let own = rules::fetch::KEYWORDS.iter().filter(|k| all.iter().all(|row| row.name != k.name));
+    let own = own.map(|keyword| built(keyword.name, String::new(), "A name of ACLs for a fetch."));
+    let own: Vec<_> = own.collect();
+    let planned = rules::fetch::PLANNED.iter().map(|name| unbuilt(name));
+    all.into_iter().chain(own).chain(planned).collect()
+}
+
+fn converters() -> Vec<Row> {
+    let rows = rules::convert::all().map(|row| built(row.name, usage(row.args), row.doc));
+    rows.chain(rules::convert::PLANNED.iter().map(|name| unbuilt(name))).collect()
+}
+
+fn variables() -> Vec<Row> {
+    let rows = rules::format::VARIABLES.iter();
+    let rows = rows.map(|(name, _, doc)| built(name, String::new(), doc));
+    rows.chain(crate::format::unbuilt().map(unbuilt)).collect()
 }
 
 /// The tables of a proxy section.

@@ -214,6 +214,11 @@ fn every_keyword_of_haproxy_s_is_a_row() {
             "bind" => rows(&["bind"]),
             "server" => rows(&["server and default-server"]),
             "action" => rows(&["actions of rules"]),
+            "converter" => rows(&["converters"]),
+            "acl" => rows(&["fetches"]),
+            fetch if fetch.starts_with("fetch-l") || fetch == "fetch-internal" => {
+                rows(&["fetches"])
+            }
             section if tables.iter().any(|(title, _)| *title == section) => rows(&[section]),
             _ => continue,
         };

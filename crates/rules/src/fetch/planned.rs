@@ -3,6 +3,11 @@
 /// Fetches of HAProxy that are not built: HTTP, TLS of our own, stick tables, HAProxy's internals.
 /// They are refused by name, so that nothing is passed over in silence.
 pub const PLANNED: &[&str] = &[
+    "base32+src",
+    "set-cookie",
+    "spoe.engine-id",
+    "unique-id",
+    "url32+src",
     "acl",
     "base",
     "base32",

@@ -1,0 +1,141 @@
+use super::{converted, expr, text};
+use crate::record::{Record, Variable};
+use crate::scope::Scope;
+use crate::{Arg, Type, Value, convert};
+
+fn int(number: i64) -> Arg {
+    Arg::Int(number)
+}
+
+#[test]
+fn text_becomes_what_haproxy_makes_of_it() {
+    let cases: &[(&str, &str, Vec<Arg>, Option<&str>)] = &[
+        ("Abc", "upper", vec![], Some("ABC")),
+        ("aGk", "lower", vec![], Some("agk")),
+        ("a.b.c", "field", vec![int(2), text(".")], Some("b")),
+        ("a.b.c", "field", vec![int(-1), text(".")], Some("c")),
+        ("a..c", "field", vec![int(2), text(".")], Some("")),
+        ("a..c", "word", vec![int(2), text(".")], Some("c")),
+        ("a.b.c.d", "field", vec![int(2), text("."), int(2)], Some("b.c")),
+        ("a.b.c.d", "field", vec![int(-2), text("."), int(2)], Some("b.c")),
+        ("a.b.c.d", "word", vec![int(-1), text("."), int(3)], Some("b.c.d")),
+        ("a.b.c.d", "field", vec![int(3), text("."), int(0)], Some("c.d")),
+        ("a.b", "field", vec![int(9), text(".")], None),
+        ("a.b", "word", vec![int(9), text(".")], Some("")),
+        ("hello", "bytes", vec![int(1), int(2)], Some("el")),
+        ("hello", "bytes", vec![int(3)], Some("lo")),
+        ("hello", "bytes", vec![int(9)], Some("")),
+        ("hello", "hex", vec![], Some("68656C6C6F")),
+        ("hello", "base64", vec![], Some("aGVsbG8=")),
+        ("aGVsbG8=", "b64dec", vec![], Some("hello")),
+        ("aGVsbG8", "b64dec", vec![], None),
+        ("a", "ub64enc", vec![], Some("YQ")),
+        ("4fb", "hex2i", vec![], Some("1275")),
+        ("a%20b+c?d+e", "url_dec", vec![], Some("a b+c?d e")),
+        ("a%20b+c?d+e", "url_dec", vec![int(1)], Some("a b c?d e")),
+        ("a%2", "url_dec", vec![], None),
+        ("a/b c", "url_enc", vec![], Some("a%2Fb%20c")),
+        ("xxabcxx", "ltrim", vec![text("x")], Some("abcxx")),
+        ("xxabcxx", "rtrim", vec![text("x")], Some("xxabc")),
+        ("abcabc", "regsub", vec![text("b"), text("X")], Some("aXcabc")),
+        ("abcabc", "regsub", vec![text("b"), text("X"), text("g")], Some("aXcaXc")),
+        ("abcabc", "regsub", vec![text("^"), text("X")], Some("Xabcabc")),
+        ("abc", "regsub", vec![text("(.)b"), text("\\1-")], Some("a-c")),
+        ("abc", "regsub", vec![text("x*"), text("-"), text("g")], Some("-a-b-c-")),
+        ("abc", "length", vec![], Some("3")),
+        ("h:80", "host_only", vec![], Some("h")),
+        ("h:80", "port_only", vec![], Some("80")),
+        ("[::1]:80", "host_only", vec![], Some("[::1]")),
+        ("a\r\nb", "cut_crlf", vec![], Some("a")),
+        ("hello", "crc32", vec![], Some("907060870")),
+        ("hello", "djb2", vec![], Some("261238937")),
+        ("hello", "sdbm", vec![], Some("684824882")),
+        ("hello", "wt6", vec![], Some("3538347703")),
+        ("hello", "crc32c", vec![], Some("2591144780")),
+        ("hello", "sdbm", vec![int(1)], Some("2061535398")),
+        ("be", "nbsrv", vec![], Some("3")),
+        ("nope", "nbsrv", vec![], None),
+    ];
+    for (from, name, args, expected) in cases {
+        let out = converted(from, name, args.clone());
+        assert_eq!(out.as_deref(), *expected, "{from},{name}{args:?}");
+    }
+}
+
+#[test]
+fn numbers_are_reckoned_as_haproxy_reckons() {
+    let cases: &[(i64, &str, &str, i64)] = &[
+        (-7, "div", "2", -3),
+        (-7, "mod", "3", -1),
+        (5, "div", "0", i64::MAX),
+        (-5, "div", "0", i64::MIN),
+        (12, "and", "10", 8),
+        (12, "xor", "10", 6),
+        (i64::MAX, "add", "1", i64::MAX),
+        (i64::MIN, "sub", "1", i64::MIN),
+        (8, "mul", "3", 24),
+    ];
+    let environment = super::Known::default();
+    for (from, name, by, expected) in cases {
+        let converter = convert::named(name).expect("a converter");
+        let mut args = vec![text(by)];
+        (converter.check)(&mut args).expect("a number");
+        let mut chain = expr("int", vec![int(*from)]);
+        chain.then(converter, args).expect("it takes a number");
+        let found = chain.eval(&Scope::new(&environment), &mut Record::default());
+        assert_eq!(found.value(), Some(Value::Int(*expected)), "{from} {name} {by}");
+    }
+}
+
+#[test]
+fn a_variable_is_kept_and_used_and_forgotten() {
+    let environment = super::Known::default();
+    let scope = Scope::new(&environment);
+    let mut record = Record::default();
+    let variable = Variable::parse("txn.kept").expect("a name");
+    let mut keep = expr("int", vec![int(4)]);
+    let set = convert::named("set-var").expect("a converter");
+    let mut args = vec![text("txn.kept")];
+    (set.check)(&mut args).expect("a name");
+    keep.then(set, args).expect("it takes anything");
+    assert_eq!(keep.eval(&scope, &mut record).value(), Some(Value::Int(4)));
+    let read = expr("var", vec![Arg::Variable(variable.clone())]);
+    assert_eq!(read.eval(&scope, &mut record).value(), Some(Value::Int(4)));
+    record.forget(variable.scope);
+    assert_eq!(read.eval(&scope, &mut record).value(), None);
+    let default = expr("var", vec![Arg::Variable(variable), text("none")]);
+    assert_eq!(default.eval(&scope, &mut record).value(), Some(Value::text("none")));
+}
+
+#[test]
+fn a_variable_of_the_process_is_there_for_every_connection() {
+    let environment = super::Known::default();
+    let scope = Scope::new(&environment);
+    let variable = Variable::parse("proc.n").expect("a name");
+    let process = &environment.0;
+    Record::default().set(&variable, Some(Value::Int(1)), process);
+    let read = expr("var", vec![Arg::Variable(variable)]);
+    assert_eq!(read.eval(&scope, &mut Record::default()).value(), Some(Value::Int(1)));
+}
+
+#[test]
+fn names_of_variables_are_refused_in_haproxy_s_words() {
+    for (name, said) in [
+        ("", "Empty variable name cannot be accepted"),
+        ("foo", "invalid variable name 'foo'."),
+        ("txn.a-b", "invalid syntax at char '-b'"),
+    ] {
+        let error = Variable::parse(name).expect_err("no name");
+        assert!(error.starts_with(said), "{error}");
+    }
+}
+
+#[test]
+fn bytes_are_text_up_to_the_first_that_is_0() {
+    let bytes = Value::Bin(b"ab\0c".to_vec().into());
+    assert_eq!(bytes.clone().into_text(), &b"ab"[..]);
+    assert_eq!(bytes.cast(Type::Int), None);
+    assert!(!Type::Bin.casts_to(Type::Int) && !Type::Bool.casts_to(Type::Addr));
+    assert_eq!(Value::text("17 apples").cast(Type::Int), Some(Value::Int(17)));
+    assert_eq!(Value::text("10.0.0.1").cast(Type::Addr), Value::Ip([10, 0, 0, 1].into()).into());
+}
