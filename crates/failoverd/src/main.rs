@@ -6,7 +6,9 @@
 //!     │      ▲ reports
 //!     └──► role `vrrp`                elections, adverts, addresses
 //!            ├─ thread `kernel`       netlink requests, ARP
-//!            └─ thread `scripts`      starts the operator's programs
+//!            ├─ threads `scripts`     start the operator's programs: checks, notifications
+//!            ├─ thread `files`        reads tracked files
+//!            └─ thread `processes`    counts tracked processes
 //! ```
 //!
 //! Started by the name `keepalived`, it behaves as that program does: options, configuration,

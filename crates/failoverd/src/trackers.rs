@@ -180,19 +180,21 @@ impl Trackers {
         })
     }
 
-    /// Follows the files and processes of `config`. At the start it writes the first number of files
-    /// that ask for one, and waits until all has been looked at once.
+    /// Writes the first number of files that ask for one.
+    pub(crate) fn initialise(&mut self, config: &Config, news: &mut Vec<News>) {
+        for file in &config.track_files {
+            if let Err(error) = files::initialise(file) {
+                news.push(News::Line(format!("cannot write track file {}: {error}", file.path)));
+            }
+        }
+    }
+
+    /// Follows the files and processes of `config`. At the start it waits until all has been looked at
+    /// once.
     pub(crate) fn follow(&mut self, config: &Config, start: bool, news: &mut Vec<News>) {
         let mut failed = |what: &str, error: io::Error| {
             news.push(News::Line(format!("{what} are not tracked: {error}")));
         };
-        if start {
-            for file in &config.track_files {
-                if let Err(error) = files::initialise(file) {
-                    failed(&format!("changes of {}: it cannot be written: they", file.path), error);
-                }
-            }
-        }
         if self.files.config != config.track_files {
             self.files.config.clone_from(&config.track_files);
             self.files.thread = None;
@@ -485,6 +487,7 @@ mod tests {
         config.track_files.push(file);
         config.track_processes.push(process);
         let (mut trackers, mut news) = (Trackers::new(), Vec::new());
+        trackers.initialise(&config, &mut news);
         trackers.follow(&config, true, &mut news);
         let is = |news: &[News]| {
             let file = |n: &News| matches!(n, News::File { name, value: 7 } if name == "f");

@@ -78,7 +78,7 @@ impl Table {
             let matches = match wanted(config) {
                 Wanted::Name => name == config.process.as_bytes(),
                 Wanted::LongName => {
-                    name == &config.process.as_bytes()[..NAME] && {
+                    name == config.process.as_bytes()[..NAME] && {
                         let words = line.get_or_insert_with(|| command_line(pid));
                         words
                             .first()

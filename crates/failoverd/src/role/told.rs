@@ -11,6 +11,9 @@ impl Role {
     /// Follows the files and processes of the configuration.
     pub(super) fn follow(&mut self, start: bool) {
         let mut news = Vec::new();
+        if start && !self.ledger.is_inherited() {
+            self.trackers.initialise(&self.config, &mut news);
+        }
         self.trackers.follow(&self.config, start, &mut news);
         self.spread(news);
     }
