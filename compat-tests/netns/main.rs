@@ -9,14 +9,17 @@
 //!   manners   what scripts and operators find: processes, sockets
 //!   bad_input what is refused, with which code, and that nothing is left
 //!   snmp      what an SNMP agent is told
+//!   observe   what people look at: dumps, status, metrics
 //!   weak_points  where keepalived is weak, and ours beside it
 //! ```
 
 mod bad_input;
 mod balance;
 mod failover;
+mod groups;
 mod manners;
 mod mixed;
+mod observe;
 mod pair;
 mod proxy;
 mod reload;
@@ -48,11 +51,13 @@ fn main() -> ExitCode {
     failover::register(&mut tests);
     reload::register(&mut tests);
     mixed::register(&mut tests);
+    groups::register(&mut tests);
     balance::register(&mut tests);
     stream::register(&mut tests);
     manners::register(&mut tests);
     bad_input::register(&mut tests);
     told::register(&mut tests);
+    observe::register(&mut tests);
     snmp::register(&mut tests);
     weak_points::register(&mut tests);
     compat_tests::conclude(&arguments, tests.trials)
