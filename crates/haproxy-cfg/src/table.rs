@@ -93,7 +93,7 @@ fn unbuilt(name: &'static str) -> Row {
     Row { status: conf::Status::Planned, ..built(name, String::new(), "") }
 }
 
-fn usage(args: rules::Args) -> String {
+fn usage(args: ::rules::Args) -> String {
     let kinds = args.kinds.iter().enumerate().map(|(at, kind)| match at < args.least {
         true => format!("<{}>", kind.name()),
         false => format!("[<{}>]", kind.name()),
@@ -103,22 +103,22 @@ fn usage(args: rules::Args) -> String {
 }
 
 fn fetches() -> Vec<Row> {
-    let rows = rules::fetch::all().map(|row| built(row.name, usage(row.args), row.doc));
+    let rows = ::rules::fetch::all().map(|row| built(row.name, usage(row.args), row.doc));
     let all: Vec<_> = rows.collect();
-    let own = rules::fetch::KEYWORDS.iter().filter(|k| all.iter().all(|row| row.name != k.name));
+    let own = ::rules::fetch::KEYWORDS.iter().filter(|k| all.iter().all(|row| row.name != k.name));
     let own = own.map(|keyword| built(keyword.name, String::new(), "A name of ACLs for a fetch."));
     let own: Vec<_> = own.collect();
-    let planned = rules::fetch::PLANNED.iter().map(|name| unbuilt(name));
+    let planned = ::rules::fetch::PLANNED.iter().map(|name| unbuilt(name));
     all.into_iter().chain(own).chain(planned).collect()
 }
 
 fn converters() -> Vec<Row> {
-    let rows = rules::convert::all().map(|row| built(row.name, usage(row.args), row.doc));
-    rows.chain(rules::convert::PLANNED.iter().map(|name| unbuilt(name))).collect()
+    let rows = ::rules::convert::all().map(|row| built(row.name, usage(row.args), row.doc));
+    rows.chain(::rules::convert::PLANNED.iter().map(|name| unbuilt(name))).collect()
 }
 
 fn variables() -> Vec<Row> {
-    let rows = rules::format::VARIABLES.iter();
+    let rows = ::rules::format::VARIABLES.iter();
     let rows = rows.map(|(name, _, doc)| built(name, String::new(), doc));
     rows.chain(crate::format::unbuilt().map(unbuilt)).collect()
 }
