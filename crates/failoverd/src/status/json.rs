@@ -47,6 +47,7 @@ struct Instance<'a> {
     master_down_interval: f64,
     addresses: Vec<String>,
     entered: Entered,
+    splits: u64,
     adverts: Adverts,
     lease: Option<Lease>,
     resumed: u64,
@@ -182,6 +183,7 @@ fn instance<'a>(of: &'a Router, view: &View) -> Instance<'a> {
             master: entered(vrrp::State::Master),
             fault: entered(vrrp::State::Fault),
         },
+        splits: counters.splits,
         adverts: Adverts {
             received: counters.adverts_received,
             sent: counters.adverts_sent,
