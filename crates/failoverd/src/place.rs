@@ -19,6 +19,8 @@ const UMASK: u32 = 0o177;
 pub(crate) struct Place {
     log: Rc<Log>,
     config: ProcessConfig,
+    /// `--umask`, which goes before the configuration's.
+    umask: Option<u32>,
     /// `SCHED_RR`, configured or taken because timers were late; 0 for none.
     realtime: u8,
 }
@@ -26,8 +28,8 @@ pub(crate) struct Place {
 impl Place {
     /// Takes the place a configuration names. Threads started from now on are there too, scripts are
     /// not.
-    pub(crate) fn take(config: &ProcessConfig, log: Rc<Log>) -> Self {
-        let mut place = Self { log, config: ProcessConfig::default(), realtime: 0 };
+    pub(crate) fn take(config: &ProcessConfig, umask: Option<u32>, log: Rc<Log>) -> Self {
+        let mut place = Self { log, config: ProcessConfig::default(), umask, realtime: 0 };
         place.set(config, true);
         place
     }
@@ -41,7 +43,7 @@ impl Place {
 
     fn set(&mut self, config: &ProcessConfig, first: bool) {
         let before = std::mem::replace(&mut self.config, config.clone());
-        let mode = Mode::from_bits_truncate(config.umask.unwrap_or(UMASK));
+        let mode = Mode::from_bits_truncate(self.umask.or(config.umask).unwrap_or(UMASK));
         umask(mode);
         let name = config.vrrp_process_name.as_ref().or(config.process_name.as_ref());
         if let Some(name) = name {
@@ -121,7 +123,7 @@ mod tests {
                 ..ProcessConfig::default()
             };
             let all = field("Cpus_allowed_list:");
-            let mut place = Place::take(&config, Rc::new(Log::new("test")));
+            let mut place = Place::take(&config, None, Rc::new(Log::new("test")));
             assert_eq!(stat(19), "3");
             assert_eq!(field("Cpus_allowed_list:"), "0");
             assert_eq!(field("Name:"), "evergate_vrrp");
@@ -144,7 +146,7 @@ mod tests {
                 umask: Some(0o022),
                 ..ProcessConfig::default()
             };
-            let mut place = Place::take(&config, Rc::new(Log::new("test")));
+            let mut place = Place::take(&config, None, Rc::new(Log::new("test")));
             for (late, expected) in [(50, "0"), (100, "1"), (5000, "2"), (5000, "2")] {
                 place.late(Duration::from_millis(late));
                 assert_eq!(stat(40), expected, "{late} ms");

@@ -72,14 +72,17 @@ impl Processes {
         let (alive, end) = UnixStream::pair()?;
         let (told, first) = mpsc::channel();
         thread::Builder::new().name("processes".into()).stack_size(128 << 10).spawn(move || {
-            // Before the first look, so that nothing is missed between.
-            let events = open();
             let table = Table::new(processes);
             let mut thread = Thread { table, news, events: None, watched: Vec::new() };
-            match events {
+            thread.scan();
+            thread.settle(Instant::now(), true);
+            // Nobody waits for it after a reload. Whoever does, does not wait for the kernel's answer.
+            let _ = told.send(());
+            match open() {
                 Ok(events) => {
                     thread.detail("proc_events has confirmed it is configured".into());
                     thread.events = Some(events);
+                    thread.watched.clear();
                 }
                 Err(error) => thread.line(format!(
                     "tracked processes are looked for in /proc every {} s, for the kernel does not \
@@ -87,10 +90,9 @@ impl Processes {
                     PERIOD.as_secs()
                 )),
             }
+            // What happened meanwhile.
             thread.scan();
-            thread.settle(Instant::now(), true);
-            // Nobody waits for it after a reload.
-            let _ = told.send(());
+            thread.settle(Instant::now(), false);
             thread.run(&end);
         })?;
         Ok(Self { _alive: alive, first })

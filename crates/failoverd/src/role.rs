@@ -250,7 +250,7 @@ impl Role {
         let snapshot = kernel.snapshot().context("cannot read links and addresses")?;
         monitor.compare(snapshot);
         let frames = FrameSocket::open().context("cannot open a packet socket")?;
-        let place = Place::take(&config.globals.process, log.clone());
+        let place = Place::take(&config.globals.process, options.umask, log.clone());
         let notifier = Notifier::new(log.clone(), options.detail);
         let mut role = Self {
             log,

@@ -141,6 +141,9 @@ fn start(
         nix::unistd::daemon(false, false).context("cannot become a daemon")?;
     }
     pid_file.write(std::process::id())?;
+    if let Some(name) = &globals.process.process_name {
+        linux::process::set_name(name.as_ref());
+    }
     if nothing_to_do {
         log.info("Warning - keepalived has no configuration to run");
     }
