@@ -231,3 +231,55 @@ fn a_second_daemon_leaves_the_first_alone_whichever_pid_file_they_share() {
         assert!(!daemon.log().contains("Stopping"), "{}", daemon.log());
     });
 }
+
+#[test]
+fn a_role_that_is_killed_is_followed_by_one_that_stays_master_whatever_the_file_says_now() {
+    in_a_namespace(|| {
+        // At this interval the addresses have no lease, and a backup would wait 0.3 s.
+        let daemon = Daemon::start(&configuration("", ""));
+        daemon.wait_for_log("Entering MASTER STATE", 1);
+        wait_for("the address", holds_address);
+        std::fs::write(daemon.path("conf"), "no configuration {").expect("writable");
+        let killed = daemon.role();
+        kill(Pid::from_raw(killed), Signal::SIGKILL).expect("it runs");
+        daemon.wait_for_log("still MASTER after this process was restarted", 1);
+        assert!(holds_address());
+        wait_for("its pid file", || std::fs::read_to_string(daemon.path("role")).is_ok());
+        assert_ne!(daemon.role(), killed);
+        assert_eq!(daemon.log().matches("Entering").count(), 2, "no state was entered again");
+        // The broken file is refused, and the configuration that runs can be read again.
+        let pid = Pid::from_raw(daemon.child.id().try_into().expect("a pid"));
+        kill(pid, Signal::SIGHUP).expect("it runs");
+        daemon.wait_for_log("the running configuration is kept", 1);
+        assert!(holds_address());
+    });
+}
+
+#[test]
+fn a_signal_to_the_role_alone_has_the_file_read_again() {
+    in_a_namespace(|| {
+        let daemon = Daemon::start(&configuration("", ""));
+        daemon.wait_for_log("Entering MASTER STATE", 1);
+        let more = "vrrp_instance VI_2 {\n interface evergate0\n virtual_router_id 52\n version 3
+             advert_int 0.1\n virtual_ipaddress {\n 192.0.2.101/24\n }\n}\n";
+        std::fs::write(daemon.path("conf"), configuration("", more)).expect("writable");
+        kill(Pid::from_raw(daemon.role()), Signal::SIGHUP).expect("it runs");
+        daemon.wait_for_log("(VI_2) Entering MASTER STATE", 1);
+        assert_eq!(daemon.log().matches("(VI_1) Entering MASTER STATE").count(), 1);
+    });
+}
+
+#[test]
+fn a_role_that_was_frozen_for_long_before_it_died_listens_first() {
+    in_a_namespace(|| {
+        let daemon = Daemon::start(&configuration("", ""));
+        daemon.wait_for_log("Entering MASTER STATE", 1);
+        let role = Pid::from_raw(daemon.role());
+        kill(role, Signal::SIGSTOP).expect("it runs");
+        // Three times as long as a backup waits.
+        std::thread::sleep(Duration::from_secs(1));
+        kill(role, Signal::SIGKILL).expect("it is there");
+        daemon.wait_for_log("(VI_1) Entering MASTER STATE", 2);
+        assert!(!daemon.log().contains("still MASTER"), "{}", daemon.log());
+    });
+}
