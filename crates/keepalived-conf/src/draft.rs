@@ -98,6 +98,8 @@ pub(crate) struct ScriptDraft {
 #[derive(Debug)]
 pub(crate) struct AddressDraft {
     pub(crate) span: Span,
+    /// The length of its prefix was written.
+    pub(crate) has_len: bool,
     pub(crate) config: VirtualAddress,
 }
 

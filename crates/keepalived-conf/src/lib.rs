@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod differences;
 mod draft;
 mod lex;
 mod names;
@@ -195,6 +196,11 @@ pub fn fuzz(data: &[u8]) -> Loaded {
         conf::pretty(&Keepalived, &loaded.sources, diagnostic);
     }
     loaded
+}
+
+/// Where we say or do something else than keepalived 2.2.7 on purpose, and why.
+pub fn differences() -> Vec<(&'static str, &'static str)> {
+    [differences::DIFFERENCES, differences::BESIDES].concat()
 }
 
 fn understand(read: Read, options: &Options<'_>) -> Loaded {

@@ -75,6 +75,8 @@ pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Res
     r.undefined_trackers(&config);
     r.static_network(&mut config);
     let networks = r.virtual_networks();
+    r.ends_of_blocks();
+    r.lvs();
     r.interface_delays(&mut config);
     let mut missing = r.missing_interfaces();
     missing |= r.garp_groups(&mut config);
@@ -83,7 +85,6 @@ pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Res
         r.after("Non-existent interface specified in configuration");
         return Resolved { config: None, insecure: r.insecure };
     }
-    r.lvs();
     r.told(&mut config);
     r.check_scripts(&mut config);
     let instances = draft.instances.iter().zip(networks);

@@ -127,6 +127,31 @@ impl Resolver<'_> {
         config
     }
 
+    /// What keepalived looks at when a block ends.
+    pub(super) fn ends_of_blocks(&mut self) {
+        let draft = self.draft;
+        for instance in &draft.instances {
+            let name = &instance.name;
+            let unicast = !instance.peers.is_empty();
+            let interface = instance.interface.as_ref().filter(|i| self.may_have(&i.text));
+            if instance.unicast_ttl.is_some() && !unicast {
+                let said =
+                    format!("({name}): Cannot use unicast_ttl without unicast peers - resetting");
+                self.say(CHILD, instance.end, said);
+            }
+            if instance.vmac.is_some() && interface.is_none() && unicast {
+                let said = format!(
+                    "({name}): Cannot use VMAC/ipvlan with unicast and no interface - clearing use_vmac"
+                );
+                self.say(CHILD, instance.end, said);
+            } else if instance.vmac.is_some() && unicast && !instance.xmit_base {
+                let said =
+                    format!("({name}) unicast with use_vmac requires vmac_xmit_base - setting");
+                self.say(CHILD, instance.end, said);
+            }
+        }
+    }
+
     fn hmac(&mut self, draft: &InstanceDraft, config: &mut InstanceConfig) {
         let Some(hmac) = &draft.hmac else { return };
         let mut wanted = hmac.config.clone();
@@ -190,30 +215,16 @@ impl Resolver<'_> {
         {
             self.fatal(draft, "the first IPv6 VIP address must be link local");
         }
-        if !config.unicast_peers.is_empty() {
-            self.note(
-                draft.span,
-                format!("({}) Unicast peers are not supported in strict mode", draft.name),
-            );
-            self.fatal = true;
-        }
     }
 
     /// An interface of its own, and what does not go with it.
     fn vmac(&mut self, draft: &InstanceDraft, config: &mut InstanceConfig) {
-        let name = &draft.name;
         let vmac = config.vmac.as_ref().is_some_and(|v| matches!(v.kind, VmacKind::Macvlan(_)));
         let unicast = !config.unicast_peers.is_empty();
         let mut xmit_base = draft.xmit_base;
         if config.vmac.is_some() && draft.interface.is_none() && unicast {
-            let said = format!(
-                "({name}): Cannot use VMAC/ipvlan with unicast and no interface - clearing use_vmac"
-            );
-            self.say(CHILD, draft.end, said);
             config.vmac = None;
         } else if config.vmac.is_some() && unicast && !xmit_base {
-            let said = format!("({name}) unicast with use_vmac requires vmac_xmit_base - setting");
-            self.say(CHILD, draft.end, said);
             xmit_base = true;
         } else if xmit_base && !vmac {
             self.about(draft, "vmac_xmit_base is only valid with a vmac");
@@ -328,12 +339,7 @@ impl Resolver<'_> {
             if draft.unicast && !draft.fault_no_peer {
                 self.about(draft, "A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.");
             }
-            if config.unicast_ttl.take().is_some() {
-                let name = &draft.name;
-                let said =
-                    format!("({name}): Cannot use unicast_ttl without unicast peers - resetting");
-                self.say(CHILD, draft.end, said);
-            }
+            config.unicast_ttl = None;
         } else {
             if draft.multicast_group.is_some() {
                 self.about(draft, "multicast destination specified with unicast - ignoring");

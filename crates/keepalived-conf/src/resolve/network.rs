@@ -235,10 +235,10 @@ impl Resolver<'_> {
         let named = |a: &AddressDraft| a.config.interface.clone();
         let missing = |name: &str| !self.system.has_interface(name);
         let of_address = |a: &AddressDraft, interface: String| {
-            let shown = shown(&a.config);
+            let written = if a.has_len { a.config.to_string() } else { shown(&a.config) };
             (
                 a.span,
-                format!("WARNING - interface {interface} for ip address {shown} doesn't exist"),
+                format!("WARNING - interface {interface} for ip address {written} doesn't exist"),
             )
         };
         for address in &self.draft.static_addresses {

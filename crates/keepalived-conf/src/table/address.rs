@@ -147,7 +147,7 @@ pub(crate) fn read(stmt: &Stmt, groups: Option<&[String]>, b: &mut Binder) -> Op
         complain(b, first.span, format!("track_group {group} not found"));
         config.track_group = None;
     }
-    Some(AddressDraft { span: stmt.span, config })
+    Some(AddressDraft { span: stmt.span, has_len: len.is_some(), config })
 }
 
 /// What does not go together.

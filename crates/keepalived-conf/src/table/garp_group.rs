@@ -68,7 +68,9 @@ fn add(group: &mut GarpGroupDraft, word: &Word) {
 
 fn interfaces(group: &mut GarpGroupDraft, stmt: &Stmt, b: &mut Binder) {
     for word in stmt.body().iter().flat_map(|line| &line.words) {
-        add(group, word);
+        // keepalived looks at them when their block ends.
+        group.config.interfaces.push(word.owned());
+        group.at.push(closing(stmt));
     }
     if stmt.body().is_empty() {
         complain(b, closing(stmt), "Warning - empty garp_group interfaces block");

@@ -187,6 +187,14 @@ fn garp_group(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
 fn bfd_instance(draft: &mut Draft, stmt: &Stmt, b: &mut Binder) {
     let Some(name) = named(stmt, b) else { return };
     draft.bfd.push(name.owned());
+    let neighbour = |line: &Stmt| ["neighbor_ip", "neighbour_ip"].contains(&line.word(0));
+    if !stmt.body().iter().any(neighbour) {
+        let said = format!(
+            "Configuration error: BFD instance {} has no neighbor address set, disabling instance",
+            name.text
+        );
+        b.error(super::closing(stmt), Problem::Other(said)).context.push_str(CHILD);
+    }
     b.bind(super::bfd_instance::BFD_INSTANCE, place("bfd_instance"), stmt.body(), &mut ());
 }
 

@@ -40,11 +40,8 @@ fn cases_of(file: &Path) -> Vec<Case> {
     texts.map(case).collect()
 }
 
-#[test]
-fn every_case_is_said_in_the_originals_words_with_its_exit_code() {
-    if !can_ask() {
-        return;
-    }
+/// Where the cases are.
+fn files() -> Vec<std::path::PathBuf> {
     let directory = std::env::var_os("KEEPALIVED_CASES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases"),
         std::path::PathBuf::from,
@@ -52,7 +49,24 @@ fn every_case_is_said_in_the_originals_words_with_its_exit_code() {
     let entries = std::fs::read_dir(&directory).expect("the cases are there");
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.sort();
-    let cases: Vec<Case> = files.iter().flat_map(|file| cases_of(file)).collect();
+    files
+}
+
+#[test]
+fn every_difference_is_one_that_is_listed() {
+    let listed = keepalived_conf::differences();
+    let cases: Vec<Case> = files().iter().flat_map(|file| cases_of(file)).collect();
+    for why in cases.iter().filter_map(|case| case.differs.as_deref()) {
+        assert!(listed.iter().any(|(what, _)| *what == why), "{why}");
+    }
+}
+
+#[test]
+fn every_case_is_said_in_the_originals_words_with_its_exit_code() {
+    if !can_ask() {
+        return;
+    }
+    let cases: Vec<Case> = files().iter().flat_map(|file| cases_of(file)).collect();
     let place = tempfile::tempdir().expect("a directory for the test");
     for (number, case) in cases.iter().enumerate() {
         let own = place.path().join(number.to_string());
