@@ -70,7 +70,7 @@ fn overrule(config: &mut Config, options: &Options) {
     }
 }
 
-fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::Loaded {
+fn read(options: &Options, system: &dyn keepalived_conf::System) -> keepalived_conf::Loaded {
     let mut how = keepalived_conf::Options::new(system);
     how.config_id.clone_from(&options.config_id);
     let loaded = keepalived_conf::load(&options.file, &how);
@@ -107,7 +107,12 @@ fn not_yet(config: &Config) -> Vec<String> {
 /// Checks the configuration, says what is wrong with it, and returns keepalived's exit code.
 pub(crate) fn test(options: &Options, to: Option<&Path>) -> u8 {
     let system = keepalived_conf::Host;
-    let loaded = read(options, &system);
+    let mut loaded = read(options, &system);
+    let named = options.namespace.as_ref().or(loaded.net_namespace.as_ref());
+    if named.is_some_and(|name| read_in(name, options).is_none()) {
+        // As keepalived: nobody knows what is in a namespace that is not there.
+        loaded = read(options, &keepalived_conf::Elsewhere);
+    }
     let refused = loaded.config.as_ref().map(not_yet).unwrap_or_default();
     let mut text = if options.explain {
         let text = loaded.explain();
