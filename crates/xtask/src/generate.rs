@@ -13,12 +13,29 @@ struct Dialect {
     /// What it is called in a heading.
     title: &'static str,
     tables: fn() -> Vec<(&'static str, Vec<Row>)>,
+    /// Where it is read differently on purpose, and why.
+    differences: fn() -> Vec<(&'static str, &'static str)>,
 }
 
 const DIALECTS: &[Dialect] = &[
-    Dialect { name: "keepalived", title: "keepalived.conf", tables: keepalived_conf::tables },
-    Dialect { name: "haproxy", title: "haproxy.cfg", tables: haproxy_cfg::tables },
-    Dialect { name: "nginx", title: "nginx.conf", tables: nginx_conf::tables },
+    Dialect {
+        name: "keepalived",
+        title: "keepalived.conf",
+        tables: keepalived_conf::tables,
+        differences: keepalived_conf::differences,
+    },
+    Dialect {
+        name: "haproxy",
+        title: "haproxy.cfg",
+        tables: haproxy_cfg::tables,
+        differences: Vec::new,
+    },
+    Dialect {
+        name: "nginx",
+        title: "nginx.conf",
+        tables: nginx_conf::tables,
+        differences: Vec::new,
+    },
 ];
 
 /// The first line of every page.
@@ -89,6 +106,13 @@ fn matrix(dialect: &Dialect, tables: &[(&'static str, Vec<Row>)]) -> String {
         row(&mut page, name, conf::count(rows));
     }
     row(&mut page, "**all**", total(tables));
+    let differences = (dialect.differences)();
+    if !differences.is_empty() {
+        page.push_str("\n## Different on purpose\n\n| what | why |\n|---|---|\n");
+        for (what, why) in differences {
+            let _ = writeln!(page, "| {what} | {why} |");
+        }
+    }
     for (name, rows) in tables {
         let _ = write!(page, "\n## {name}\n\n{}", conf::matrix(rows));
     }
