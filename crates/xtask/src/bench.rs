@@ -91,6 +91,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let mut quick = false;
     for arg in args {
         match arg.as_str() {
+            "connections" => {}
             "failover" => of_failoverd = Some(failover::run),
             "scale" => of_failoverd = Some(scale::run),
             "scripts" => of_failoverd = Some(scripts::run),
@@ -110,7 +111,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
                 };
             }
             _ => anyhow::bail!(
-                "usage: cargo xtask bench [failover|scale|scripts] [--quick] [--write]"
+                "usage: cargo xtask bench [connections|failover|scale|scripts] [--quick] [--write]"
             ),
         }
     }
@@ -146,9 +147,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let page = page::page(&subjects, amount, rest);
     println!("{}\n\n{}", page::table(&subjects), rest.row());
     if write {
-        let path = root().join("docs/BENCHMARKS.md");
-        fs::write(&path, page).with_context(|| path.display().to_string())?;
-        println!("{} written", path.display());
+        section::write("docs/BENCHMARKS.md", "connections", &page)?;
     }
     let met = page::is_met(&subjects) && rest.ours <= AtRest::MOST;
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -124,11 +124,11 @@ impl Cell {
 }
 
 /// How many labs run at a time: a lab waits nearly always.
-const WORKERS: usize = 6;
+const WORKERS: usize = 8;
 
 /// Runs the benchmark; fails when a cell of ours is slower, or has two holders where it must not.
 pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {
-    let repetitions = if quick { 1 } else { 5 };
+    let repetitions = if quick { 1 } else { 3 };
     let subjects = super::vrrp::subjects()?;
     let cells = Cell::all(quick);
     let mut jobs = Vec::new();

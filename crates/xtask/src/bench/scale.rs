@@ -35,7 +35,7 @@ pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {
             Many { interfaces: 4, each: 250 },
         ]
     };
-    let window = Duration::from_secs(if quick { 10 } else { 60 });
+    let window = Duration::from_secs(if quick { 10 } else { 30 });
     let subjects = subjects()?;
     let mut text = format!(
         "# What many virtual routers cost\n\nTwo nodes on a virtual switch, the first master of \

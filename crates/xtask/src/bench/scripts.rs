@@ -21,7 +21,7 @@ struct Cost {
 
 /// Runs the benchmark; fails when ours need more than the original.
 pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {
-    let window = Duration::from_secs(if quick { 10 } else { 60 });
+    let window = Duration::from_secs(if quick { 10 } else { 30 });
     let counts: &[usize] = if quick { &[50] } else { &[0, 1, 10, 50] };
     let subjects = subjects()?;
     let mut text = format!(
