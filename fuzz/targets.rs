@@ -122,14 +122,12 @@ const ADVERTS: &[&[u8]] = &[
     &[0x80, 0x21, 51, 100, 1, 0, 1, 0, 0, 192, 0, 2, 10, 0, 0, 0, 0, 0, 0, 0, 0],
     &[0x82, 0x31, 51, 100, 1, 0, 100, 0, 0, 192, 0, 2, 10],
     &[0x96, 0x31, 51, 255, 2, 0x0f, 0xff, 0, 0, 192, 0, 2, 10, 192, 0, 2, 11],
-    &[
-        0x83, 0x31, 51, 0, 1, 0, 100, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10,
-    ],
+    &[0x83, 0x31, 51, 0, 1, 0, 100, 0, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10],
     &[
         0x20, 0x45, 0xc0, 0, 0x40, 0, 1, 0, 0, 0xff, 0x33, 0xd0, 0xa3, 10, 9, 0, 11, 224, 0, 0, 18,
         0x70, 4, 0, 0, 10, 9, 0, 11, 0, 0, 0, 1, 0xa2, 0xa4, 0x06, 0x6e, 0x7c, 0xe6, 0x95, 0x54,
-        0x77, 0x58, 0xab, 0xac, 0x21, 0x33, 0x96, 1, 2, 1, 0x3c, 0x5d, 10, 9, 0, 100, 0, 0, 0, 0, 0,
-        0, 0, 0,
+        0x77, 0x58, 0xab, 0xac, 0x21, 0x33, 0x96, 1, 2, 1, 0x3c, 0x5d, 10, 9, 0, 100, 0, 0, 0, 0,
+        0, 0, 0, 0,
     ],
 ];
 
@@ -207,6 +205,7 @@ fn vrrp_advert(bytes: &[u8]) {
     instance.handle(now, Event::Start, &mut actions);
     if flag(6) {
         now = now + Duration::from_millis(500);
+        instance.handle(now, Event::Tick, &mut actions);
     }
     let destination = if unicast { us } else { group };
     let mut fixed = packet.to_vec();
