@@ -61,8 +61,8 @@ pub struct Instance {
     master_interval: Duration,
     /// The master we last heard.
     master: Option<IpAddr>,
-    /// The master that fell silent without a word, and when we took over from it.
-    silent: Option<(IpAddr, Instant)>,
+    /// The master that fell silent without a word, and that we took over from.
+    silent: Option<IpAddr>,
     lease: Option<Lease>,
     counters: Counters,
     /// Causes of [`Reject`] and mismatches logged since the last change of state or master, a bit
@@ -130,7 +130,8 @@ pub struct Counters {
     pub zero_received: u64,
     /// Adverts of priority 0 sent.
     pub zero_sent: u64,
-    /// A master that had fallen silent was heard as master again while we were.
+    /// Another master was heard, of lower priority, that must have heard us all the time: the network
+    /// was split.
     pub splits: u64,
     /// Accepted adverts with other addresses than ours.
     pub address_mismatches: u64,

@@ -128,9 +128,13 @@ pub enum Message {
         ours: u8,
     },
     /// Ours alone: a master that fell silent is heard again, while we are master.
+    Returned {
+        from: IpAddr,
+    },
+    /// Ours alone: there was another master, of lower priority, out of our reach.
     Split {
         from: IpAddr,
-        lasted: Duration,
+        theirs: u8,
     },
     SamePriorityHigherAddress {
         from: IpAddr,
@@ -343,12 +347,15 @@ impl Message {
                 f,
                 "Master received advert from {from} with higher priority {theirs}, ours {ours}"
             ),
-            Self::Split { from, lasted } => write!(
+            Self::Returned { from } => write!(
                 f,
-                "split: {from}, which fell silent, is master too - for {}.{:03} s both may have held \
-                 the addresses; it announces them again",
-                lasted.as_secs(),
-                lasted.subsec_millis()
+                "{from}, which fell silent, is master, again or all along - it is told, so that it \
+                 announces the addresses"
+            ),
+            Self::Split { from, theirs } => write!(
+                f,
+                "split: {from} has been master too, with priority {theirs} - both may have held the \
+                 addresses"
             ),
             Self::SamePriorityHigherAddress { from, priority } => write!(
                 f,

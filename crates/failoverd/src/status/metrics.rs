@@ -132,7 +132,7 @@ fn adverts(text: &mut Text, view: &View) {
     let family = (
         "failoverd_splits_total",
         "counter",
-        "A master that had fallen silent was heard again while this node was master.",
+        "A master out of reach was heard again: both may have held the addresses.",
     );
     text.instances(view, family, |router| Some(router.counters.splits));
     let family = (

@@ -156,7 +156,7 @@ impl Instance {
             return;
         }
         let resigned = backup.resigned;
-        self.silent = self.master.filter(|_| !resigned).map(|master| (master, now));
+        self.silent = self.master.filter(|_| !resigned);
         self.take_over(now, TIE, actions);
     }
 

@@ -17,6 +17,7 @@ use crate::log::Message;
 /// What a master remembers.
 #[derive(Clone, Debug)]
 pub(super) struct Master {
+    since: Instant,
     advert_due: Instant,
     last_advert: Instant,
     /// When the addresses are to be taken, once whoever else may have or want them had time to hear
@@ -97,6 +98,7 @@ impl Instance {
         self.counters.became_master += 1;
         self.resigned = false;
         self.role = Role::Master(Master {
+            since: now,
             advert_due: now + to,
             last_advert: now,
             addresses_due: Some(now + wait),
@@ -116,6 +118,7 @@ impl Instance {
     /// If something is wrong it resigns in the same moment: see `Instance::reconsider`.
     pub(super) fn resume_master(&mut self, now: Instant, actions: &mut Vec<Action>) {
         self.role = Role::Master(Master {
+            since: now,
             advert_due: now + self.config.advert_interval,
             last_advert: now,
             addresses_due: None,
@@ -245,14 +248,13 @@ impl Instance {
                 },
                 actions,
             );
-            // Cut off from us, it was master all along: it does not know that others learnt where we
-            // are, and announces the addresses again only if it hears us once.
-            let split = self.silent.take().filter(|(silent, _)| *silent == from);
-            if let Some((_, since)) = split {
-                self.counters.splits += 1;
-                self.log(Message::Split { from, lasted: now - since }, actions);
+            // If it was only cut off from us, it was master all along: it does not know that others
+            // learnt where we are, and announces the addresses again only if it hears us once.
+            let returned = self.silent.take() == Some(from);
+            if returned {
+                self.log(Message::Returned { from }, actions);
             }
-            if self.config.higher_prio_send_advert || split.is_some() {
+            if self.config.higher_prio_send_advert || returned {
                 self.counters.adverts_sent += 1;
                 actions.push(Action::SendAdvert { priority: ours });
             }
@@ -264,6 +266,13 @@ impl Instance {
         }
         let electing = !self.config.lower_prio_no_advert;
         self.log(Message::LowerPriority { from, theirs, ours, electing }, actions);
+        // Who may take over does so within a master-down time, and lets go when it hears us: one that
+        // did not hear us for so long had no way to.
+        let split = |master: &Master| now - master.since > self.config.advert_interval * 2;
+        if matches!(&self.role, Role::Master(master) if split(master)) {
+            self.counters.splits += 1;
+            self.log(Message::Split { from, theirs }, actions);
+        }
         if electing {
             self.send_advert(now, actions);
         }

@@ -74,10 +74,16 @@ fn lines_are_worded_as_keepalived_words_them() {
             "(VI_1) Master received advert from 10.9.0.12 with higher priority 150, ours 100",
         ),
         (
-            M::Split { from: PEER, lasted: Duration::from_millis(2_193) },
+            M::Returned { from: PEER },
             false,
-            "(VI_1) split: 10.9.0.12, which fell silent, is master too - for 2.193 s both may have \
-             held the addresses; it announces them again",
+            "(VI_1) 10.9.0.12, which fell silent, is master, again or all along - it is told, so \
+             that it announces the addresses",
+        ),
+        (
+            M::Split { from: PEER, theirs: 100 },
+            false,
+            "(VI_1) split: 10.9.0.12 has been master too, with priority 100 - both may have held \
+             the addresses",
         ),
         (
             M::SamePriorityHigherAddress { from: PEER, priority: 100 },

@@ -50,8 +50,8 @@ fn whole_runs_are_logged_as_keepalived_logs_them() {
     bench.take_addresses();
     said.extend(bench.said().into_iter().filter(|line| !line.contains("gratuitous")));
     bench.hear(LOW, 150);
-    // Of a split keepalived says nothing.
-    said.extend(bench.said().into_iter().filter(|line| !line.contains("split: ")));
+    // Of a master that returns keepalived says nothing.
+    said.extend(bench.said().into_iter().filter(|line| !line.contains("which fell silent")));
     assert_eq!(
         said,
         [

@@ -169,8 +169,7 @@ pub(super) fn once(subject: &Subject, cell: Cell, phase: f64) -> Result<Outcome>
         let mut lines = daemon.lines();
         lines.split_off(from.min(lines.len()))
     });
-    let said =
-        lines.into_iter().find(|line| line.contains("split") || line.contains("two masters"));
+    let said = lines.into_iter().find(|line| line.contains("split: "));
     Ok(Outcome {
         gap: gap(&pair, struck, end),
         taken: pair.capture.adverts("second", struck).first().map(|(at, _)| at.since(struck)),
