@@ -98,13 +98,14 @@ fn no_address_is_ever_on_two_hosts_while_the_link_is_whole() {
         for _ in 0..12 {
             lan.run(Duration::from_millis(rng.u64(0..6_000)));
             let i = rng.usize(0..3);
-            match rng.u8(0..8) {
+            match rng.u8(0..10) {
                 0 => lan.kill(i),
                 1 => lan.terminate(i),
                 2 => lan.start(i),
                 3 | 4 => lan.freeze(i),
                 5 => lan.resume(i),
                 6 => lan.set_cable(i, false),
+                7 => lan.respawn(i),
                 _ => lan.set_cable(i, true),
             }
             let violations = lan.violations();
@@ -124,6 +125,28 @@ fn no_address_is_ever_on_two_hosts_while_the_link_is_whole() {
         let violations = lan.violations();
         assert!(violations.is_empty(), "seed {seed} {violations:?}\n{}", lan.story());
     }
+}
+
+/// However long it takes until another process follows the one that was killed.
+#[test]
+fn a_process_that_follows_a_killed_one_goes_on_only_where_nobody_else_has_taken_over() {
+    let mut stayed = 0;
+    for seed in 0..SEEDS {
+        let mut rng = Rng::with_seed(seed);
+        let mut lan = lan(seed, &[router(150), router(rng.u8(1..=254))]);
+        lan.run(seconds(9));
+        let master = lan.masters()[0];
+        lan.kill(master);
+        lan.run(Duration::from_millis(rng.u64(0..6_000)));
+        lan.respawn(master);
+        let at_once = lan.masters() == [master];
+        stayed += u64::from(at_once);
+        lan.run(Duration::from_millis(3_200));
+        assert!(!at_once || lan.masters() == [master], "seed {seed}\n{}", lan.story());
+        let violations = lan.violations();
+        assert!(violations.is_empty(), "seed {seed} {violations:?}\n{}", lan.story());
+    }
+    assert!((SEEDS / 4..SEEDS * 3 / 4).contains(&stayed), "{stayed}");
 }
 
 /// The last advert took up to two milliseconds, the timer that missed the next was up to one late.

@@ -141,6 +141,13 @@ impl Storm {
 
     /// What must never be, however it came to it.
     fn judge(&self) -> Result<(), String> {
+        for i in 0..self.configs.len() {
+            let states = self.lan.node(i).instances().iter().map(vrrp::Instance::state);
+            let masters = states.filter(|state| *state == State::Master).count();
+            if masters != 0 && masters != self.lan.node(i).instances().len() {
+                return Err(format!("n{i} is master on one link only"));
+            }
+        }
         let overlaps = self.lan.overlaps();
         let talking = self.interval + DELAY + SLACK;
         if overlaps.talking > talking {
