@@ -64,7 +64,7 @@ const HIDDEN: [&str; 3] = [ROLE, IDENT, LOG_FILE];
 pub(crate) const ROLE: &str = "role";
 
 /// Options of features that are not there. Silence would be a promise.
-const NOT_YET: [&str; 2] = ["all-config", "genhash"];
+const NOT_YET: [&str; 1] = ["genhash"];
 
 /// Whose manners are asked for: decided by the name the program was started by.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,6 +140,8 @@ pub(crate) struct Options {
     pub(crate) default_vrrp_pid_file: bool,
     /// Of files that are created, whatever the configuration says.
     pub(crate) umask: Option<u32>,
+    /// Every file that is included must be there.
+    pub(crate) all_included: bool,
     /// All changes of addresses are logged.
     pub(crate) all_addresses: bool,
     /// An SNMP agent is told, whatever the configuration says.
@@ -182,6 +184,7 @@ impl Options {
             vrrp_pid_file: "/run/vrrp.pid".into(),
             default_vrrp_pid_file: true,
             umask: None,
+            all_included: false,
             all_addresses: false,
             snmp: false,
             snmp_socket: None,
@@ -262,6 +265,7 @@ pub(crate) fn read(
                     options.remarks.push(format!("Invalid --umask option {}", value.display()));
                 }
             },
+            "all-config" => options.all_included = true,
             "address-monitoring" => options.all_addresses = true,
             "snmp" => options.snmp = true,
             "snmp-agent-socket" => {

@@ -70,9 +70,10 @@ fn overrule(config: &mut Config, options: &Options) {
     }
 }
 
-fn read(options: &Options, system: &dyn keepalived_conf::System) -> keepalived_conf::Loaded {
+fn read(options: &Options, system: &keepalived_conf::Host) -> keepalived_conf::Loaded {
     let mut how = keepalived_conf::Options::new(system);
     how.config_id.clone_from(&options.config_id);
+    how.all_included = options.all_included;
     let loaded = keepalived_conf::load(&options.file, &how);
     match options.namespace.clone().or_else(|| loaded.net_namespace.clone()) {
         Some(name) => read_in(&name, options).unwrap_or(loaded),
@@ -88,6 +89,7 @@ fn read_in(name: &str, options: &Options) -> Option<keepalived_conf::Loaded> {
             let system = keepalived_conf::Host;
             let mut how = keepalived_conf::Options::new(&system);
             how.config_id.clone_from(&options.config_id);
+            how.all_included = options.all_included;
             Some(keepalived_conf::load(&options.file, &how))
         });
         // A panic in it has been printed.
@@ -107,11 +109,12 @@ fn not_yet(config: &Config) -> Vec<String> {
 /// Checks the configuration, says what is wrong with it, and returns keepalived's exit code.
 pub(crate) fn test(options: &Options, to: Option<&Path>) -> u8 {
     let system = keepalived_conf::Host;
-    let mut loaded = read(options, &system);
+    let loaded = read(options, &system);
     let named = options.namespace.as_ref().or(loaded.net_namespace.as_ref());
-    if named.is_some_and(|name| read_in(name, options).is_none()) {
-        // As keepalived: nobody knows what is in a namespace that is not there.
-        loaded = read(options, &keepalived_conf::Elsewhere);
+    if let Some(name) = named.filter(|name| read_in(name, options).is_none()) {
+        // As keepalived's: nobody knows what is in a namespace that is not there.
+        eprintln!("Unable to set network namespace {name} - exiting");
+        return exit::OK;
     }
     let refused = loaded.config.as_ref().map(not_yet).unwrap_or_default();
     let mut text = if options.explain {

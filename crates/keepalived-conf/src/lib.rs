@@ -71,12 +71,14 @@ pub struct Options<'a> {
     pub config_id: Option<String>,
     /// The machine it is checked against.
     pub system: &'a dyn System,
+    /// Every file that is included must be there (`-e`), as with `includea`.
+    pub all_included: bool,
 }
 
 impl<'a> Options<'a> {
     /// For this machine, without a `-i`.
     pub fn new(system: &'a dyn System) -> Self {
-        Self { config_id: None, system }
+        Self { config_id: None, system, all_included: false }
     }
 
     fn config_id(&self) -> String {
@@ -173,8 +175,8 @@ impl Loaded {
 
 /// Reads a configuration, as `-f` names it: a file or a pattern.
 pub fn load(path: &Path, options: &Options<'_>) -> Loaded {
-    let read =
-        preprocess::read_files(&path.to_string_lossy(), &options.config_id(), options.system);
+    let (pattern, id) = (path.to_string_lossy(), options.config_id());
+    let read = preprocess::read_files(&pattern, &id, options.system, options.all_included);
     understand(read, options)
 }
 

@@ -45,8 +45,16 @@ pub(crate) struct Read {
 }
 
 /// Reads the files a pattern names, and what they include.
-pub(crate) fn read_files(pattern: &str, config_id: &str, system: &dyn System) -> Read {
+pub(crate) fn read_files(
+    pattern: &str,
+    config_id: &str,
+    system: &dyn System,
+    all_there: bool,
+) -> Read {
     let mut reader = Reader::new(config_id, system);
+    if all_there {
+        reader.checks = Checks::ALL;
+    }
     reader.include(pattern, Checks::default(), Path::new(""), Span::default(), 0);
     reader.finish()
 }

@@ -179,7 +179,7 @@ fn definitions_conditions_and_the_environment_are_put_in() {
     assert_eq!((config.interface.as_str(), config.priority, config.vrid.0), ("eth7", 10, 9));
     assert_eq!(config.advert_interval, Duration::from_secs(2));
     assert_eq!(config.addresses[0].to_string(), "192.0.2.9/24");
-    let other = Options { config_id: Some("b".into()), system: &Env };
+    let other = Options { config_id: Some("b".into()), ..Options::new(&Env) };
     assert_eq!(load_text("t.conf", text, &other).config.unwrap().instances[0].priority, 20);
 }
 
@@ -554,4 +554,16 @@ fn a_script_that_cannot_run_is_told_from_one_that_is_not_there() {
         assert!(notices.contains(&said), "{said} is not in {notices}");
     }
     assert!(loaded.config.is_none_or(|config| config.scripts.is_empty()));
+}
+
+#[test]
+fn with_e_a_file_that_is_included_and_missing_ends_with_6() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("a.conf");
+    std::fs::write(&file, "include /nonexistent/*.conf\n").expect("writable");
+    let mut options = Options::new(&Elsewhere);
+    assert_eq!(load(&file, &options).exit_code_test(), 0);
+    options.all_included = true;
+    let loaded = load(&file, &options);
+    assert_eq!((loaded.exit_code_test(), loaded.exit_code_run()), (6, Some(6)));
 }

@@ -260,7 +260,10 @@ fn tracked(out: &mut String, of: &Router, group: Option<&SyncGroupConfig>) {
         group.is_some_and(|group| name(group, of))
     };
     let own = |tracked: &&TrackedInterface| {
-        !shared(|g, name| g.track_interfaces.iter().any(|t| t.interface == name), &tracked.interface)
+        !shared(
+            |g, name| g.track_interfaces.iter().any(|t| t.interface == name),
+            &tracked.interface,
+        )
     };
     if config.track_interfaces.iter().any(|tracked| own(&tracked)) {
         line!(out, "   Tracked interfaces :");

@@ -53,8 +53,8 @@ impl Role {
             }
             self.groups.teams.push(Team { group, members, standings: Vec::new() });
         }
-        for index in 0..self.members.len() {
-            let grouped = places[index].is_some();
+        for (index, place) in places.iter().enumerate() {
+            let grouped = place.is_some();
             self.members[index].instance.set_grouped(grouped);
             if !grouped {
                 self.feed(index, Event::Group(Sync::Peers(Fitness::Fit)));

@@ -333,7 +333,7 @@ fn held(
 ) {
     table.set(2, row, Value::Integer(if address.address.is_ipv4() { 1 } else { 2 }));
     table.set(3, row, address.address.into());
-    if let IpAddr::V4(_) = address.address {
+    if address.address.is_ipv4() {
         let broadcast = match address.broadcast {
             Some(vrrp::config::Broadcast::Address(broadcast)) => broadcast,
             Some(_) | None => Ipv4Addr::UNSPECIFIED,

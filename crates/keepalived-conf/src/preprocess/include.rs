@@ -26,7 +26,8 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    const ALL: Self = Self { readable: true, matched: true, wildcard: true, brace: true };
+    pub(super) const ALL: Self =
+        Self { readable: true, matched: true, wildcard: true, brace: true };
 
     /// Those of a keyword: its own, or what `include_check` asks for.
     pub(super) fn of(keyword: &str, usual: Self) -> Self {
