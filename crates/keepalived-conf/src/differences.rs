@@ -66,7 +66,7 @@ pub(crate) const BESIDES: &[(&str, &str)] = &[
     ),
     (
         "virtual servers are refused one by one, VRRP runs, and `-t` ends as keepalived's does",
-        "keepalived itself ends where the kernel has no IPVS; see docs/adr/0017",
+        "keepalived itself ends where the kernel has no IPVS; see docs/adr/0019",
     ),
     ("each mistake is said once", "keepalived says it once for every process that reads the file"),
     (
