@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lab::{Moment, Subject, Subnet};
 use nix::sys::signal::Signal;
 
@@ -23,6 +23,7 @@ pub(crate) fn register(tests: &mut Tests<'_>) {
     tests.ours("the_address_of_a_frozen_master_is_gone_before_the_backup_takes_it", lease_frozen);
     tests.ours("a_thawed_master_and_the_backup_never_both_hold_the_address", thawed);
     tests.ours("an_address_left_behind_is_removed_at_start", leftover);
+    tests.ours("after_a_partition_one_holder_is_left_and_announces_the_address_again", partition);
 }
 
 fn resign(subject: &Subject) -> Result<()> {
@@ -113,4 +114,26 @@ fn leftover(subject: &Subject) -> Result<()> {
     pair.restart(0)?;
     pair.until_held_by("second", Duration::from_secs(2))?;
     between(Moment::now().since(from), Duration::ZERO, Duration::from_secs(2))
+}
+
+/// Nothing passes for a while, and both ends keep their carrier: both must hold the address. Clients
+/// have learnt where the second is, so the first has to speak up when it alone is left.
+fn partition(subject: &Subject) -> Result<()> {
+    let pair = Pair::start(subject, subject)?;
+    let capture = pair.lab.capture()?;
+    let from = Moment::now();
+    pair.nodes[0].forward("eth0", false)?;
+    pair.taken_by("second", from, MASTER_DOWN + Duration::from_secs(3))?;
+    pair.pass(Duration::from_secs(1));
+    ensure!(pair.never_both().is_err(), "nobody told the first to let go");
+    let healed = Moment::now();
+    pair.nodes[0].forward("eth0", true)?;
+    pair.until_held_by("first", Duration::from_secs(1) + SLACK)?;
+    let announced = capture.wait(healed, Duration::from_secs(1) + SLACK, |frame| {
+        let lab::Sent::Gratuitous(address) = frame.sent() else { return None };
+        (*frame.node == *"first" && address == pair.address).then_some(())
+    });
+    ensure!(announced.is_some(), "the address was not announced again");
+    pair.daemons[0].wait_line("split: ", Duration::from_secs(1))?;
+    Ok(())
 }

@@ -124,8 +124,10 @@ impl Cost {
                 wrong.push(format!("{what}: {ours:.3}, at most {most:.3}"));
             }
         };
-        check("CPU s/min as master", self.master, theirs.master.max(0.01));
-        check("CPU s/min as backup", self.backup, theirs.backup.max(0.01));
+        // What keepalived 2.4 needs on a quiet machine; a busy one gives either a little more or less.
+        let quiet = |of_250: f64| (of_250 * many.total() as f64 / 250.0).max(0.02);
+        check("CPU s/min as master", self.master, theirs.master.max(quiet(0.42)));
+        check("CPU s/min as backup", self.backup, theirs.backup.max(quiet(0.1)));
         if many.total() <= 255 {
             let memory = self.memory[0].max(self.memory[1]);
             check("memory in kB", memory as f64, 8_000.0);
