@@ -310,7 +310,11 @@ impl Notifier {
                 members.map(|member| (Kind::Instance, member.clone())).collect()
             }
         };
-        self.queue.push(line, program, before);
+        if notice.told == Told::Stop {
+            self.queue.push_last(line, program, before);
+        } else {
+            self.queue.push(line, program, before);
+        }
         let left_out = self.queue.take_left_out();
         if left_out > 0 {
             let name = notice.name;
@@ -488,8 +492,11 @@ impl Notifier {
             readers.extend(pipe.reader);
         }
         let end = clock.now() + queue::LAST_PATIENCE;
-        while !self.queue.is_empty() {
-            let deadline = self.queue.deadline();
+        // The supervisor's patience ends after five.
+        let all = clock.now() + queue::LAST_PATIENCE * 4;
+        while !self.queue.is_empty() && clock.now() < all {
+            let deadline = self.queue.deadline().map_or(all, |deadline| deadline.min(all));
+            let deadline = Some(deadline);
             tokio::select! {
                 () = clock.until(deadline) => {
                     let now = clock.now();

@@ -44,6 +44,8 @@ struct Job<L, P> {
     program: P,
     /// Programs of other lines that go first.
     after: Vec<(L, u64)>,
+    /// It is about the end.
+    last: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,18 @@ impl<L: Clone + Ord, P> Queue<L, P> {
 
     /// Puts a program at the end of a line, and behind all that is in the lines of `after` now.
     pub(super) fn push(&mut self, line: L, program: P, after: impl IntoIterator<Item = L>) {
+        self.add(line, program, after, false);
+    }
+
+    /// The same, of a program about the end: what has not been started by now is left out.
+    pub(super) fn push_last(&mut self, line: L, program: P, after: impl IntoIterator<Item = L>) {
+        if let Some(line) = self.lines.get_mut(&line) {
+            line.waiting.retain(|job| job.last);
+        }
+        self.add(line, program, after, true);
+    }
+
+    fn add(&mut self, line: L, program: P, after: impl IntoIterator<Item = L>, end: bool) {
         let last = |other: L| {
             let known = self.lines.get(&other)?;
             let running = known.running.map(|running| running.number);
@@ -67,7 +81,7 @@ impl<L: Clone + Ord, P> Queue<L, P> {
         };
         let after = after.into_iter().filter_map(last).collect();
         self.next += 1;
-        let job = Job { number: self.next, program, after };
+        let job = Job { number: self.next, program, after, last: end };
         let line = self.lines.entry(line).or_default();
         line.waiting.push_back(job);
         if line.waiting.len() > ROOM {
@@ -241,6 +255,25 @@ mod tests {
         assert_eq!(started(&mut queue, at(6)), ["stop"]);
         queue.lose_patience(at(7));
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn the_end_comes_next_whatever_waits() {
+        let mut queue = Queue::new();
+        queue.push("VI_1", "runs", []);
+        assert!(queue.start(at(1)).is_some());
+        queue.push("VI_1", "waits", []);
+        queue.push("G", "group waits", ["VI_1"]);
+        queue.push_last("VI_1", "stop", ["G"]);
+        queue.push_last("VI_1", "any", ["G"]);
+        queue.push_last("G", "group stops", ["VI_1"]);
+        queue.hurry(at(5));
+        let mut order = Vec::new();
+        for second in 6..12 {
+            queue.lose_patience(at(second));
+            order.extend(started(&mut queue, at(second)));
+        }
+        assert_eq!(order, ["stop", "any", "group stops"]);
     }
 
     #[test]
