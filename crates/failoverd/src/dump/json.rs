@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use vrrp::State;
-use vrrp::config::{Auth, Command};
+use vrrp::config::{Auth, Command, ParamMatch, TrackProcessConfig};
+use vrrp::{State, TrackerKind};
 
 use super::route::{route, rule};
 use super::stats::Stats;
@@ -104,7 +104,7 @@ pub(super) fn write(view: &View) -> String {
             all.key("track_process");
             let processes: Vec<_> = view.config.track_processes.iter().collect();
             list(all.out, &processes, |out, process| {
-                object(out, |o| o.text("name", &process.name));
+                object(out, |o| track_process(o, process, view));
             });
         });
     } else {
@@ -112,6 +112,32 @@ pub(super) fn write(view: &View) -> String {
     }
     out.push('\n');
     out
+}
+
+/// Of version 2, by the names keepalived 2.3 has for them; what is not known here is left out.
+fn track_process(o: &mut Object<'_>, of: &TrackProcessConfig, view: &View) {
+    o.text("name", &of.name);
+    o.text("process", &of.process);
+    if !of.arguments.is_empty() {
+        o.text("parameters", &words(&of.arguments));
+    }
+    let matched = match of.param_match {
+        ParamMatch::Exact => "exact",
+        ParamMatch::Partial => "partial",
+        ParamMatch::Initial => "initial",
+    };
+    o.text("param_match", matched);
+    o.number("min_processes", of.quorum);
+    if let Some(most) = of.quorum_max {
+        o.number("max_processes", most);
+    }
+    let mut all = view.routers.iter().flat_map(|router| &router.trackers);
+    let found = all.find(|t| t.kind == TrackerKind::Process && t.name == of.name);
+    o.number("have_quorum", found.and_then(|tracker| tracker.good).unwrap_or(false));
+    o.number("weight", of.weight);
+    o.number("terminate_delay", general(of.terminate_delay.as_secs_f64()));
+    o.number("fork_delay", general(of.fork_delay.as_secs_f64()));
+    o.number("full_command", of.full_command);
 }
 
 fn instance(out: &mut String, router: &Router, view: &View) {
