@@ -55,6 +55,8 @@ pub fn is_called(argv0: &OsStr) -> bool {
 #[must_use]
 pub fn main(words: &[OsString]) -> ExitCode {
     linux::process::set_name("nginx".as_ref());
+    // nginx runs the program that is to follow it with every signal it knows blocked.
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
     let role = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     if role == WORKER {
         return start::worker();
@@ -87,7 +89,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
     let loaded = nginx_conf::load(&file, &options);
     if is_master {
         console.complain(&loaded, 0..loaded.diagnostics.len());
-        return master::run(loaded, &file, &options, &console);
+        return master::run(loaded, &file, &options, called, &console);
     }
     if args.test {
         return test(&args, &loaded, &file, &console);

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -450,4 +452,97 @@ fn http_that_only_answers_is_answered_as_by_nginx() {
         found.push(answer.lines().filter(|line| !line.starts_with("Date: ")).collect());
         found
     });
+}
+
+/// Clients that come one after the other until told to stop; how many were served, and what went
+/// wrong.
+fn clients(to: SocketAddr) -> (Arc<AtomicBool>, std::thread::JoinHandle<(usize, Vec<String>)>) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        let (mut served, mut wrong) = (0, Vec::new());
+        while !told.load(Ordering::Relaxed) {
+            let asked = TcpStream::connect(to).and_then(|mut client| {
+                client.set_read_timeout(Some(PATIENCE))?;
+                let mut word = [0; 2];
+                client.read_exact(&mut word)?;
+                Ok(word)
+            });
+            match asked {
+                Ok(word) if &word == b"x\n" => served += 1,
+                other => wrong.push(format!("{other:?}")),
+            }
+        }
+        (served, wrong)
+    });
+    (stop, thread)
+}
+
+#[test]
+fn a_running_nginx_hands_over_to_ours_and_ours_to_nginx_under_load() {
+    if !installed() {
+        return;
+    }
+    let server = speaker("x");
+    let ports = Ports::free("AB");
+    let directory = tempfile::tempdir().expect("a directory");
+    let d = directory.path();
+    let text = format!(
+        "load_module {MODULE}; pid n.pid; error_log error.log info; events {{}}\n\
+         stream {{ server {{ listen 127.0.0.1:@A@; proxy_pass 127.0.0.1:{server}; }}\n\
+         server {{ listen 127.0.0.1:@B@ udp; return yes; }} }}"
+    );
+    std::fs::write(d.join("n.conf"), ports.put_into(&text)).expect("written");
+    let program = d.join("nginx");
+    let install = |path: &str| {
+        let next = d.join("next");
+        std::os::unix::fs::symlink(path, &next).expect("a link");
+        std::fs::rename(&next, &program).expect("a link");
+    };
+    let pid = |name: &str| {
+        std::fs::read_to_string(d.join(name)).ok()?.trim().parse().ok().map(Pid::from_raw)
+    };
+    let answers = |port: u16| {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+        socket.send_to(b"?", ("127.0.0.1", port)).expect("sent");
+        let mut bytes = [0; 8];
+        socket.recv(&mut bytes).ok().map(|length| bytes[..length].to_vec())
+    };
+    install("/usr/sbin/nginx");
+    let mut command = Command::new(&program);
+    command.args(["-c", "n.conf", "-p"]).arg(d);
+    // What is left behind by a failure is not to hold on to this test's output.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // In the background: nginx ignores the signal while whoever started it is there.
+    assert!(command.status().expect("it runs").success());
+    let mut serving: Pid = until("a start", || pid("n.pid"));
+    let to = SocketAddr::from(([127, 0, 0, 1], ports.0[&'A']));
+    // Not before it serves: a signal that comes earlier is lost.
+    until("a server", || TcpStream::connect(to).ok()?.read_exact(&mut [0; 2]).ok());
+    let (stop, load) = clients(to);
+    for next in
+        [env!("CARGO_BIN_EXE_balancerd"), env!("CARGO_BIN_EXE_balancerd"), "/usr/sbin/nginx"]
+    {
+        install(next);
+        kill(serving, Signal::SIGUSR2).expect("it runs");
+        let new = until("a new master", || pid("n.pid").filter(|new| *new != serving));
+        assert_eq!(pid("n.pid.oldbin"), Some(serving));
+        let workers = format!("/proc/{new}/task/{new}/children");
+        until("its workers", || {
+            let children = std::fs::read_to_string(&workers).ok()?;
+            (!children.trim().is_empty()).then_some(())
+        });
+        until("datagrams that are answered", || answers(ports.0[&'B']));
+        kill(serving, Signal::SIGQUIT).expect("it runs");
+        until("the end of the old one", || pid("n.pid.oldbin").is_none().then_some(()));
+        serving = new;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (served, wrong) = load.join().expect("no panic");
+    let log = std::fs::read_to_string(d.join("error.log")).unwrap_or_default();
+    kill(serving, Signal::SIGTERM).expect("it runs");
+    assert_eq!(wrong, Vec::<String>::new(), "{served} were served\n{log}");
+    assert!(served > 20, "only {served} clients came");
+    assert!(!log.contains("[emerg]") && !log.contains("[alert]"), "{log}");
 }

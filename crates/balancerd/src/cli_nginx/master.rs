@@ -1,5 +1,6 @@
 //! The master: sockets, pid file, workers, signals.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,6 +23,10 @@ use crate::log::{Logger, Route};
 use crate::worker;
 use crate::workers::{self, Event, signal as tell};
 
+mod upgrade;
+
+use upgrade::Upgrade;
+
 /// How often a port in use is tried, and how long apart.
 const TRIES: u32 = 5;
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
@@ -33,7 +38,13 @@ const BEFORE_NEXT: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves until told to end. Returns the exit code.
-pub(super) fn run(loaded: Loaded, file: &Path, options: &Options, console: &Console) -> ExitCode {
+pub(super) fn run(
+    loaded: Loaded,
+    file: &Path,
+    options: &Options,
+    called: &[OsString],
+    console: &Console,
+) -> ExitCode {
     if !loaded.is_ok() {
         return ExitCode::FAILURE;
     }
@@ -69,6 +80,8 @@ pub(super) fn run(loaded: Loaded, file: &Path, options: &Options, console: &Cons
     let master = Master {
         file: file.to_owned(),
         options: options.clone(),
+        called: called.to_vec(),
+        upgrade: Upgrade::default(),
         serving,
         pid_file,
         workers: Vec::new(),
@@ -217,6 +230,9 @@ struct Worker {
 struct Master {
     file: PathBuf,
     options: Options,
+    /// The words the program was called with, its name first.
+    called: Vec<OsString>,
+    upgrade: Upgrade,
     serving: Serving,
     pid_file: PidFile,
     workers: Vec<Worker>,
@@ -280,7 +296,7 @@ impl Master {
                 _ = int.recv() => break End::AtOnce,
                 _ = usr1.recv() => self.reopen(),
                 _ = winch.recv() => self.quit_workers(),
-                _ = usr2.recv() => self.log(Severity::Error, "not supported yet: SIGUSR2"),
+                _ = usr2.recv() => self.change_binary(),
                 event = happened.recv() => match event {
                     Some(Event::Ready(pid)) => self.ready(pid),
                     Some(Event::Exited(pid, status)) if !self.exited(pid, status) => {
@@ -398,6 +414,9 @@ impl Master {
 
     /// A worker is gone. `false` if that is the end of the master: it never served.
     fn exited(&mut self, pid: u32, status: ExitStatus) -> bool {
+        if self.new_binary_exited(pid, status) {
+            return true;
+        }
         self.log_exit(pid, status);
         let Some(at) = self.workers.iter().position(|worker| worker.pid == pid) else {
             return true;
@@ -555,7 +574,9 @@ impl Master {
                 }
             }
         }
-        for bind in self.serving.config.frontends.iter().flat_map(|frontend| &frontend.binds) {
+        let binds = self.serving.config.frontends.iter().flat_map(|frontend| &frontend.binds);
+        // Those of the program that follows stay.
+        for bind in binds.filter(|_| !self.upgrade.is_running()) {
             if let BindAddress::Unix(path) = &bind.address {
                 let _ = std::fs::remove_file(path);
             }

@@ -13,7 +13,7 @@ use proxy::{BindAddress, Config, Severity};
 use super::handover::Handover;
 use super::say::Console;
 use super::{MASTER, log_files, say};
-use crate::bind::{ENVIRONMENT, Listeners, inherited};
+use crate::bind::{ENVIRONMENT, Listeners, NGINX_ENVIRONMENT, inherited};
 use crate::{worker, workers};
 
 /// nginx's code of a worker that is not started again.
@@ -27,7 +27,8 @@ pub(super) fn master(called: &[OsString], loaded: &Loaded, console: &Console) ->
         console.say(Severity::Emerg, &format!("execve() failed ({})", nginx_conf::errno(&error)));
         ExitCode::FAILURE
     };
-    if !loaded.config.process.daemon {
+    // A master that hands its sockets over waits for this very process.
+    if !loaded.config.process.daemon || std::env::var_os(NGINX_ENVIRONMENT).is_some() {
         return failed(command.exec());
     }
     let started = workers::line().and_then(|(line, theirs)| {
