@@ -382,12 +382,12 @@ impl Instance {
     }
 
     fn log_missing_lease(&self, actions: &mut Vec<Action>) {
-        if self.lease.is_none()
-            && self.config.lease == LeasePolicy::Auto
+        let interval = self.config.advert_interval;
+        if self.config.lease == LeasePolicy::Auto
+            && lease(interval, self.config.down_timer_adverts).is_none()
             && self.config.held().next().is_some()
         {
-            let interval = self.config.advert_interval;
-            self.log(Message::NoLease { interval }, actions);
+            self.log(Message::ShortLease { interval }, actions);
         }
     }
 
@@ -434,7 +434,10 @@ fn listed(config: &InstanceConfig) -> Vec<IpAddr> {
 
 fn lease_of(config: &InstanceConfig) -> Option<Lease> {
     match config.lease {
-        LeasePolicy::Auto => lease(config.advert_interval, config.down_timer_adverts),
+        LeasePolicy::Auto => {
+            let (interval, adverts) = (config.advert_interval, config.down_timer_adverts);
+            Some(lease(interval, adverts).unwrap_or_else(|| crate::lease::shortest(interval)))
+        }
         LeasePolicy::Off => None,
     }
 }

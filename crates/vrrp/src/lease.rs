@@ -26,7 +26,8 @@ pub const MASTER_LATE: Duration = Duration::from_millis(300);
 pub struct Lease {
     /// In whole seconds, at least 1: all the kernel knows.
     pub lifetime: Duration,
-    /// From one renewal to the next, counted from the last advert.
+    /// From one renewal to the next, counted from the last advert; longer than the time between two
+    /// adverts where not each of them needs one.
     pub every: Duration,
     /// How many renewals there are between two adverts, besides the one with each advert.
     pub between: u32,
@@ -72,6 +73,35 @@ pub fn lease(advert_interval: Duration, down_timer_adverts: u8) -> Option<Lease>
     let between = last.as_nanos().div_ceil(longest.as_nanos());
     let between = u32::try_from(between).ok()?;
     Some(Lease { lifetime, every: last / between, between, latest })
+}
+
+/// A lease of one second, for intervals at which none ends before a backup takes over.
+///
+/// It does not keep two routers from holding an address, but bounds for how long they do: a dead or
+/// frozen master's addresses are gone [`KERNEL_LATE`] and a second after its last renewal, which is no
+/// later than `advert_interval` after its last advert. Adverts that come faster than it has to be
+/// renewed are not all accompanied by a renewal.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// let lease = vrrp::lease::shortest(Duration::from_millis(100));
+/// assert_eq!((lease.lifetime, lease.between), (Duration::from_secs(1), 0));
+/// assert_eq!(lease.every, Duration::from_millis(350), "with every fourth advert");
+/// ```
+#[must_use]
+pub fn shortest(advert_interval: Duration) -> Lease {
+    let lifetime = Duration::from_secs(1);
+    let longest = lifetime - KERNEL_EARLY - MASTER_LATE;
+    let latest = advert_interval;
+    if advert_interval <= longest {
+        let every = (longest - advert_interval).max(advert_interval);
+        return Lease { lifetime, every, between: 0, latest };
+    }
+    let parts = advert_interval.as_nanos().div_ceil(longest.as_nanos());
+    // 255 s, the longest interval there is, has fewer than a thousand.
+    let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+    Lease { lifetime, every: advert_interval / parts, between: parts - 1, latest }
 }
 
 #[cfg(test)]

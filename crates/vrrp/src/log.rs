@@ -207,7 +207,7 @@ pub enum Message {
         silent: Duration,
     },
     /// Ours: adverts are too frequent for kernel lifetimes, which are whole seconds.
-    NoLease {
+    ShortLease {
         interval: Duration,
     },
     ScriptSucceeded,
@@ -439,10 +439,10 @@ impl Message {
                 "still MASTER after this process was restarted, silent for {:.3} sec at most",
                 silent.as_secs_f64()
             ),
-            Self::NoLease { interval } => write!(
+            Self::ShortLease { interval } => write!(
                 f,
-                "advert_int {} sec is too short for an address lease - the addresses will stay if \
-                 this process dies",
+                "advert_int {} sec is too short for an address lease that ends before a backup takes \
+                 over - if this process dies, both hold the addresses for a second",
                 interval.as_secs_f64()
             ),
             // Written by `LogLine`: these lines do not start with an instance.

@@ -35,7 +35,7 @@ pub struct VirtualAddress {
     pub preferred: Option<u32>,
     /// It lives on an interface with the virtual MAC address.
     pub vmac: bool,
-    /// The name of a [`TrackGroup`], of a static address.
+    /// The name of a [`TrackGroup`](super::TrackGroup), of a static address.
     pub track_group: Option<String>,
 }
 

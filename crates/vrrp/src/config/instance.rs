@@ -15,7 +15,7 @@ use super::{
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Initial {
-    /// `state MASTER`: decides only for the owner ([`OWNER`]), who starts as master at once.
+    /// `state MASTER`: decides only for the owner ([`OWNER`](super::OWNER)), who starts as master at once.
     Master,
     /// `state BACKUP`.
     #[default]
@@ -129,7 +129,7 @@ pub struct InstanceConfig {
     pub lease: LeasePolicy,
     /// Adverts signed by a key (keepalived 2.4's `auth_hmac`).
     pub hmac: Option<HmacConfig>,
-    /// The owner ([`OWNER`]) drops the adverts of others.
+    /// The owner ([`OWNER`](super::OWNER)) drops the adverts of others.
     pub owner_ignore_adverts: bool,
     /// An empty list of peers takes the instance out of the race, instead of meaning multicast.
     pub unicast_fault_no_peer: bool,

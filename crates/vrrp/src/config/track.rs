@@ -184,7 +184,7 @@ pub struct ScriptConfig {
     pub rise: u32,
     /// Failures in a row that make it bad; at least 1.
     pub fall: u32,
-    /// Who runs it; [`Globals::script_user`] if none.
+    /// Who runs it; [`Globals::script_user`](super::Globals::script_user) if none.
     pub user: Option<String>,
     /// Its group; the user's own if none.
     pub group: Option<String>,

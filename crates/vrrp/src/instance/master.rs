@@ -175,6 +175,10 @@ impl Instance {
             master.renew_due = None;
             return;
         }
+        // The next advert's renewal will do.
+        if lease.every > self.config.advert_interval && now - master.last_renewal < lease.every {
+            return;
+        }
         if now - master.last_renewal >= lease.lifetime {
             master.lapsed = Some(now);
         }

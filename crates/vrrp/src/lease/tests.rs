@@ -46,6 +46,21 @@ fn short_leases_are_renewed_between_adverts() {
 
 proptest! {
     #[test]
+    fn the_shortest_outlives_a_late_master_at_any_interval(ms in 1..256_000_u64) {
+        let advert = millis(ms);
+        let lease = shortest(advert);
+        let alive = lease.lifetime - KERNEL_EARLY - MASTER_LATE;
+        prop_assert!(lease.latest <= advert);
+        if lease.between == 0 {
+            // Skipped while the next advert's renewal will do.
+            prop_assert!(advert <= alive && (lease.every == advert || lease.every + advert <= alive));
+        } else {
+            prop_assert!(lease.every <= alive && lease.every * (lease.between + 1) <= advert);
+            prop_assert!(advert - lease.every * lease.between <= alive + millis(1));
+        }
+    }
+
+    #[test]
     fn it_ends_before_a_backup_and_outlives_a_late_master(ms in 1..300_000_u64, adverts: u8) {
         let advert = millis(ms);
         let Some(lease) = lease(advert, adverts) else { return Ok(()) };
