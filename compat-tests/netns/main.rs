@@ -7,6 +7,7 @@
 //!   balance   which server a connection goes to, and what a check may touch
 //!   stream    half-close, time-outs, how the log names an end
 //!   manners   what scripts and operators find: processes, sockets
+//!   kernel    addresses, routes, rules, interfaces and the packet filter of a master
 //!   bad_input what is refused, with which code, and that nothing is left
 //!   snmp      what an SNMP agent is told
 //!   observe   what people look at: dumps, status, metrics
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     stream::register(&mut tests);
     manners::register(&mut tests);
     bad_input::register(&mut tests);
+    kernel::register(&mut tests);
     told::register(&mut tests);
     observe::register(&mut tests);
     snmp::register(&mut tests);

@@ -86,10 +86,10 @@ fn elsewhere(
     wishes
 }
 
-/// `vrrp.51`, or `vrrp6.51`, or with a number if that is taken.
+/// `vrrp.51`; `vrrp4.51` or `vrrp6.51` if that is taken, or with a number.
 fn free_name(prefix: &str, ipv6: bool, vrid: Vrid, taken: &mut BTreeSet<String>) -> String {
-    let family = if ipv6 { "6" } else { "" };
-    let plain = std::iter::once(format!("{prefix}{family}.{vrid}"));
+    let family = if ipv6 { "6" } else { "4" };
+    let plain = [format!("{prefix}.{vrid}"), format!("{prefix}{family}.{vrid}")].into_iter();
     let numbered = (1_u32..).map(|number| format!("{prefix}{family}.{vrid}.{number}"));
     let mut names = plain.chain(numbered).map(|mut name| {
         name.truncate(LONGEST_NAME);

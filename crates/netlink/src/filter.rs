@@ -317,7 +317,7 @@ impl Batch<'_> {
                 self.chain("in_link_local", None);
                 self.chain("out_link_local", None);
             }
-            self.rules_ipv6(vmacs, blocks, counters);
+            self.rules_ipv6(vmacs, blocks, link_local, counters);
         }
     }
 
@@ -342,6 +342,8 @@ impl Batch<'_> {
             let discovery = discovery.into_iter().map(|kind| (vec![kind], None)).collect();
             let constant = Set::new("neighbor-discovery", TYPE_ICMP6, 1);
             self.add_set(4, &Set { flags: NFT_SET_CONSTANT, ..constant }, &discovery);
+        }
+        if !sets.link_local.is_empty() {
             let both = (TYPE_IP6ADDR << 6) | TYPE_IFINDEX;
             self.add_set(5, &Set::new("vips_link_local", both, 20), &sets.link_local);
         }
@@ -471,7 +473,7 @@ impl Batch<'_> {
         }
     }
 
-    fn rules_ipv6(&mut self, vmacs: bool, blocks: bool, counters: bool) {
+    fn rules_ipv6(&mut self, vmacs: bool, blocks: bool, link_local: bool, counters: bool) {
         const NEXT_HEADER: u32 = 6;
         const SOURCE: u32 = 8;
         const DESTINATION: u32 = 24;
@@ -496,7 +498,7 @@ impl Batch<'_> {
             return;
         }
         let ends = [("out", SOURCE, "out_link_local"), ("in", DESTINATION, "in_link_local")];
-        for (chain, field, link_local) in ends {
+        for (chain, field, local_chain) in ends {
             let next = load_payload(1, expression::NETWORK, NEXT_HEADER, 1);
             let mut discovery = both(next, cmp(1, &[ICMPV6]));
             discovery.push(load_payload(1, expression::TRANSPORT, 0, 1));
@@ -508,8 +510,11 @@ impl Batch<'_> {
             let bits = Ipv6Addr::new(0xffc0, 0, 0, 0, 0, 0, 0, 0).octets();
             let mut local = both(load(), mask(1, &bits));
             local.push(cmp(1, &prefix));
-            self.rule(chain, counters, local, jump(link_local));
+            self.rule(chain, counters, local, jump(local_chain));
             self.rule(chain, counters, both(load(), lookup("vips", 1, None)), verdict(NF_DROP));
+        }
+        if !link_local {
+            return;
         }
         for (chain, field, interface) in [
             ("in_link_local", DESTINATION, expression::IIF),
