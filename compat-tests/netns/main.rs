@@ -18,6 +18,7 @@ mod bad_input;
 mod balance;
 mod failover;
 mod groups;
+mod kernel;
 mod manners;
 mod mixed;
 mod observe;
