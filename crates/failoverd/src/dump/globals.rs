@@ -187,12 +187,19 @@ fn processes(out: &mut String, globals: &Globals) {
 }
 
 fn rest(out: &mut String, globals: &Globals) {
-    line!(out, " SNMP vrrp disabled");
-    line!(out, " SNMP checker disabled");
-    line!(out, " SNMP RFCv2 disabled");
-    line!(out, " SNMP RFCv3 disabled");
-    line!(out, " SNMP traps disabled");
-    line!(out, " SNMP socket = default (unix:/var/agentx/master)");
+    let snmp = &globals.snmp;
+    let told = [
+        ("vrrp", snmp.keepalived),
+        ("checker", false),
+        ("RFCv2", snmp.rfc_v2),
+        ("RFCv3", snmp.rfc_v3),
+        ("traps", snmp.traps),
+    ];
+    for (what, is_on) in told {
+        line!(out, " SNMP {what} {}", if is_on { "enabled" } else { "disabled" });
+    }
+    let socket = snmp.socket.as_deref().unwrap_or("default (unix:/var/agentx/master)");
+    line!(out, " SNMP socket = {socket}");
     line!(out, " DBus disabled");
     line!(out, " DBus service name = ");
     let security = if globals.script_security { "enabled" } else { "disabled" };
