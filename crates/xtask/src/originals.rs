@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Debian's packages, and a program each brings.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("keepalived", "/usr/sbin/keepalived"),
     ("haproxy", "/usr/sbin/haproxy"),
     ("nginx", "/usr/sbin/nginx"),
@@ -13,6 +13,9 @@ const PACKAGES: [(&str, &str); 7] = [
     ("iproute2", "/usr/sbin/ip"),
     ("frr", "/usr/lib/frr/vrrpd"),
     ("python3-aiosmtpd", "/usr/lib/python3/dist-packages/aiosmtpd/main.py"),
+    ("snmpd", "/usr/sbin/snmpd"),
+    ("snmp", "/usr/bin/snmpwalk"),
+    ("snmptrapd", "/usr/sbin/snmptrapd"),
 ];
 
 /// What keeps a package from starting its daemon while it is installed (invoke-rc.d(8)).
