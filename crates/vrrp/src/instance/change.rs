@@ -15,8 +15,8 @@ impl Instance {
     /// Goes on under another configuration of the same interface, virtual router and family: a
     /// master stays master, and only the addresses that differ are added or removed.
     ///
-    /// What is tracked from now on decides once it is told: interfaces by [`Event::Link`], scripts
-    /// by [`Event::Script`].
+    /// What is tracked from now on decides once it is told: interfaces by [`Event::Link`](crate::Event::Link), scripts
+    /// by [`Event::Script`](crate::Event::Script).
     pub fn reconfigure<'a>(
         &mut self,
         config: InstanceConfig,

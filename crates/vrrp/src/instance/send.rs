@@ -10,8 +10,8 @@ use super::Instance;
 use crate::config::{Auth, MULTICAST_GROUP_V4};
 
 impl Instance {
-    /// Appends the advert of an [`Action::SendAdvert`] for one of the
-    /// [destinations](InstanceConfig::destinations): over IPv4 the whole packet for a raw socket with
+    /// Appends the advert of an [`Action::SendAdvert`](crate::Action::SendAdvert) for one of the
+    /// [destinations](crate::config::InstanceConfig::destinations): over IPv4 the whole packet for a raw socket with
     /// its own header (`IP_HDRINCL`), over IPv6 what follows the header. False, and nothing
     /// appended, while there is no source address of the destination's family.
     #[must_use]
