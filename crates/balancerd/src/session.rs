@@ -412,6 +412,9 @@ impl Serve {
                     session.report(first.max(up), down);
                     // What was never read would turn the close into a reset; HAProxy has read it.
                     let _ = (&*socket2::SockRef::from(&client)).read(&mut [0; 16 * 1024]);
+                } else if session.extra.as_ref().is_some_and(|extra| !extra.first.is_empty()) {
+                    // nginx leaves unread what it does not pass on, so its close is a reset.
+                    let _ = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
                 }
                 drop(client);
                 let (up, down) = session.reported;
@@ -435,6 +438,8 @@ impl Serve {
                 let inspecting = session.expect_answer(&server);
                 let mut spoken = None;
                 let mut relay = Relay::new(client, server);
+                let backend = &shared.config.backends[slot.backend as usize];
+                relay.limit(backend.upload_rate, backend.download_rate);
                 if let Some(extra) = &mut session.extra {
                     spoken = extra.rules.spoken;
                     relay.begin_with(std::mem::take(&mut extra.first));

@@ -121,13 +121,15 @@ impl Flow {
         self.held.is_some()
     }
 
-    /// Moves what can be moved. `pass_end` says whether the receiver is told of the end.
+    /// Moves what can be moved, but reads no more than `most` bytes. `pass_end` says whether the
+    /// receiver is told of the end.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut TcpStream,
         to: &mut TcpStream,
         pass_end: bool,
+        mut most: u64,
         moved: &mut Moved,
     ) -> Result<(), Fault> {
         if matches!(self.stage, Stage::Ended | Stage::Held) {
@@ -147,16 +149,22 @@ impl Flow {
                 }
                 return Ok(());
             }
+            if most == 0 {
+                return Ok(());
+            }
             let read = if self.bulk {
-                self.splice(cx, from).map_err(|error| (error, Fault::Read))
+                self.splice(cx, from, most).map_err(|error| (error, Fault::Read))
             } else {
-                self.copy(cx, from, to, moved)
+                self.copy(cx, from, to, most, moved)
             };
             match read {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err((error, fault))) => return Err(self.broke(&error, fault)),
                 Poll::Ready(Ok(0)) => self.stage = Stage::Ending,
-                Poll::Ready(Ok(bytes)) => self.bytes += bytes as u64,
+                Poll::Ready(Ok(bytes)) => {
+                    self.bytes += bytes as u64;
+                    most = most.saturating_sub(bytes as u64);
+                }
             }
             moved.read = true;
         }
@@ -202,10 +210,12 @@ impl Flow {
         cx: &mut Context<'_>,
         from: &mut TcpStream,
         to: &mut TcpStream,
+        most: u64,
         moved: &mut Moved,
     ) -> Poll<Result<usize, (io::Error, Fault)>> {
+        let most = usize::try_from(most).unwrap_or(BUFFER).min(BUFFER);
         SHARED.with_borrow_mut(|shared| {
-            let mut buffer = ReadBuf::new(&mut shared.buffer);
+            let mut buffer = ReadBuf::new(&mut shared.buffer[..most]);
             if let Err(error) = ready!(Pin::new(from).poll_read(cx, &mut buffer)) {
                 return Poll::Ready(Err((error, Fault::Read)));
             }
@@ -229,7 +239,13 @@ impl Flow {
     }
 
     /// Reads into a pipe.
-    fn splice(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<io::Result<usize>> {
+    fn splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
+        let most = usize::try_from(most).unwrap_or(PIPE).min(PIPE);
         loop {
             ready!(from.poll_read_ready(cx))?;
             let Some(mut pipe) = take_pipe() else {
@@ -238,7 +254,7 @@ impl Flow {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             };
-            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd(), PIPE)) {
+            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd(), most)) {
                 Ok(0) => {
                     give_back(pipe);
                     return Poll::Ready(Ok(0));

@@ -54,7 +54,32 @@ pub struct Relay {
     down: Flow,
     client_active: Millis,
     server_active: Millis,
+    pace: Option<Box<Pace>>,
     timer: Timer,
+}
+
+/// How fast bytes may be read, in bytes a second; 0 is no limit.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    up: u64,
+    down: u64,
+    since: Millis,
+}
+
+impl Pace {
+    /// What may be read now: so much for every second that has begun, as nginx reckons.
+    fn left(&self, rate: u64, read: u64, now: Millis) -> u64 {
+        if rate == 0 {
+            return u64::MAX;
+        }
+        let seconds = (now - self.since) / 1_000 + 1;
+        rate.saturating_mul(seconds).saturating_sub(read)
+    }
+
+    /// When the next second begins.
+    fn next(&self, now: Millis) -> Millis {
+        now + 1_000 - (now - self.since) % 1_000
+    }
 }
 
 impl Relay {
@@ -68,8 +93,14 @@ impl Relay {
             down: Flow::new(),
             client_active: now,
             server_active: now,
+            pace: None,
             timer: Timer::new(),
         }
+    }
+
+    /// Reads at most so many bytes a second from the client and from the server; 0 is no limit.
+    pub fn limit(&mut self, up: u64, down: u64) {
+        self.pace = (up > 0 || down > 0).then(|| Box::new(Pace { up, down, since: now() }));
     }
 
     /// Bytes of the client that were read before: the server gets them first. They are counted as
@@ -141,19 +172,24 @@ impl Relay {
 
     /// Moves bytes until both sides are silent or it is over.
     pub fn poll(&mut self, cx: &mut Context<'_>, limits: &Limits) -> Poll<Ended> {
+        let begun = if self.pace.is_some() { now() } else { 0 };
+        let left = |rate: fn(&Pace) -> u64, flow: &Flow| {
+            self.pace.as_ref().map_or(u64::MAX, |pace| pace.left(rate(pace), flow.bytes, begun))
+        };
+        let (up_left, down_left) = (left(|p| p.up, &self.up), left(|p| p.down, &self.down));
         let Self { client, server, up, down, .. } = self;
         let (mut upward, mut downward) = (Moved::default(), Moved::default());
 
         // Closing does what telling would, so the second to end tells nobody.
         let pass_end = !limits.close_both;
         let down_open = down.stage() != Stage::Ended;
-        match up.poll(cx, client, server, pass_end && down_open, &mut upward) {
+        match up.poll(cx, client, server, pass_end && down_open, up_left, &mut upward) {
             Ok(()) => {}
             Err(Fault::Read) => return Poll::Ready(Ended::ClientError),
             Err(Fault::Write) => return Poll::Ready(Ended::ServerError),
         }
         let up_open = up.stage() != Stage::Ended;
-        match down.poll(cx, server, client, pass_end && up_open, &mut downward) {
+        match down.poll(cx, server, client, pass_end && up_open, down_left, &mut downward) {
             Ok(()) => {}
             Err(Fault::Read) => return Poll::Ready(Ended::ServerError),
             Err(Fault::Write) => return Poll::Ready(Ended::ClientError),
@@ -170,7 +206,21 @@ impl Relay {
         if downward.read || upward.written {
             self.server_active = now;
         }
+        self.slow_down(cx, now);
         self.watch(cx, limits, now)
+    }
+
+    /// Comes back when the next second begins if there is a limit that was reached; nobody is blamed
+    /// for the silence until then.
+    fn slow_down(&mut self, cx: &Context<'_>, now: Millis) {
+        let Some(pace) = &self.pace else { return };
+        let spent = |rate, flow: &Flow| {
+            flow.stage() == Stage::Open && pace.left(rate, flow.bytes, now) == 0
+        };
+        if spent(pace.up, &self.up) || spent(pace.down, &self.down) {
+            (self.client_active, self.server_active) = (now, now);
+            self.timer.arm_by(pace.next(now), now, cx);
+        }
     }
 
     /// Ends what was silent for too long and arms the timer for the rest.

@@ -124,7 +124,7 @@ pub(crate) const SCOPE: &[Row] = &[
     }))
     .default("0")
     .within(BOTH)
-    .doc("Bytes a second to a client; 0 is no limit. Variables are not supported yet."),
+    .doc("Bytes a second to a client; 0 is no limit. Variables are not supported yet; datagrams are not limited."),
     Row::new("proxy_half_close", Words("on|off", 1..=1, |s, w, b| flag(&mut s.half_close, w, b)))
         .default("off")
         .within(BOTH)
@@ -227,7 +227,7 @@ pub(crate) const SCOPE: &[Row] = &[
     }))
     .default("0")
     .within(BOTH)
-    .doc("Bytes a second from a client; 0 is no limit. Variables are not supported yet."),
+    .doc("Bytes a second from a client; 0 is no limit. Variables are not supported yet; datagrams are not limited."),
     Row::new("proxy_upstream_buffer", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
         .within(BOTH)
         .status(Deprecated { instead: "proxy_buffer_size" })

@@ -25,6 +25,10 @@ fn pair() -> (Std, Std) {
 }
 
 fn relay(limits: Limits) -> Ends {
+    paced(limits, 0, 0)
+}
+
+fn paced(limits: Limits, up: u64, down: u64) -> Ends {
     let ((client, near_client), (server, near_server)) = (pair(), pair());
     let relay = thread::spawn(move || {
         let runtime =
@@ -34,6 +38,7 @@ fn relay(limits: Limits) -> Ends {
             let client = TcpStream::from_std(near_client).expect("a runtime");
             let server = TcpStream::from_std(near_server).expect("a runtime");
             let mut relay = Relay::new(client, server);
+            relay.limit(up, down);
             let ended = poll_fn(|cx| relay.poll(cx, &limits)).await;
             (ended, relay.from_client(), relay.from_server())
         })
@@ -166,4 +171,24 @@ fn who_breaks_off_is_named() {
     assert_eq!(running.join().expect("no panic").0, Ended::ServerError);
     let seen = client.read(&mut [0]).map_err(|error| error.kind());
     assert!(matches!(seen, Ok(0) | Err(ErrorKind::ConnectionReset)));
+}
+
+#[test]
+fn bytes_beyond_the_rate_wait_for_the_next_second_and_nobody_is_blamed() {
+    let idle = Limits { idle: Some(Duration::from_millis(600)), ..Limits::default() };
+    let mut ends = paced(idle, 1_000, 100_000);
+    let begun = std::time::Instant::now();
+    ends.client.write_all(&[7; 2_500]).expect("room");
+    ends.server.write_all(&[8; 50_000]).expect("room");
+    read_exactly(&mut ends.client, 50_000);
+    assert!(begun.elapsed() < Duration::from_millis(900), "the other direction is faster");
+    read_exactly(&mut ends.server, 1_000);
+    read_exactly(&mut ends.server, 1_000);
+    let second = begun.elapsed();
+    assert!(second >= Duration::from_millis(950), "the second thousand after {second:?}");
+    read_exactly(&mut ends.server, 500);
+    let third = begun.elapsed();
+    assert!(third >= Duration::from_millis(1_950), "the rest after {third:?}");
+    let (ended, up, down) = ends.ended();
+    assert_eq!((ended, up, down), (Ended::IdleTimeout, 2_500, 50_000));
 }
