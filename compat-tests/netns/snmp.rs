@@ -128,7 +128,7 @@ fn told(subject: &Subject) -> Result<()> {
         (".3.1.12.2", "Gauge32: 50"),
         (".3.1.18.1", "STRING: \"G1\""),
         (".3.1.30.2", "INTEGER: 3"),
-        (".6.1.3.1.2", "Hex-STRING: C0 00 02 3D "),
+        (".6.1.3.1.2", "Hex-STRING: C0 00 02 3D"),
         (".6.1.10.1.1", "INTEGER: 1"),
     ];
     for (at, value) in expected {
