@@ -567,3 +567,31 @@ fn with_e_a_file_that_is_included_and_missing_ends_with_6() {
     let loaded = load(&file, &options);
     assert_eq!((loaded.exit_code_test(), loaded.exit_code_run()), (6, Some(6)));
 }
+
+/// A lot of whatever nests: the time grows with the length, not with its square. A megabyte of each
+/// takes eight times as long.
+#[test]
+fn a_lot_of_any_nesting_is_read_in_time() {
+    let repeated = |unit: &str| unit.repeat((1 << 17) / unit.len());
+    let units = [
+        "{\n",
+        "}\n",
+        "a {\n",
+        "vrrp_instance V { ",
+        "$A=${A}${A}\n$A\n",
+        "~SEQ(x,1,9) ~SEQ(y,1,9) foo$x\n",
+        "~LST({a,b},{1,2},{3,4}) foo$a\n",
+        "\"a\\\" '\n",
+        "@^x @^x foo\n",
+        "notify_master \"a b 'c' \n",
+        "vrrp_script s {\nscript \"/bin/true\"\n}\n",
+        "virtual_server 1.2.3.4 80 {\nreal_server 1.2.3.4 80 {\n}\n}\n",
+    ];
+    for unit in units {
+        let text = repeated(unit);
+        let start = std::time::Instant::now();
+        super::fuzz(text.as_bytes());
+        let took = start.elapsed();
+        assert!(took < std::time::Duration::from_secs(20), "{unit:?} took {took:?}");
+    }
+}

@@ -84,7 +84,7 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("How long after the start VRRP begins."),
     Global::new("vrrp_delay_after_boot", Form::Words("<seconds>", ONE, vrrp_delay_after_boot))
         .doc("How long after boot VRRP begins. keepalived 2.4."),
-    Global::new("default_interface", Form::Text("<ifname>", |g, w| g.globals.default_interface = Some(w.owned())))
+    Global::new("default_interface", Form::Whole("<ifname>", default_interface))
         .default("eth0")
         .doc("The interface of static addresses that name none."),
     Global::new("dynamic_interfaces", Form::Words("[allow_if_changes]", SOME, dynamic_interfaces))
@@ -205,9 +205,12 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("The parent's name."),
     Global::new("vrrp_process_name", Form::Text("<name>", |g, w| g.globals.process.vrrp_process_name = Some(w.owned())))
         .doc("The VRRP process's name."),
-    Global::accepted("checker_process_name", "<name>", NO_ROLE).doc("The checkers' name."),
-    Global::accepted("lvs_process_name", "<name>", NO_ROLE).doc("The old name of `checker_process_name`."),
-    Global::accepted("bfd_process_name", "<name>", NO_ROLE).doc("BFD's name."),
+    Global::new("checker_process_name", Form::Text("<name>", |_, _| {}))
+        .status(conf::Status::Accepted(NO_ROLE)).doc("The checkers' name."),
+    Global::new("lvs_process_name", Form::Text("<name>", |_, _| {}))
+        .status(conf::Status::Accepted(NO_ROLE)).doc("The old name of `checker_process_name`."),
+    Global::new("bfd_process_name", Form::Text("<name>", |_, _| {}))
+        .status(conf::Status::Accepted(NO_ROLE)).doc("BFD's name."),
     Global::accepted("use_symlink_paths", "[on|off]", "scripts are always run by the path written")
         .doc("Runs scripts by the path written."),
     Global::accepted("set_supplementary_groups", "", "scripts run with their user's own group")
@@ -218,7 +221,8 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("What `${_RANDOM}` starts from; the time unless set."),
     Global::new("reload_check_config", Form::Known("[<file>]"))
         .doc("Checks a file before it is loaded: it is, always; a broken file never replaces the running configuration."),
-    Global::accepted("reload_time_file", "<path>", "reloads are asked for by SIGHUP")
+    Global::new("reload_time_file", Form::Whole("<path>", lacks))
+        .status(conf::Status::Accepted("reloads are asked for by SIGHUP"))
         .doc("A file with the time of a reload."),
     Global::accepted("reload_repeat", "", "reloads are asked for by SIGHUP")
         .doc("Repeats timed reloads."),
@@ -226,9 +230,11 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("A file that asks for a reload."),
     Global::new("include_check", Form::Known("[[+|-]readable|match|wildcard_match|brace_match]…"))
         .doc("Which includes are mistakes: files that cannot be read, names and patterns of no file, alternatives in braces of no file; all of these without a word."),
-    Global::accepted("config_save_dir", "<directory>", "nothing is saved")
+    Global::new("config_save_dir", Form::Text("<directory>", |_, _| {}))
+        .status(conf::Status::Accepted("nothing is saved"))
         .doc("Where configurations are kept."),
-    Global::accepted("tmp_config_directory", "<directory>", "the files are read once")
+    Global::new("tmp_config_directory", Form::Whole("<directory>", lacks))
+        .status(conf::Status::Accepted("the files are read once"))
         .doc("Where a copy of the configuration is made."),
     Global::new("data_use_instance", Form::Whole("[on|off]", told::global_switch))
         .status(conf::Status::Accepted("dumps keep their usual names"))
@@ -263,14 +269,18 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::new("nftables_counters", Form::Flag(|g| g.globals.nftables.counters = true)).doc("Counters in its rules."),
     Global::new("nftables_ifindex", Form::Flag(|g| g.globals.nftables.by_index = true)).doc("Rules by interface number."),
     Global::accepted("nftables_ipvs", "[<table>]", NO_IPVS).doc("The table for virtual servers."),
-    Global::accepted("nftables_ipvs_priority", "<number>", NO_IPVS).doc("The priority of its chains."),
-    Global::accepted("nftables_ipvs_start_fwmark", "<number>", NO_IPVS).doc("The first mark."),
+    Global::new("nftables_ipvs_priority", Form::Text("<number>", |_, _| {}))
+        .status(conf::Status::Accepted(NO_IPVS)).doc("The priority of its chains."),
+    Global::new("nftables_ipvs_start_fwmark", Form::Text("<number>", |_, _| {}))
+        .status(conf::Status::Accepted(NO_IPVS)).doc("The first mark."),
     Global::accepted("disable_local_igmp", "", "sysctls are left alone")
         .doc("No IGMP for link-local groups."),
     // IPVS.
-    Global::accepted("lvs_sync_daemon", "<ifname> [inst <name>] …", NO_IPVS)
+    Global::new("lvs_sync_daemon", Form::Whole("<ifname> [inst <name>] …", lacks))
+        .status(conf::Status::Accepted(NO_IPVS))
         .doc("Synchronises connections."),
-    Global::accepted("lvs_timeouts", "[tcp <seconds>] [tcpfin <seconds>] [udp <seconds>]", NO_IPVS)
+    Global::new("lvs_timeouts", Form::Whole("[tcp <seconds>] [tcpfin <seconds>] [udp <seconds>]", lacks))
+        .status(conf::Status::Accepted(NO_IPVS))
         .doc("Timeouts of connections."),
     Global::accepted("lvs_flush", "", NO_IPVS).doc("Clears IPVS at the start."),
     Global::accepted("lvs_flush_on_stop", "[VS]", NO_IPVS).doc("Clears IPVS at the end."),
@@ -304,7 +314,8 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::accepted("snmp_rs_stats_update_interval", "<seconds>", NO_IPVS)
         .doc("The age of statistics."),
     Global::accepted("enable_dbus", "", NO_AGENT).doc("The D-Bus service."),
-    Global::accepted("dbus_service_name", "<name>", NO_AGENT).doc("Its name."),
+    Global::new("dbus_service_name", Form::Whole("<name>", lacks))
+        .status(conf::Status::Accepted(NO_AGENT)).doc("Its name."),
     Global::accepted("dbus_no_interface_name", "<name>", NO_AGENT)
         .doc("What stands for no interface."),
     // Buffers.
@@ -413,7 +424,8 @@ fn garp_extra_if(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
     }
     let at = if stmt.word(1) == "all" { 2 } else { 1 };
     let Some(word) = stmt.words.get(at) else {
-        return complain(b, stmt.at(), "vrrp_garp_extra_if specified without time - ignoring");
+        let said = format!("{} specified without time - ignoring", stmt.word(0));
+        return complain(b, stmt.at(), said);
     };
     if let Some(time) = seconds("vrrp_garp_extra_if", word, b) {
         global.common.garp_extra_if = Some(time);
@@ -665,4 +677,26 @@ fn vmac_prefix(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
         return complain(b, words[0].span, said);
     }
     global.globals.vmac_prefix = Some(words[0].owned());
+}
+
+fn default_interface(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
+    match stmt.words.get(1) {
+        Some(word) => global.globals.default_interface = Some(word.owned()),
+        None => complain(b, stmt.at(), "default_interface requires interface name"),
+    }
+}
+
+/// What keepalived says of keywords without an effect here that stand alone.
+fn lacks(_: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
+    if stmt.words.len() > 1 {
+        return;
+    }
+    let said = match stmt.word(0) {
+        "reload_time_file" => "reload_time_file invalid",
+        "tmp_config_directory" => "tmp_config_directory missing directory name",
+        "lvs_sync_daemon" => "lvs_sync_daemon requires interface",
+        "lvs_timeouts" => "lvs_timeouts requires at least one option",
+        _ => "dbus_service_name missing - ignoring",
+    };
+    complain(b, stmt.at(), said);
 }

@@ -131,12 +131,12 @@ pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
         .doc("Between periodic announcements on the interfaces of addresses elsewhere."),
     Vrrp::new("vmac_garp_intvl", Form::Whole("[all] <seconds>", garp_extra_if))
         .doc("The old name of `garp_extra_if`."),
-    Vrrp::new("native_ipv6", Form::Flag(|v| v.native_ipv6 = true))
+    Vrrp::new("native_ipv6", Form::Whole("", native_ipv6))
         .doc("Speaks IPv6 if no address tells the family."),
     Vrrp::new("debug", Form::Words("<0..4>", ONE, debug))
         .status(Status::Accepted("it has none in keepalived either"))
         .doc("Parsed, and nothing else."),
-    Vrrp::new("kernel_rx_buf_size", Form::Words("<bytes>", ONE, kernel_rx_buf_size))
+    Vrrp::new("kernel_rx_buf_size", Form::Whole("<bytes>", kernel_rx_buf_size))
         .status(Status::Accepted(NO_BUFFERS))
         .doc("The receive buffer."),
     Vrrp::new("lvs_sync_daemon_interface", Form::Whole("<ifname>", lvs_sync_daemon_interface))
@@ -494,6 +494,9 @@ fn lvs_sync_daemon_interface(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut 
         instance.name
     );
     complain(b, stmt.at(), said);
+    if stmt.words.len() < 2 {
+        notify::missing(stmt, "<ifname>", b);
+    }
 }
 
 fn owner_ignore_adverts(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
@@ -518,6 +521,14 @@ fn linkbeat_use_polling(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binde
     complain(b, stmt.at(), said);
 }
 
+fn native_ipv6(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    if instance.family().is_some_and(|f| f.is_ipv4()) {
+        let said = format!("({}) Cannot specify native_ipv6 with IPv4 addresses", instance.name);
+        return complain(b, stmt.at(), said);
+    }
+    instance.native_ipv6 = true;
+}
+
 fn debug(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     if let Err(said) = unsigned(&words[0].text, 0..=4) {
         let (name, text) = (&instance.name, &words[0].text);
@@ -526,11 +537,15 @@ fn debug(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
     }
 }
 
-fn kernel_rx_buf_size(instance: &mut InstanceDraft, words: &[Word], b: &mut Binder) {
-    if let Err(said) = unsigned(&words[0].text, 0..=u32::MAX) {
-        let said = format!("{said}\n({}) invalid kernel_rx_buf_size specified", instance.name);
-        complain(b, words[0].span, said);
-    }
+fn kernel_rx_buf_size(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
+    let why = stmt.words.get(1).map(|word| unsigned(&word.text, 0..=u32::MAX));
+    let why = match why {
+        Some(Ok(_)) => return,
+        Some(Err(why)) => why + "\n",
+        None => String::new(),
+    };
+    let said = format!("{why}({}) invalid kernel_rx_buf_size specified", instance.name);
+    complain(b, stmt.at(), said);
 }
 
 /// `[all] <seconds>`, under its old name too.
@@ -545,7 +560,7 @@ fn garp_extra_if(instance: &mut InstanceDraft, stmt: &Stmt, b: &mut Binder) {
     let at = if stmt.word(1) == "all" { 2 } else { 1 };
     let name = &instance.name;
     let Some(word) = stmt.words.get(at) else {
-        let said = format!("({name}): garp_extra_if specified without time - ignoring");
+        let said = format!("({name}): {} specified without time - ignoring", stmt.word(0));
         return complain(b, stmt.at(), said);
     };
     match unsigned(&word.text, 0..=u32::MAX) {

@@ -47,7 +47,8 @@ pub(crate) fn read(stmt: &Stmt, name: &Word, place: Place<'_>, b: &mut Binder) -
 }
 
 fn script(draft: &mut ScriptDraft, words: &[Word], _: &mut Binder) {
-    draft.command = words.first().cloned();
+    let Some(command) = words.first() else { return };
+    draft.command = Some(command.clone());
     draft.surplus = words.get(1).map(|w| w.span);
 }
 

@@ -134,7 +134,7 @@ pub(super) fn max_auto_priority(global: &mut GlobalDraft, stmt: &Stmt, b: &mut B
 /// `min_auto_priority_delay <1..10000000>`
 pub(super) fn min_auto_priority_delay(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
     let Some(word) = stmt.words.get(1) else {
-        return super::super::notify::missing(stmt, "<microseconds>", b);
+        return complain(b, stmt.at(), "min_auto_priority_delay requires delay time");
     };
     match unsigned(&word.text, 1..=10_000_000) {
         Ok(micros) => {
