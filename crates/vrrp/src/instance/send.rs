@@ -11,9 +11,9 @@ use crate::config::{Auth, MULTICAST_GROUP_V4};
 
 impl Instance {
     /// Appends the advert of an [`Action::SendAdvert`](crate::Action::SendAdvert) for one of the
-    /// [destinations](crate::config::InstanceConfig::destinations): over IPv4 the whole packet for a raw socket with
-    /// its own header (`IP_HDRINCL`), over IPv6 what follows the header. False, and nothing
-    /// appended, while there is no source address of the destination's family.
+    /// [destinations](crate::config::InstanceConfig::destinations): over IPv4 the whole packet for a
+    /// raw socket with its own header (`IP_HDRINCL`), over IPv6 what follows the header. False, and
+    /// nothing appended, while there is no source address of the destination's family.
     #[must_use]
     pub fn packet(&mut self, priority: u8, destination: IpAddr, out: &mut Vec<u8>) -> bool {
         let Some(source) = self.tracked.source() else { return false };
