@@ -91,7 +91,7 @@ impl Connecting {
             Some(extra) => std::mem::take(&mut extra.first),
             None => Vec::new(),
         };
-        let mut wait = PATIENCE;
+        let mut until = timer::now() + millis(PATIENCE);
         loop {
             let end = loop {
                 if let Some(end) = end_of_head(&bytes) {
@@ -101,9 +101,19 @@ impl Connecting {
                     let _ = self.send(&error(server, 400)).await;
                     return;
                 }
-                let until = timer::now() + millis(wait);
-                match self.ahead(&mut bytes, 4096, until).await {
-                    Ahead::Bytes => wait = PATIENCE,
+                // Who says nothing between two requests is looked at now and then: a process that
+                // drains does not wait for it.
+                let idle = bytes.is_empty();
+                let soon = timer::now() + 500;
+                let at = if idle { until.min(soon) } else { until };
+                match self.ahead(&mut bytes, 4096, at).await {
+                    Ahead::Bytes if idle => until = timer::now() + millis(PATIENCE),
+                    Ahead::Bytes => {}
+                    Ahead::Late if idle && timer::now() < until => {
+                        if self.session.shared.draining.load(Relaxed) {
+                            return;
+                        }
+                    }
                     Ahead::Ended | Ahead::Broke | Ahead::Late => return,
                 }
             };
@@ -137,7 +147,7 @@ impl Connecting {
                     Ahead::Ended | Ahead::Broke | Ahead::Late => return,
                 }
             }
-            wait = server.keepalive;
+            until = timer::now() + millis(server.keepalive);
         }
     }
 

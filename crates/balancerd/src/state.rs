@@ -51,6 +51,8 @@ pub struct Shared {
     pub(crate) variables: ::rules::record::Process,
     /// The zones of `limit_conn`, as [`Process::limit_zones`](proxy::Process::limit_zones).
     pub(crate) limits: Vec<crate::limits::Zone>,
+    /// No new connections are taken: those that only wait for another request may go.
+    pub(crate) draining: std::sync::atomic::AtomicBool,
     /// Requests answered without a server: `stub_status` counts them.
     pub requests: AtomicU64,
     /// Sessions of datagrams that ended because newer ones needed their room.
@@ -160,6 +162,7 @@ impl Shared {
             log,
             // The dialect has looked at every pattern.
             program: proxy::variable::Program::new(&config.process.variables).unwrap_or_default(),
+            draining: std::sync::atomic::AtomicBool::new(false),
             requests: AtomicU64::new(0),
             datagram_sessions_cut: AtomicU64::new(0),
             known: crate::resolve::Known::default(),

@@ -271,6 +271,7 @@ impl Worker {
 
     /// Stops accepting, and waits for the sessions there are.
     pub(crate) async fn drain(&mut self, foreground: bool) -> Ended {
+        self.shared.draining.store(true, std::sync::atomic::Ordering::Relaxed);
         self.stage.send_replace(Stage::Draining);
         // Every thread lets go of its end once it does not accept any more.
         while self.accepting.recv().await.is_some() {}

@@ -546,3 +546,47 @@ fn a_running_nginx_hands_over_to_ours_and_ours_to_nginx_under_load() {
     assert!(served > 20, "only {served} clients came");
     assert!(!log.contains("[emerg]") && !log.contains("[alert]"), "{log}");
 }
+
+#[test]
+fn a_flood_of_clients_ends_the_sessions_that_were_silent_longest() {
+    // Twenty connections are ten sessions.
+    let server = echo("x");
+    let ports = Ports::free("A");
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!(
+        "daemon off; pid n.pid; error_log error.log warn; events {{ worker_connections 20; }}\n\
+         stream {{ log_format m '$bytes_sent'; access_log a.log m;\n\
+         server {{ listen 127.0.0.1:@A@ udp; proxy_pass 127.0.0.1:{server}; }} }}"
+    );
+    std::fs::write(directory.path().join("n.conf"), ports.put_into(&text)).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
+    command.arg0("nginx").args(["-c", "n.conf", "-p"]).arg(directory.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().expect("it runs");
+    let running = Running { child, directory, ports };
+    let to = running.at('A');
+    let ask = |socket: &UdpSocket, text: &[u8]| {
+        socket.send_to(text, to).expect("sent");
+        let mut bytes = [0; 16];
+        let length = socket.recv(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+    };
+    let client = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        socket
+    };
+    let first = client();
+    until("a server", || ask(&first, b"0"));
+    first.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let others: Vec<UdpSocket> = (0..40).map(|_| client()).collect();
+    for (at, other) in others.iter().enumerate() {
+        other.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        assert_eq!(ask(other, b"n").as_deref(), Some("x:n"), "client {at}");
+        // Who keeps talking keeps its session.
+        assert_eq!(ask(&first, b"f").as_deref(), Some("x:f"), "beside client {at}");
+    }
+    let lines = running.lines("a.log", 31);
+    assert!(lines.iter().all(|line| line == "3"), "only silent ones ended: {lines:?}");
+    assert!(!running.said("warn").is_empty());
+}
