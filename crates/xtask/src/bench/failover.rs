@@ -124,7 +124,7 @@ impl Cell {
 }
 
 /// How many labs run at a time: a lab waits nearly always.
-const WORKERS: usize = 8;
+const WORKERS: usize = 12;
 
 /// Runs the benchmark; fails when a cell of ours is slower, or has two holders where it must not.
 pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {

@@ -92,6 +92,13 @@ Measured on {}, Linux {}.
     )
 }
 
+/// What the figures were measured on.
+pub(super) fn machine() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("?");
+    format!("Measured on {}, Linux {}, with a load of {load}.", processor(), kernel())
+}
+
 fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -67,6 +67,7 @@ pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {
             met &= ours.is_no_more_than(theirs, many);
         }
     }
+    let _ = write!(text, "\n{}\n", super::page::machine());
     println!("{text}");
     if write {
         super::section::write("docs/BENCHMARKS.md", "scale", &text)?;

@@ -54,6 +54,7 @@ pub(super) fn run(quick: bool, write: bool) -> Result<ExitCode> {
             met = false;
         }
     }
+    let _ = write!(text, "\n{}\n", super::page::machine());
     println!("{text}");
     if write {
         super::section::write("docs/BENCHMARKS.md", "scripts", &text)?;

@@ -7,6 +7,7 @@ use lab::Subject;
 
 use super::run::{Outcome, PROBE};
 use super::{Cell, Fault};
+use crate::bench::page::machine;
 use crate::bench::vrrp::title;
 
 /// All repetitions of a cell.
@@ -87,6 +88,7 @@ pub(super) fn page(all: &[Measured], subjects: &[Subject], lost: u32) -> Page {
     if let Some(said) = all.iter().flat_map(|one| &one.ours).find_map(|run| run.said.as_ref()) {
         let _ = write!(text, "\nOf two holders that met, ours says: `{said}`\n");
     }
+    let _ = write!(text, "\n{}\n", machine());
     if lost > 0 {
         missed.push(format!("the capture lost {lost} frames: no figure is sure"));
     }

@@ -147,7 +147,9 @@ pub(super) fn once(subject: &Subject, cell: Cell, phase: f64) -> Result<Outcome>
     pair.pass(due.since(Moment::now()));
     let struck = Moment::now();
     pair.strike(cell.fault)?;
-    pair.pass(cell.timing.master_down() + interval + Duration::from_millis(700));
+    // A lease of the smallest kind, a second, is over by then too.
+    let more = Duration::from_millis(if interval < Duration::from_secs(1) { 1_600 } else { 700 });
+    pair.pass(cell.timing.master_down() + interval + more);
     let end = Moment::now();
     let said_before = pair.daemons.each_ref().map(|daemon| daemon.lines().len());
     let (mut announced, mut healed_end) = (None, end);
