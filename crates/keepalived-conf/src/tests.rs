@@ -112,7 +112,8 @@ fn a_model_has_what_the_file_says() {
     assert_eq!(config.auth, Some(Auth::Pass(*b"password")));
     assert_eq!(config.unicast_peers.len(), 2);
     assert_eq!((config.unicast_ttl, config.garp.master_repeat), (Some(5), 3));
-    assert_eq!(config.garp.lower_prio_repeat, 3);
+    // As keepalived, that follows `global_defs` alone.
+    assert_eq!(config.garp.lower_prio_repeat, 5);
     assert_eq!(config.lease, LeasePolicy::Off);
     assert_eq!((config.track_interfaces[0].weight, config.track_interfaces[0].reverse), (-5, true));
 }

@@ -83,6 +83,7 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::new("vrrp_startup_delay", Form::Words("<seconds>", ONE, vrrp_startup_delay))
         .doc("How long after the start VRRP begins."),
     Global::new("vrrp_delay_after_boot", Form::Words("<seconds>", ONE, vrrp_delay_after_boot))
+        .status(conf::Status::Planned)
         .doc("How long after boot VRRP begins. keepalived 2.4."),
     Global::new("default_interface", Form::Whole("<ifname>", default_interface))
         .default("eth0")

@@ -83,9 +83,9 @@ pub(crate) const VRRP_INSTANCE: &[Vrrp] = &[
         .default("1")
         .doc("Announcements per address each time."),
     Vrrp::new("garp_lower_prio_delay", Form::Words("<seconds>", ONE, lower_prio_delay))
-        .doc("From an advert of lower priority to the second block; as `garp_master_delay` unless set."),
+        .doc("From an advert of lower priority to the second block; as `vrrp_garp_lower_prio_delay` unless set."),
     Vrrp::new("garp_lower_prio_repeat", Form::Words("<number>", ONE, lower_prio_repeat))
-        .doc("Announcements in each of those blocks; as `garp_master_repeat` unless set."),
+        .doc("Announcements in each of those blocks; as `vrrp_garp_lower_prio_repeat` unless set."),
     Vrrp::new("lower_prio_no_advert", Form::Words("[on|off]", SOME, lower_prio_no_advert))
         .doc("A master does not answer an advert of lower priority."),
     Vrrp::new("higher_prio_send_advert", Form::Words("[on|off]", SOME, higher_prio_send_advert))
