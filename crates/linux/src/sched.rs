@@ -70,18 +70,37 @@ pub fn limit_realtime(time: Duration) -> io::Result<()> {
 }
 
 /// Keeps all memory of this process, also what it gets later, where it is never written to disk; or
-/// no longer.
+/// no longer. What is only reserved takes no memory (`MCL_ONFAULT`, since Linux 4.4): a page stays
+/// once it was used.
+///
+/// Threads started from now on share the heap there is, for one of their own would reserve 64 MiB
+/// each, which count against `RLIMIT_MEMLOCK`.
 ///
 /// # Errors
 ///
 /// `ENOMEM` or `EPERM` beyond `RLIMIT_MEMLOCK` without `CAP_IPC_LOCK`.
 pub fn lock_memory(lock: bool) -> io::Result<()> {
-    if lock {
-        mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)?;
-    } else {
-        munlockall()?;
+    if !lock {
+        return Ok(munlockall()?);
     }
-    Ok(())
+    share_heap();
+    let all = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
+    let used = all | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+    // Older kernels know no such flag, and lock what is reserved too.
+    match mlockall(used) {
+        Err(Errno::EINVAL) => Ok(mlockall(all)?),
+        result => Ok(result?),
+    }
+}
+
+/// Has threads allocate from the first heap, where the allocator has one for each.
+fn share_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt(3) takes two integers and locks what it changes; heaps in use stay.
+    unsafe {
+        // Where it is refused, more is reserved, and nothing else is different.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +142,29 @@ mod tests {
         if let Some(ended) = shell_says(line, || set_realtime(Some(1))) {
             assert_eq!(ended, Ended::Exited(0));
         }
+    }
+
+    /// Of this process, in KiB, as proc_pid_status(5) has it.
+    fn kib(name: &str) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("readable");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("there");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    #[test]
+    fn locked_memory_is_what_is_used_not_what_is_reserved() {
+        if let Err(error) = lock_memory(true) {
+            return eprintln!("SKIPPED: {error}");
+        }
+        let before = kib("VmRSS:");
+        let size = 64 << 20;
+        let reserve = |size| Vec::<u8>::with_capacity(size);
+        let reserved = std::hint::black_box(reserve(size));
+        assert!(kib("VmLck:") >= 64 << 10, "it is locked");
+        assert!(kib("VmRSS:") < before + (32 << 10), "and not there: {before}");
+        drop(reserved);
+        lock_memory(false).expect("always allowed");
+        assert_eq!(kib("VmLck:"), 0);
     }
 
     #[test]
