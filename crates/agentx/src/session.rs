@@ -83,11 +83,15 @@ impl Session {
     }
 
     /// Takes in bytes of the stream, and answers what they ask from what `tree` makes at this
-    /// moment. It is made only if something is asked.
+    /// moment. It is asked for only if something is asked.
     ///
     /// # Errors
     /// Whatever ends the session; the connection is then to be closed.
-    pub fn receive(&mut self, bytes: &[u8], tree: impl FnOnce() -> Tree) -> Result<(), Broken> {
+    pub fn receive<'t>(
+        &mut self,
+        bytes: &[u8],
+        tree: impl FnOnce() -> &'t Tree,
+    ) -> Result<(), Broken> {
         self.input.extend(bytes);
         let mut tree = Lazy::Not(tree);
         loop {
@@ -173,24 +177,22 @@ impl Session {
     }
 }
 
-/// A tree that is made when it is first looked at.
-enum Lazy<F> {
+/// A tree that is asked for when it is first looked at.
+enum Lazy<'t, F> {
     Not(F),
-    Made(Tree),
+    There(&'t Tree),
     Gone,
 }
 
-impl<F: FnOnce() -> Tree> Lazy<F> {
-    fn get(&mut self) -> &Tree {
-        if let Self::Not(_) = self
-            && let Self::Not(make) = core::mem::replace(self, Self::Gone)
-        {
-            *self = Self::Made(make());
-        }
-        match self {
-            Self::Made(tree) => tree,
-            Self::Not(_) | Self::Gone => &EMPTY,
-        }
+impl<'t, F: FnOnce() -> &'t Tree> Lazy<'t, F> {
+    fn get(&mut self) -> &'t Tree {
+        let tree = match core::mem::replace(self, Self::Gone) {
+            Self::Not(ask) => ask(),
+            Self::There(tree) => tree,
+            Self::Gone => &EMPTY,
+        };
+        *self = Self::There(tree);
+        tree
     }
 }
 

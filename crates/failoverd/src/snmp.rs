@@ -4,7 +4,7 @@
 //! ```text
 //!   snmpd ◄── stream ──► Agent ── agentx::Session
 //!                          ▲ made when asked
-//!                         View ◄── instances, groups, scripts, links
+//!                         View, at most once a second
 //! ```
 //!
 //! Nothing waits for the master agent: an answer it does not take is dropped with the connection,
@@ -12,7 +12,6 @@
 
 mod keepalived_mib;
 mod rfc_mibs;
-mod view;
 
 use std::future::pending;
 use std::io;
@@ -29,12 +28,14 @@ pub(crate) use self::keepalived_mib::{group_changed, instance_changed};
 /// A notification: which, and what it tells.
 pub(crate) type Trap = (Oid, Vec<(Oid, Value)>);
 
-pub(crate) use self::view::{GroupView, InstanceView, ScriptState, View};
+use crate::view::View;
 
 /// Between two attempts to reach the master agent, net-snmp's own interval.
 const RETRY: Duration = Duration::from_secs(15);
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How old an answer may be: a walk asks a question per value.
+const FRESH: Duration = Duration::from_secs(1);
 /// Octets of answers kept for a master agent that does not take them.
 const MOST_UNSENT: usize = 256 << 10;
 /// Notifications kept for the first connection.
@@ -115,6 +116,8 @@ pub(crate) struct Agent {
     unsent: Vec<u8>,
     /// Notifications of the time before the first connection.
     early: Vec<Trap>,
+    /// What was last told, and when it was made.
+    made: Option<(Instant, Tree)>,
     retry_at: Instant,
     /// That there is nobody has been logged.
     missed: bool,
@@ -130,6 +133,7 @@ impl Agent {
             link: None,
             unsent: Vec::new(),
             early: Vec::new(),
+            made: None,
             retry_at: Instant::ZERO,
             missed: false,
         }
@@ -202,15 +206,23 @@ impl Agent {
         }
     }
 
-    /// Answers what has come, from a tree that `view` tells about.
-    pub(crate) fn serve<'v>(&mut self, now: Instant, view: impl FnOnce() -> View<'v>) -> Said {
+    /// Answers what has come, by a view that is made unless one was a moment ago.
+    pub(crate) fn serve(&mut self, now: Instant, view: impl FnOnce() -> (View, Names)) -> Said {
         let Some((stream, session)) = &mut self.link else { return None };
         let mut buffer = [0; 8192];
         let read = match stream.try_read(&mut buffer) {
             Ok(0) => Err("the master agent closed the connection".to_owned()),
             Ok(length) => {
-                let config = &self.config;
-                let received = session.receive(&buffer[..length], || tree(config, &view()));
+                let (config, made) = (&self.config, &mut self.made);
+                let tree = || {
+                    let old = made.as_ref().is_none_or(|(at, _)| now >= *at + FRESH);
+                    if old {
+                        let (view, names) = view();
+                        *made = Some((now, tree(config, &view, &names)));
+                    }
+                    made.as_ref().map_or(&EMPTY, |(_, tree)| tree)
+                };
+                let received = session.receive(&buffer[..length], tree);
                 received.map_err(|broken: Broken| broken.to_string())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -257,6 +269,7 @@ impl Agent {
         self.link = None;
         self.retry_at = now + RETRY;
         self.unsent.clear();
+        self.made = None;
         Some(format!("AgentX: {why}; trying again in {} s", RETRY.as_secs()))
     }
 
@@ -275,10 +288,23 @@ impl Agent {
     }
 }
 
-fn tree(config: &SnmpConfig, view: &View<'_>) -> Tree {
+static EMPTY: Tree = Tree::empty();
+
+/// What the view does not tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    /// As the first line of the log has it.
+    pub(crate) version: &'static str,
+    /// The name in mails.
+    pub(crate) router_id: String,
+    /// The sender of mails.
+    pub(crate) mail_from: String,
+}
+
+fn tree(config: &SnmpConfig, view: &View, names: &Names) -> Tree {
     let mut tree = Tree::empty();
     if config.keepalived {
-        keepalived_mib::fill(&mut tree, view);
+        keepalived_mib::fill(&mut tree, view, names);
     }
     if config.rfc_v2 {
         rfc_mibs::fill_v2(&mut tree, view);

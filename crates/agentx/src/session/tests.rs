@@ -1,3 +1,5 @@
+extern crate std;
+
 use alloc::vec;
 
 use proptest::prelude::*;
@@ -10,12 +12,15 @@ fn oid(last: u32) -> Oid {
     Oid::from(BASE).child([last, 0])
 }
 
-fn tree() -> Tree {
-    let mut tree = Tree::default();
-    tree.set(oid(1), Value::from("one"));
-    tree.set(oid(2), Value::Counter64(2));
-    tree.set(oid(3), Value::Address([192, 0, 2, 1].into()));
-    tree
+fn tree() -> &'static Tree {
+    static TREE: std::sync::OnceLock<Tree> = std::sync::OnceLock::new();
+    TREE.get_or_init(|| {
+        let mut tree = Tree::default();
+        tree.set(oid(1), Value::from("one"));
+        tree.set(oid(2), Value::Counter64(2));
+        tree.set(oid(3), Value::Address([192, 0, 2, 1].into()));
+        tree
+    })
 }
 
 /// A master agent's packet, of session 7.

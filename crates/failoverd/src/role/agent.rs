@@ -3,9 +3,7 @@
 use vrrp::State;
 
 use super::Role;
-use crate::snmp::{
-    Agent, AgentEvent, GroupView, InstanceView, ScriptState, View, group_changed, instance_changed,
-};
+use crate::snmp::{Agent, AgentEvent, Names, Trap, group_changed, instance_changed};
 
 impl Role {
     /// Goes on with the conversation.
@@ -15,7 +13,7 @@ impl Role {
             AgentEvent::Connected(connection) => self.agent.connected(now, connection),
             AgentEvent::Ready => {
                 let mut agent = std::mem::replace(&mut self.agent, Agent::idle());
-                let said = agent.serve(now, || self.view());
+                let said = agent.serve(now, || (self.look(), self.names()));
                 self.agent = agent;
                 said
             }
@@ -31,9 +29,7 @@ impl Role {
             return;
         }
         let config = self.members[index].config();
-        let place = self.config.instances.iter().position(|known| known.name == config.name);
-        let trap = instance_changed(place.unwrap_or(index), config, state, &self.router_id());
-        self.trap(trap);
+        self.trap(instance_changed(index, config, state, &self.names().router_id));
     }
 
     /// Tells of a sync group that entered a state.
@@ -42,61 +38,24 @@ impl Role {
             return;
         }
         let place = self.config.sync_groups.iter().position(|group| group.name == name);
-        let trap = group_changed(place.unwrap_or(0), name, state, &self.router_id());
-        self.trap(trap);
+        self.trap(group_changed(place.unwrap_or(0), name, state, &self.names().router_id));
     }
 
-    fn trap(&mut self, trap: crate::snmp::Trap) {
+    fn trap(&mut self, trap: Trap) {
         let now = self.clock.now();
         if let Some(line) = self.agent.notify(now, trap) {
             self.log.info(line);
         }
     }
 
-    fn router_id(&self) -> String {
-        let short = || {
-            let host = crate::notify::host_name();
-            host.split('.').next().unwrap_or_default().to_owned()
-        };
-        self.config.globals.router_id.clone().unwrap_or_else(short)
-    }
-
-    fn view(&self) -> View<'_> {
-        let now = self.clock.since_boot(self.clock.now());
-        let known = self.monitor.known();
-        let verdicts: Vec<(&str, bool)> = self.trackers.verdicts().collect();
-        let script = |name: &str| {
-            let verdict = verdicts.iter().find(|(known, _)| *known == name);
-            match verdict {
-                None => ScriptState::Unknown,
-                Some((_, true)) => ScriptState::Good,
-                Some((_, false)) => ScriptState::Bad,
-            }
-        };
-        // In the configuration's order, which a reload need not have kept.
-        let ordered = self.config.instances.iter().filter_map(|config| {
-            self.members.iter().find(|member| member.config().key() == config.key())
-        });
-        let instances = ordered.map(|member| {
-            let link = known.link(&member.config().interface);
-            InstanceView {
-                instance: &member.instance,
-                in_state: now.saturating_sub(member.watch.since),
-                link: link.map_or(0, |link| link.index),
-                hardware: link.and_then(|link| link.hardware),
-            }
-        });
-        let groups = self.group_states();
-        let from = || format!("keepalived@{}", crate::notify::host_name());
-        View {
-            config: &self.config,
-            version: self.options.persona.version().to_string(),
-            router_id: self.router_id(),
-            mail_from: self.config.globals.mail.from.clone().unwrap_or_else(from),
-            instances: instances.collect(),
-            groups: groups.map(|(group, state)| GroupView { name: &group.name, state }).collect(),
-            scripts: self.config.scripts.iter().map(|s| script(&s.name)).collect(),
-            files: Vec::new(),
+    fn names(&self) -> Names {
+        let host = crate::notify::host_name();
+        let short = || host.split('.').next().unwrap_or_default().to_owned();
+        let globals = &self.config.globals;
+        Names {
+            version: self.options.persona.version(),
+            router_id: globals.router_id.clone().unwrap_or_else(short),
+            mail_from: globals.mail.from.clone().unwrap_or_else(|| format!("root@{host}")),
         }
     }
 }

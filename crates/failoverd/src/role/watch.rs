@@ -32,7 +32,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(since: Duration) -> Self {
+    pub(crate) fn new(since: Duration) -> Self {
         Self {
             since,
             transition: Duration::ZERO,

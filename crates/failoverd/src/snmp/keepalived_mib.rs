@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use agentx::{Oid, Tree, Value};
-use vrrp::State;
 use vrrp::config::{
     Auth, Command, Initial, InstanceConfig, NotifyConfig, RouteConfig, RuleConfig, ScriptConfig,
     TrackedFile, TrackedScript, Version, VirtualAddress,
 };
+use vrrp::{State, TrackerKind};
 
-use super::view::{InstanceView, ScriptState, View};
+use super::Names;
+use crate::view::{Router, View};
 
 const BASE: [u32; 9] = [1, 3, 6, 1, 4, 1, 9586, 100, 5];
 
@@ -70,8 +71,8 @@ fn table(tree: &mut Tree, number: u32) -> Table<'_> {
 }
 
 /// Puts everything into `tree`.
-pub(super) fn fill(tree: &mut Tree, view: &View<'_>) {
-    globals(tree, view);
+pub(super) fn fill(tree: &mut Tree, view: &View, names: &Names) {
+    globals(tree, view, names);
     for (at, group) in view.config.sync_groups.iter().enumerate() {
         let row = [place(at)];
         let known = view.groups.iter().find(|known| known.name == group.name);
@@ -98,16 +99,16 @@ pub(super) fn fill(tree: &mut Tree, view: &View<'_>) {
             );
         }
     }
-    for (at, router) in view.instances.iter().enumerate() {
+    for (at, router) in view.routers.iter().enumerate() {
         instance(tree, view, router, place(at));
     }
     for (at, script) in view.config.scripts.iter().enumerate() {
-        let known = view.scripts.get(at).copied().unwrap_or(ScriptState::Unknown);
-        declared_script(&mut table(tree, 9), place(at), script, known);
+        let known = view.scripts.iter().find(|known| known.name == script.name);
+        declared_script(&mut table(tree, 9), place(at), script, known.and_then(|known| known.good));
     }
     for (at, file) in view.config.track_files.iter().enumerate() {
         let row = [place(at)];
-        let number = view.files.get(at).copied().unwrap_or(0);
+        let number = number_in(view, &file.name);
         let number = number.clamp(i32::MIN.into(), i32::MAX.into());
         let mut files = table(tree, 13);
         files.set(2, &row, file.name.as_str().into());
@@ -118,20 +119,27 @@ pub(super) fn fill(tree: &mut Tree, view: &View<'_>) {
     }
 }
 
-fn globals(tree: &mut Tree, view: &View<'_>) {
+/// The number in a tracked file, as those who follow it know it.
+fn number_in(view: &View, file: &str) -> i64 {
+    let mut all = view.routers.iter().flat_map(|router| &router.trackers);
+    let known = all.find(|tracker| tracker.kind == TrackerKind::File && tracker.name == file);
+    known.and_then(|tracker| tracker.value).unwrap_or(0)
+}
+
+fn globals(tree: &mut Tree, view: &View, names: &Names) {
     let globals = &view.config.globals;
     let mail = &globals.mail;
     let mut set = |path: &[u32], value: Value| {
         tree.set(global().child(path.iter().copied()), value);
     };
-    set(&[1, 0], view.version.as_str().into());
-    set(&[2, 0], view.router_id.as_str().into());
+    set(&[1, 0], names.version.into());
+    set(&[2, 0], names.router_id.as_str().into());
     if let Some(address) = mail.server.as_deref().and_then(|s| s.parse::<IpAddr>().ok()) {
         set(&[3, 1, 0], Value::Integer(if address.is_ipv4() { 1 } else { 2 }));
         set(&[3, 2, 0], address.into());
     }
     set(&[3, 3, 0], gauge(mail.timeout.as_secs()));
-    set(&[3, 4, 0], view.mail_from.as_str().into());
+    set(&[3, 4, 0], names.mail_from.as_str().into());
     for (at, address) in mail.recipients.iter().enumerate() {
         set(&[3, 5, 1, 2, place(at)], address.as_str().into());
     }
@@ -172,7 +180,7 @@ fn scripts_of(table: &mut Table<'_>, row: &[u32], notify: &NotifyConfig, columns
     }
 }
 
-fn declared_weight(view: &View<'_>, tracked: &TrackedScript) -> (i16, bool) {
+fn declared_weight(view: &View, tracked: &TrackedScript) -> (i16, bool) {
     let declared = view.config.scripts.iter().find(|script| script.name == tracked.script);
     let weight = tracked.weight.or(declared.map(|script| script.weight));
     let reverse = tracked.reverse.or(declared.map(|script| script.reverse));
@@ -194,7 +202,7 @@ fn tracked_scripts(
     }
 }
 
-fn tracked_files(table: &mut Table<'_>, owner: &[u32], tracked: &[TrackedFile], view: &View<'_>) {
+fn tracked_files(table: &mut Table<'_>, owner: &[u32], tracked: &[TrackedFile], view: &View) {
     for (at, file) in tracked.iter().enumerate() {
         let row = [owner, &[place(at)]].concat();
         let declared = view.config.track_files.iter().find(|known| known.name == file.file);
@@ -215,14 +223,14 @@ fn interface(table: &mut Table<'_>, owner: &[u32], name: &str, weight: i16, reve
     table.set(3, &row, yes(reverse));
 }
 
-fn declared_script(table: &mut Table<'_>, at: u32, script: &ScriptConfig, known: ScriptState) {
+fn declared_script(table: &mut Table<'_>, at: u32, script: &ScriptConfig, known: Option<bool>) {
     let row = [at];
     let command = Command { words: script.command.clone(), ..Command::default() };
     let result = match known {
-        ScriptState::Unknown if script.init_fail => 5,
-        ScriptState::Unknown => 1,
-        ScriptState::Bad => 2,
-        ScriptState::Good => 3,
+        None if script.init_fail => 5,
+        None => 1,
+        Some(false) => 2,
+        Some(true) => 3,
     };
     table.set(2, &row, script.name.as_str().into());
     table.set(3, &row, shown(&command));
@@ -235,10 +243,10 @@ fn declared_script(table: &mut Table<'_>, at: u32, script: &ScriptConfig, known:
     table.set(9, &row, yes(script.reverse));
 }
 
-fn instance(tree: &mut Tree, view: &View<'_>, router: &InstanceView<'_>, at: u32) {
-    let (instance, config) = (router.instance, router.instance.config());
+fn instance(tree: &mut Tree, view: &View, router: &Router, at: u32) {
+    let config = &router.config;
     let row = [at];
-    let is_master = instance.state() == State::Master;
+    let is_master = router.state == State::Master;
     // Seconds of version 2, hundredths of version 3.
     let interval = match config.version {
         Version::V2 => config.advert_interval.as_secs(),
@@ -255,12 +263,12 @@ fn instance(tree: &mut Tree, view: &View<'_>, router: &InstanceView<'_>, at: u32
     let columns = [
         (2, config.name.as_str().into()),
         (3, gauge(config.vrid.0)),
-        (4, state(instance.state())),
+        (4, state(router.state)),
         (5, state(initial)),
         // Upstream shows the state it is in.
-        (6, state(instance.state())),
+        (6, state(router.state)),
         (7, Value::Integer(config.priority.into())),
-        (8, Value::Integer(instance.priority().into())),
+        (8, Value::Integer(router.priority.into())),
         (9, yes(is_master)),
         (10, config.interface.as_str().into()),
         (11, yes(!config.dont_track_primary)),
@@ -290,8 +298,9 @@ fn instance(tree: &mut Tree, view: &View<'_>, router: &InstanceView<'_>, at: u32
             instances.set(column, &row, shown(command));
         }
     }
-    if let Some(group) = view.group_of(&config.name) {
-        instances.set(18, &row, group.into());
+    let mut groups = view.config.sync_groups.iter();
+    if let Some(group) = groups.find(|group| group.has(&config.name)) {
+        instances.set(18, &row, group.name.as_str().into());
     }
     for tracked in &config.track_interfaces {
         interface(&mut table(tree, 4), &row, &tracked.interface, tracked.weight, tracked.reverse);
@@ -327,7 +336,7 @@ fn held(
     row: &[u32],
     address: &VirtualAddress,
     config: &InstanceConfig,
-    router: &InstanceView<'_>,
+    router: &Router,
     is_set: bool,
     listed: bool,
 ) {
@@ -343,7 +352,7 @@ fn held(
     table.set(5, row, gauge(address.prefix_len));
     table.set(6, row, scope(address.scope.unwrap_or(0)));
     if address.interface.as_ref().is_none_or(|interface| *interface == config.interface) {
-        table.set(7, row, Value::Integer(i32::try_from(router.link).unwrap_or(0)));
+        table.set(7, row, Value::Integer(i32::try_from(router.link.unwrap_or(0)).unwrap_or(0)));
     }
     table.set(8, row, config.interface_of(address).into());
     if let Some(label) = &address.label {

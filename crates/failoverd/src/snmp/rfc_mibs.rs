@@ -7,7 +7,7 @@ use agentx::{Oid, Tree, Value};
 use vrrp::config::{Auth, InstanceConfig, Version};
 use vrrp::{Counters, Reject, State};
 
-use super::view::{InstanceView, View};
+use crate::view::{Router, View};
 
 /// `RowStatus`, RFC 2579: active; and `TruthValue` true, and an interface's own "up".
 const YES: i32 = 1;
@@ -42,8 +42,9 @@ fn counter(count: u64) -> Value {
     Value::Counter32(count as u32)
 }
 
-fn hardware(view: &InstanceView<'_>) -> Value {
-    Value::Octets(view.hardware.unwrap_or_default().to_vec())
+fn hardware(router: &Router, view: &View) -> Value {
+    let link = router.link.and_then(|link| view.network.links.get(&link));
+    Value::Octets(link.and_then(|link| link.hardware).unwrap_or_default().to_vec())
 }
 
 fn count(number: usize) -> i32 {
@@ -62,10 +63,10 @@ const LENGTH: &[Reject] = &[
 const INTERVAL: &[Reject] = &[Reject::Interval { mine: Duration::ZERO, theirs: Duration::ZERO }];
 
 /// The master's address: our own while we are.
-fn master(view: &InstanceView<'_>) -> Option<IpAddr> {
-    match view.instance.state() {
-        State::Master => view.instance.source(),
-        State::Backup => view.instance.master(),
+fn master(router: &Router) -> Option<IpAddr> {
+    match router.state {
+        State::Master => router.source,
+        State::Backup => router.master,
         State::Init | State::Fault => None,
     }
 }
@@ -78,16 +79,15 @@ fn v4(address: Option<IpAddr>) -> Value {
 }
 
 /// RFC 2787: version 2 over IPv4 only.
-pub(super) fn fill_v2(tree: &mut Tree, view: &View<'_>) {
+pub(super) fn fill_v2(tree: &mut Tree, view: &View) {
     let root = v2();
     // vrrpNodeVersion, vrrpNotificationCntl.
     tree.set(root.child([1, 1, 0]), Value::Integer(2));
     let traps = if view.config.globals.snmp.traps { YES } else { NO };
     tree.set(root.child([1, 2, 0]), Value::Integer(traps));
-    let old = |v: &&InstanceView<'_>| v.instance.config().version == Version::V2;
-    let routers = || view.instances.iter().filter(old).filter(|v| v.instance.config().is_ipv4());
-    let sum =
-        |cause: Reject| routers().map(|v| v.instance.counters().rejected[cause.cause()]).sum();
+    let is_old = |r: &&Router| r.config.version == Version::V2 && r.config.is_ipv4();
+    let routers = || view.routers.iter().filter(is_old);
+    let sum = |cause: Reject| routers().map(|r| r.counters.rejected[cause.cause()]).sum();
     let versions = Reject::Version { received: 0, expected: Version::V2 };
     for (last, total) in
         [(1, sum(Reject::Checksum(Version::V2))), (2, sum(versions)), (3, sum(Reject::Vrid(0)))]
@@ -95,32 +95,32 @@ pub(super) fn fill_v2(tree: &mut Tree, view: &View<'_>) {
         tree.set(root.child([2, last, 0]), counter(total));
     }
     for router in routers() {
-        v2_router(tree, &root, router);
+        v2_router(tree, &root, router, view);
     }
 }
 
-fn v2_router(tree: &mut Tree, root: &Oid, view: &InstanceView<'_>) {
-    let (instance, config) = (view.instance, view.instance.config());
-    let index = [view.link, u32::from(config.vrid.0)];
+fn v2_router(tree: &mut Tree, root: &Oid, router: &Router, view: &View) {
+    let config = &router.config;
+    let index = [router.link.unwrap_or(0), u32::from(config.vrid.0)];
     let seconds = i32::try_from(config.advert_interval.as_secs()).unwrap_or(i32::MAX);
     let auth = match config.auth {
         None => 1,
         Some(Auth::Pass(_)) => 2,
         Some(Auth::Ah(_)) => 3,
     };
-    let up = matches!(instance.state(), State::Backup | State::Master);
+    let up = matches!(router.state, State::Backup | State::Master);
     let operations = [
-        (2, hardware(view)),
-        (3, Value::Integer(state(instance.state()))),
+        (2, hardware(router, view)),
+        (3, Value::Integer(state(router.state))),
         (4, Value::Integer(if up { YES } else { NO })),
-        (5, Value::Integer(instance.priority().into())),
+        (5, Value::Integer(router.priority.into())),
         (6, Value::Integer(count(config.addresses.len()))),
-        (7, v4(master(view))),
-        (8, v4(instance.source())),
+        (7, v4(master(router))),
+        (8, v4(router.source)),
         (9, Value::Integer(auth)),
         (11, Value::Integer(seconds)),
         (12, Value::Integer(if config.preempt { YES } else { NO })),
-        (13, ticks(view.in_state)),
+        (13, ticks(router.for_how_long(view.boot))),
         (14, Value::Integer(1)),
         (15, Value::Integer(YES)),
     ];
@@ -134,7 +134,7 @@ fn v2_router(tree: &mut Tree, root: &Oid, view: &InstanceView<'_>) {
             tree.set(row, Value::Integer(YES));
         }
     }
-    let counters = instance.counters();
+    let counters = &router.counters;
     let auth_type = Reject::AuthType { received: 0, expected: 0 };
     let statistics = [
         (1, counters.became_master),
@@ -156,10 +156,10 @@ fn v2_router(tree: &mut Tree, root: &Oid, view: &InstanceView<'_>) {
 }
 
 /// RFC 6527: both versions and families, as keepalived has it.
-pub(super) fn fill_v3(tree: &mut Tree, view: &View<'_>) {
+pub(super) fn fill_v3(tree: &mut Tree, view: &View) {
     let root = v3();
     let sum = |cause: Reject| {
-        let all = view.instances.iter().map(|v| v.instance.counters().rejected[cause.cause()]);
+        let all = view.routers.iter().map(|r| r.counters.rejected[cause.cause()]);
         Value::Counter64(all.sum())
     };
     let versions = Reject::Version { received: 0, expected: Version::V3 };
@@ -167,8 +167,8 @@ pub(super) fn fill_v3(tree: &mut Tree, view: &View<'_>) {
     tree.set(root.child([1, 2, 2, 0]), sum(versions));
     tree.set(root.child([1, 2, 3, 0]), sum(Reject::Vrid(0)));
     tree.set(root.child([1, 2, 4, 0]), Value::Ticks(0));
-    for router in &view.instances {
-        v3_router(tree, &root, router);
+    for router in &view.routers {
+        v3_router(tree, &root, router, view);
     }
 }
 
@@ -182,22 +182,22 @@ fn inet(address: Option<IpAddr>, config: &InstanceConfig) -> Value {
     address.map_or(Value::Octets(nowhere), Value::from)
 }
 
-fn v3_router(tree: &mut Tree, root: &Oid, view: &InstanceView<'_>) {
-    let (instance, config) = (view.instance, view.instance.config());
-    let index = [view.link, u32::from(config.vrid.0), family(config)];
+fn v3_router(tree: &mut Tree, root: &Oid, router: &Router, view: &View) {
+    let config = &router.config;
+    let index = [router.link.unwrap_or(0), u32::from(config.vrid.0), family(config)];
     let centis = i32::try_from(config.advert_interval.as_millis() / 10).unwrap_or(i32::MAX);
     let yes = |is: bool| Value::Integer(if is { YES } else { NO });
     let operations = [
-        (3, inet(master(view), config)),
-        (4, inet(instance.source(), config)),
-        (5, hardware(view)),
-        (6, Value::Integer(state(instance.state()))),
-        (7, Value::Gauge(instance.priority().into())),
+        (3, inet(master(router), config)),
+        (4, inet(router.source, config)),
+        (5, hardware(router, view)),
+        (6, Value::Integer(state(router.state))),
+        (7, Value::Gauge(router.priority.into())),
         (8, Value::Integer(count(config.addresses.len()))),
         (9, Value::Integer(centis)),
         (10, yes(config.preempt)),
         (11, yes(config.accept)),
-        (12, ticks(view.in_state)),
+        (12, ticks(router.for_how_long(view.boot))),
         (13, Value::Integer(YES)),
     ];
     for (column, value) in operations {
@@ -211,9 +211,9 @@ fn v3_router(tree: &mut Tree, root: &Oid, view: &InstanceView<'_>) {
         let row = root.child([1, 1, 2, 1, 2]).child(index).child(octets);
         tree.set(row, Value::Integer(YES));
     }
-    let counters = instance.counters();
+    let counters = &router.counters;
     // notMaster, priority, preempted, masterNoResponse: which is not kept apart beyond this.
-    let reason = if instance.state() == State::Master { 3 } else { 0 };
+    let reason = if router.state == State::Master { 3 } else { 0 };
     let refresh = u32::try_from(config.advert_interval.as_millis()).unwrap_or(u32::MAX);
     let statistics = [
         (1, counter(counters.became_master)),

@@ -1,10 +1,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
+use netlink::{Link, Snapshot};
 use vrrp::config::{Config, InstanceConfig, SyncGroupConfig, VirtualAddress, Vrid};
-use vrrp::{Instance, State};
+use vrrp::{Counters, State};
 
-use super::view::{GroupView, InstanceView, ScriptState, View};
 use super::*;
+use crate::role::watch::Watch;
+use crate::view::{Group, Router, Totals};
 
 fn config() -> Config {
     let address = |last| VirtualAddress::host(Ipv4Addr::new(192, 0, 2, last).into());
@@ -26,23 +28,43 @@ fn config() -> Config {
 
 fn tree_of(snmp: &SnmpConfig) -> Tree {
     let config = config();
-    let instance = Instance::new(config.instances[0].clone(), &config);
-    let view = View {
-        config: &config,
-        version: "Keepalived".into(),
-        router_id: "R1".into(),
-        mail_from: "keepalived@R1".into(),
-        instances: vec![InstanceView {
-            instance: &instance,
-            in_state: Duration::from_millis(1250),
-            link: 3,
-            hardware: Some([2, 0, 0, 0, 0, 1]),
-        }],
-        groups: vec![GroupView { name: "G", state: State::Backup }],
-        scripts: vec![ScriptState::Good],
-        files: vec![],
+    let router = Router {
+        config: config.instances[0].clone(),
+        state: State::Init,
+        priority: 100,
+        master: None,
+        source: None,
+        down_interval: Duration::ZERO,
+        master_interval: Duration::ZERO,
+        lease: None,
+        counters: Counters::default(),
+        watch: Watch::new(Duration::ZERO),
+        due_in: None,
+        link: Some(3),
+        socket: None,
+        trackers: vec![],
     };
-    tree(snmp, &view)
+    let link = Link {
+        index: 3,
+        name: "eth0".into(),
+        hardware: Some([2, 0, 0, 0, 0, 1]),
+        ..Link::default()
+    };
+    let mut network = Snapshot::default();
+    network.links.insert(3, link);
+    let view = View {
+        at: Duration::ZERO,
+        boot: Duration::from_millis(1250),
+        routers: vec![router],
+        groups: vec![Group { name: "G".into(), state: State::Backup }],
+        scripts: vec![],
+        sockets: vec![],
+        network,
+        totals: Totals::default(),
+        config,
+    };
+    let (router_id, mail_from) = ("R1".into(), "root@R1".into());
+    tree(snmp, &view, &Names { version: "Keepalived", router_id, mail_from })
 }
 
 fn at(tree: &Tree, oid: &str) -> Option<Value> {
