@@ -5,6 +5,7 @@
 //!   reload    a master that is told to read its file again
 //!   mixed     ours and the original in one group
 //!   balance   which server a connection goes to, and what a check may touch
+//!   rules     what HAProxy decides of a connection and its first bytes
 //!   stream    half-close, time-outs, how the log names an end
 //!   manners   what scripts and operators find: processes, sockets
 //!   kernel    addresses, routes, rules, interfaces and the packet filter of a master
@@ -25,6 +26,7 @@ mod observe;
 mod pair;
 mod proxy;
 mod reload;
+mod rules;
 mod snmp;
 mod stream;
 mod told;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     balance::register(&mut tests);
     stream::register(&mut tests);
     manners::register(&mut tests);
+    rules::register(&mut tests);
     bad_input::register(&mut tests);
     kernel::register(&mut tests);
     told::register(&mut tests);
