@@ -22,10 +22,11 @@ pub(crate) fn register(tests: &mut Tests<'_>) {
     tests.each("a_line_says_what_its_format_says", format);
 }
 
+/// Servers end before the network they are in does.
 struct Stage {
-    bench: Bench,
-    _servers: Vec<Server>,
     _daemon: Proc,
+    _servers: Vec<Server>,
+    bench: Bench,
 }
 
 /// Backends `one`, `two` and `three`, whose servers say their number.
