@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use balance::{ServerId, State};
+use linux::tcp_info::TcpInfo;
 use nix::sys::socket::{setsockopt, sockopt};
 use proxy::{
     BackendIndex, BackendRules, Cause, FrontendRules, LogFormat, Phase, ServerTarget, SwitchTarget,
@@ -22,7 +23,7 @@ use proxy::{
 };
 use relay::timer::{self, Millis, Timer};
 use rules::record::{Record, SILENT};
-use rules::{Format, Rule, Scope, Truth, Verdict, Waiting, run};
+use rules::{Expr, Format, Rule, Scope, Truth, Value, Verdict, Waiting, run};
 use tokio::net::TcpStream;
 
 use crate::backend::Connecting;
@@ -50,6 +51,8 @@ pub(crate) struct Noted {
     gone: Option<Cause>,
     /// When the client last sent something that rules looked at.
     pub(crate) spoken: Option<Millis>,
+    /// What the kernel knew of the client's connection at its end, for log lines.
+    info: Option<TcpInfo>,
     /// Where the client connected to, as rules want it seen.
     seen: Option<std::net::SocketAddr>,
     /// Our end of the connection to the server, for log lines.
@@ -138,6 +141,13 @@ impl Session {
         })
     }
 
+    /// Notes what only an open connection tells, if its line may say it.
+    pub(crate) fn note_end(&mut self, client: &TcpStream) {
+        if let (LogFormat::Custom(_), Some(extra)) = (&self.config().log.format, &mut self.extra) {
+            extra.rules.info = TcpInfo::of(client).ok();
+        }
+    }
+
     fn frontend_rules(&self) -> Option<&'static FrontendRules> {
         self.config().rules.as_deref()
     }
@@ -191,6 +201,16 @@ impl Connecting {
             Some(cause) => Err(Termination::new(cause, Phase::Request)),
             None => Ok(()),
         }
+    }
+
+    /// What `balance hash` goes by: the bytes of a value, nothing if it has none.
+    pub(crate) fn hash_key(&mut self, expr: &'static Expr) -> Vec<u8> {
+        self.session.judge(Some(&self.client), |view, first, record| {
+            let request = Some(Waiting { bytes: first, complete: true });
+            let scope = Scope { request, ..Scope::new(view) };
+            let value = expr.eval(&scope, record).value();
+            value.and_then(Value::into_bytes).unwrap_or_default().into_owned()
+        })
     }
 
     fn without_bytes(&mut self, rules: &'static [Rule]) -> Verdict {

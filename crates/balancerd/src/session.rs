@@ -416,6 +416,7 @@ impl Serve {
                     // nginx leaves unread what it does not pass on, so its close is a reset.
                     let _ = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
                 }
+                session.note_end(&client);
                 drop(client);
                 let (up, down) = session.reported;
                 session.finish(ended, up, down);
@@ -570,6 +571,7 @@ impl Relaying {
         if config.nolinger && !ended.is_normal() {
             let _ = socket2::SockRef::from(relay.client()).set_linger(Some(Duration::ZERO));
         }
+        session.note_end(relay.client());
         drop(relay);
         drop(slot);
         session.finish(ended, up, down);

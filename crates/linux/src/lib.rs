@@ -36,6 +36,7 @@ pub mod sched;
 pub mod spawn;
 pub mod splice;
 pub mod tcp;
+pub mod tcp_info;
 pub mod user;
 
 #[cfg(test)]

@@ -67,10 +67,6 @@ pub enum Number {
     BackendId,
     /// The id of the server.
     ServerId,
-    /// The id of the listening socket.
-    ListenerId,
-    /// Connections of the listening socket.
-    ListenerConnections,
     /// The client's round trip, in microseconds.
     ClientRtt,
     /// Its variance, in microseconds.
@@ -89,6 +85,8 @@ pub enum Number {
     ClientReordering,
     /// Whether the client's connection began with a PROXY header.
     ClientProxied,
+    /// Whether the client's connection is TLS that ends here.
+    ClientTls,
     /// `timeout client`, in milliseconds.
     ClientTimeout,
     /// `timeout server`, in milliseconds.
@@ -99,14 +97,10 @@ pub enum Number {
     ConnectTimeout,
     /// Milliseconds since 1970 at which the connection was accepted.
     AcceptDate,
-    /// The number of the serving thread.
-    Thread,
     /// The process's id.
     Pid,
     /// Seconds since the process started.
     Uptime,
-    /// Whether the process is about to stop.
-    Stopping,
     /// Connections of the process.
     Connections,
     /// Connects to servers that were repeated.
@@ -130,8 +124,6 @@ pub enum Name {
     Backend,
     /// Of the server.
     Server,
-    /// Of the listening socket.
-    Listener,
     /// Of the machine.
     Host,
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use balance::{ServerId, State};
 use linux::clock::LocalTime;
+use linux::tcp_info::TcpInfo;
 use proxy::{Backend, Server, Termination};
 use relay::Target;
 use rules::format::Variable;
@@ -48,6 +49,15 @@ impl<'s> View<'s> {
     fn server_config(&self) -> Option<&'s Server> {
         let (backend, _) = self.backend_parts(self.session.backend()?)?;
         backend.servers.get(self.session.server()?)
+    }
+
+    /// What the kernel knows of the client's connection, while it is there.
+    fn tcp(&self, what: fn(&TcpInfo) -> u32) -> Option<i64> {
+        let info = match self.client {
+            Some(client) => TcpInfo::of(client).ok(),
+            None => self.session.extra.as_ref()?.rules.info,
+        };
+        info.map(|info| what(&info).into())
     }
 
     /// What the client connected to.
@@ -114,6 +124,8 @@ impl Environment for View<'_> {
             Number::FrontendId => Some(config.id.into()),
             Number::BackendId => Some(backend()?.id.into()),
             Number::ServerId => Some(self.server_config()?.id.into()),
+            // No `bind` line ends TLS.
+            Number::ClientTls => Some(0),
             Number::ClientTimeout => millis(config.client_timeout),
             Number::ServerTimeout => millis(backend()?.server_timeout),
             Number::TunnelTimeout => millis(backend()?.tunnel_timeout),
@@ -132,19 +144,14 @@ impl Environment for View<'_> {
             }
             Number::BytesIn => self.ended.and_then(|(_, (up, _), _)| i64::try_from(up).ok()),
             Number::BytesOut => self.ended.and_then(|(_, (_, down), _)| i64::try_from(down).ok()),
-            Number::Stopping => Some(0),
-            // What is not known here is not found.
-            Number::ListenerId
-            | Number::ListenerConnections
-            | Number::Thread
-            | Number::ClientRtt
-            | Number::ClientRttVariance
-            | Number::ClientUnacked
-            | Number::ClientSacked
-            | Number::ClientLost
-            | Number::ClientRetransmitted
-            | Number::ClientFackets
-            | Number::ClientReordering => None,
+            Number::ClientRtt => self.tcp(|info| info.rtt),
+            Number::ClientRttVariance => self.tcp(|info| info.rtt_variance),
+            Number::ClientUnacked => self.tcp(|info| info.unacked),
+            Number::ClientSacked => self.tcp(|info| info.sacked),
+            Number::ClientLost => self.tcp(|info| info.lost),
+            Number::ClientRetransmitted => self.tcp(|info| info.retransmitted),
+            Number::ClientFackets => self.tcp(|info| info.fackets),
+            Number::ClientReordering => self.tcp(|info| info.reordering),
         }
     }
 
@@ -157,7 +164,6 @@ impl Environment for View<'_> {
             Name::DefaultBackend => backend(session.config().default_backend?.0)?,
             Name::Backend => backend(session.backend()?)?,
             Name::Server => self.server_config()?.name.as_str(),
-            Name::Listener => return None,
             Name::Host => host(),
         }))
     }

@@ -62,6 +62,10 @@ pub(super) const TABLE: &[Fetch] = &[
         Found::truth(c.scope.environment.number(Number::ClientProxied))
     })
     .doc("Whether the client's connection began with a PROXY header."),
+    Fetch::new("ssl_fc", Args::NONE, Type::Bool, Source::CLIENT_SESSION, |c| {
+        Found::truth(c.scope.environment.number(Number::ClientTls))
+    })
+    .doc("Whether the client's connection is TLS that ends here."),
     Fetch::new("fc_rtt", UNIT, Type::Int, CLIENT, |c| time(c, Number::ClientRtt))
         .check(unit)
         .doc("The round trip to the client the kernel measured, in milliseconds (or `us`)."),
@@ -96,10 +100,6 @@ pub(super) const TABLE: &[Fetch] = &[
         fact(c, Number::ClientTimeout)
     })
     .doc("`timeout client` of the frontend, in milliseconds."),
-    Fetch::new("so_id", Args::NONE, Type::Int, Source::LISTENER, |c| fact(c, Number::ListenerId))
-        .doc("The id of the listening socket."),
-    Fetch::new("so_name", Args::NONE, Type::Str, Source::LISTENER, |c| name(c, Name::Listener))
-        .doc("The `name` of the `bind` line."),
     Fetch::new("be_id", Args::NONE, Type::Int, Source::BACKEND, |c| fact(c, Number::BackendId))
         .doc("The id of the backend."),
     Fetch::new("be_name", Args::NONE, Type::Str, Source::BACKEND, |c| name(c, Name::Backend))
@@ -138,10 +138,10 @@ pub(super) const TABLE: &[Fetch] = &[
         Found::truth(c.scope.environment.number(Number::Redispatched))
     })
     .doc("Whether another server was tried."),
-    Fetch::new("bytes_in", Args::NONE, Type::Int, Source::INTERNAL, |c| fact(c, Number::BytesIn))
-        .doc("Bytes from the client so far."),
-    Fetch::new("bytes_out", Args::NONE, Type::Int, Source::INTERNAL, |c| fact(c, Number::BytesOut))
-        .doc("Bytes from the server so far."),
+    Fetch::new("bytes_in", Args::NONE, Type::Int, Source::END, |c| fact(c, Number::BytesIn))
+        .doc("Bytes from the client, in a log line."),
+    Fetch::new("bytes_out", Args::NONE, Type::Int, Source::END, |c| fact(c, Number::BytesOut))
+        .doc("Bytes from the server, in a log line."),
 ];
 
 fn address(c: &Call<'_, '_>, end: End) -> Option<(std::net::IpAddr, u16)> {

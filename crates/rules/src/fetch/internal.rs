@@ -146,16 +146,10 @@ pub(super) const TABLE: &[Fetch] = &[
         .doc("The id of the process."),
     Fetch::new("proc", Args::NONE, Type::Int, INTERNAL, |_| Found::int(Some(1)))
         .doc("1: there is one process."),
-    Fetch::new("thread", Args::NONE, Type::Int, INTERNAL, |c| fact(c, Number::Thread))
-        .doc("The number of the serving thread, from 0."),
     Fetch::new("uptime", Args::NONE, Type::Int, INTERNAL, |c| fact(c, Number::Uptime))
         .doc("Seconds since the process started."),
     Fetch::new("act_conn", Args::NONE, Type::Int, INTERNAL, |c| fact(c, Number::Connections))
         .doc("Connections of the process."),
-    Fetch::new("stopping", Args::NONE, Type::Bool, INTERNAL, |c| {
-        Found::truth(c.scope.environment.number(Number::Stopping))
-    })
-    .doc("Whether the process is about to stop."),
     Fetch::new("wait_end", Args::NONE, Type::Bool, INTERNAL, |c| {
         if c.scope.last { Found::Value(Value::Bool(true)) } else { Found::NotYet }
     })

@@ -3,6 +3,10 @@
 /// Fetches of HAProxy that are not built: HTTP, TLS of our own, stick tables, HAProxy's internals.
 /// They are refused by name, so that nothing is passed over in silence.
 pub const PLANNED: &[&str] = &[
+    "so_id",
+    "so_name",
+    "stopping",
+    "thread",
     "base32+src",
     "set-cookie",
     "spoe.engine-id",
@@ -427,7 +431,6 @@ pub const PLANNED: &[&str] = &[
     "ssl_f_sha1",
     "ssl_f_sig_alg",
     "ssl_f_version",
-    "ssl_fc",
     "ssl_fc_alg_keysize",
     "ssl_fc_alpn",
     "ssl_fc_cipher",
