@@ -132,6 +132,9 @@ impl Connecting {
         if let Some(key) = &backend.hash_key {
             candidates.set_key(self.session.text(key));
         }
+        if let Some(expr) = &backend.hash_expr {
+            candidates.set_key(self.hash_key(expr));
+        }
         if let Some(server) = self.wanted_server() {
             candidates.demand(server);
         }

@@ -326,7 +326,14 @@ fn balance(p: &mut Draft, words: &[Word], b: &mut Binder) {
             p.http.layer7_balance = true;
             Algorithm::RoundRobin
         }
-        "rdp-cookie" | "hash" | "log-hash" | "sticky" => {
+        "hash" => match hash_expression(p, words, span, b) {
+            Some(expr) => {
+                p.back.hash_expr = Some(expr);
+                Algorithm::Hash
+            }
+            None => return,
+        },
+        "rdp-cookie" | "log-hash" | "sticky" => {
             b.error(span, Problem::Planned { keyword: format!("balance {name}") });
             return;
         }
@@ -335,6 +342,41 @@ fn balance(p: &mut Draft, words: &[Word], b: &mut Binder) {
             return;
         }
     };
+}
+
+/// `balance hash <expr>`.
+fn hash_expression(p: &Draft, words: &[Word], span: Span, b: &mut Binder) -> Option<rules::Expr> {
+    let all = crate::expr::texts(words.get(1..).unwrap_or_default());
+    if all.is_empty() {
+        b.refuse(span, "balance hash requires a sample expression.");
+        return None;
+    }
+    let wrong = match crate::expr::read(&p.context, &all, crate::expr::Manner::Rule) {
+        Ok(mut read) => {
+            let mut named = None;
+            read.expr.references(&mut |reference| named = Some(reference.fetch));
+            match named {
+                None => return Some(read.expr),
+                Some(fetch) => crate::expr::Wrong::Planned(format!("balance hash {fetch}(…)")),
+            }
+        }
+        Err(wrong) => wrong,
+    };
+    match wrong {
+        crate::expr::Wrong::Planned(keyword) => {
+            b.error(span, Problem::Planned { keyword });
+        }
+        crate::expr::Wrong::Said(said) => {
+            let text = format!(
+                "proxy '{}' [{}]: failed to parse 'balance hash' expression '{}' in : {said}.",
+                p.name,
+                p.origin,
+                all.join(" ")
+            );
+            b.complain(Severity::Error, crate::say::NOWHERE, span, text);
+        }
+    }
+    None
 }
 
 fn draws(argument: Option<&str>, b: &mut Binder, span: Span) -> Option<u32> {

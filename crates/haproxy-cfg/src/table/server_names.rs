@@ -15,7 +15,6 @@ const RING: &str = "has an effect through `log ring@…` only, which is refused"
 const RES: &str = "has an effect with `resolvers` only, which is refused";
 const OBS: &str = "has an effect with `observe` only, which is refused";
 const AGENT: &str = "has an effect with `agent-check` only, which is refused";
-const HASH: &str = "has an effect with consistent hashing only, which is refused";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[S] = &[
@@ -76,7 +75,7 @@ pub(crate) const TABLE: &[S] = &[
     S::accepted("force-tlsv12", "", TLS),
     S::accepted("force-tlsv13", "", TLS),
     S::accepted("guid", "<value>", TUNING),
-    S::accepted("hash-key", "<value>", HASH),
+    S::planned("hash-key", "id|addr|addr-port"),
     S::planned("healthcheck", "<value>"),
     S::accepted("idle-ping", "<value>", HTTP),
     S::accepted("log-bufsize", "<value>", RING),

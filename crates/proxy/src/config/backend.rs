@@ -31,6 +31,8 @@ pub struct Backend {
     pub algorithm: Algorithm,
     /// `hash-type` and `hash-balance-factor`, where the algorithm hashes.
     pub hash: HashType,
+    /// `balance hash`: what is hashed.
+    pub hash_expr: Option<rules::Expr>,
     /// nginx's `hash`: what is hashed.
     pub hash_key: Option<Template>,
     /// `retries`: connects after the first that failed. HAProxy's default: 3.
@@ -105,6 +107,7 @@ impl Backend {
             servers: Vec::new(),
             algorithm: Algorithm::RoundRobin,
             hash: HashType::default(),
+            hash_expr: None,
             hash_key: None,
             retries: 3,
             redispatch: None,
