@@ -121,6 +121,8 @@ fn leftover(subject: &Subject) -> Result<()> {
 fn partition(subject: &Subject) -> Result<()> {
     let pair = Pair::start(subject, subject)?;
     let capture = pair.lab.capture()?;
+    // The second has to have heard the first.
+    pair.pass(Duration::from_millis(1_500));
     let from = Moment::now();
     pair.nodes[0].forward("eth0", false)?;
     pair.taken_by("second", from, MASTER_DOWN + Duration::from_secs(3))?;
