@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
+
 /// A pid file of ours. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct PidFile {
@@ -30,7 +32,8 @@ pub enum PidFileError {
 
 impl PidFile {
     /// Locks `path`, creating it if need be. A file left behind by a process that is gone is taken
-    /// over. The lock survives a fork, so that a daemon can hold it before it detaches.
+    /// over; a link is not followed, and what is no file is left alone. The lock survives a fork, so
+    /// that a daemon can hold it before it detaches.
     ///
     /// # Errors
     ///
@@ -43,8 +46,12 @@ impl PidFile {
             .create(true)
             .truncate(false)
             .mode(0o644)
+            .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
             .open(path)
             .map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(failed(io::Error::other("it is there, and no file")));
+        }
         if !linux::file::try_lock(&file).map_err(failed)? {
             return Err(PidFileError::Locked(path.to_owned()));
         }
@@ -74,6 +81,20 @@ impl Drop for PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_not_followed_and_what_it_names_stays_as_it_is() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("precious"), "keep me").expect("writable");
+        std::os::unix::fs::symlink(path("precious"), path("x.pid")).expect("a link");
+        let error = PidFile::create(&path("x.pid")).expect_err("a link");
+        assert!(matches!(error, PidFileError::Io { .. }), "{error}");
+        assert_eq!(std::fs::read(path("precious")).expect("there"), b"keep me");
+        assert!(path("x.pid").is_symlink(), "it was not ours");
+        nix::unistd::mkfifo(&path("y.pid"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        assert!(PidFile::create(&path("y.pid")).is_err());
+    }
 
     #[test]
     fn a_pid_file_holds_the_number_and_goes_with_its_owner() {
