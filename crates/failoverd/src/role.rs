@@ -43,7 +43,7 @@ use linux::raw::{Cast, IPPROTO_AH, IPPROTO_VRRP, Received};
 use machine::{Instant, Machine as _};
 use netlink::{Address, Kernel, Monitor};
 use tokio::sync::oneshot;
-use vrrp::config::{Auth, Config, InstanceConfig, VirtualAddress};
+use vrrp::config::{Auth, Config, Globals, InstanceConfig, VirtualAddress};
 use vrrp::{Action, Datagram, Event, Instance};
 
 use crate::asked::{Asked, Signals};
@@ -53,7 +53,7 @@ use crate::dump::Dumps;
 use crate::exit;
 use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
-use crate::notify::Notifier;
+use crate::notify::{Notifier, Told};
 use crate::place::Place;
 use crate::report::{self, Order, Report, Reporter};
 use crate::snmp::Agent;
@@ -87,11 +87,15 @@ pub(crate) fn run(options: Options) -> u8 {
             return exit::FATAL;
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Of threads that look names up.
+        .thread_stack_size(512 << 10)
+        .build();
     let result = runtime.context("no event loop").and_then(|runtime| {
         let mut pid_file = PidFile::create(&options.vrrp_pid_file)?;
         pid_file.write(std::process::id())?;
-        runtime.block_on(async {
+        let code = runtime.block_on(async {
             let reporter = Reporter::new(supervisor)?;
             let loaded = report::unpack(&configuration).context("no configuration")?;
             drop(configuration);
@@ -106,7 +110,10 @@ pub(crate) fn run(options: Options) -> u8 {
                 Ok(role) => role.serve().await,
                 Err(code) => Ok(code),
             }
-        })
+        });
+        // Dropped, it would wait for a name server that does not answer.
+        runtime.shutdown_background();
+        code
     });
     result.unwrap_or_else(|error| {
         log.write(Severity::Error, format_args!("{error:#}"));
@@ -173,6 +180,11 @@ impl Member {
     }
 }
 
+/// How long the instances wait at the start of a machine that is up for this long.
+fn delay(globals: &Globals, up: Duration) -> Duration {
+    globals.startup_delay.max(globals.delay_after_boot.saturating_sub(up))
+}
+
 #[derive(Debug)]
 struct Role {
     options: Options,
@@ -207,6 +219,8 @@ struct Role {
     reading: Option<oneshot::Receiver<io::Result<Loaded>>>,
     /// When the instances start, if that is yet to come (`vrrp_startup_delay`).
     start_at: Option<Instant>,
+    /// While instances start: what is yet to be told of them, behind their groups.
+    untold: Option<Vec<(usize, Told)>>,
     /// When to try again to open a socket, if one could not be.
     open_again_at: Option<Instant>,
     /// We were told to stop.
@@ -279,6 +293,7 @@ impl Role {
             mistakes,
             reading: None,
             start_at: None,
+            untold: None,
             open_again_at: None,
             stopping: false,
             actions: Vec::new(),
@@ -313,6 +328,7 @@ impl Role {
         }
         self.regroup();
         let opened = self.find_sockets();
+        self.inherit_settings();
         self.promote_secondaries();
         self.begin_filter();
         self.add_static_routes(None);
@@ -320,7 +336,8 @@ impl Role {
             self.tell_facts(index);
         }
         self.detail("Registering gratuitous ARP shared channel");
-        match self.config.globals.startup_delay {
+        let up = self.clock.since_boot(self.clock.now());
+        match delay(&self.config.globals, up) {
             _ if self.ledger.is_inherited() => self.start_members(),
             Duration::ZERO => self.start_members(),
             delay => {
@@ -343,9 +360,12 @@ impl Role {
 
     fn start_members(&mut self) {
         self.start_at = None;
+        self.untold = Some(Vec::new());
         for index in 0..self.members.len() {
             self.start_member(index);
         }
+        self.tell_untold();
+        self.untold = None;
     }
 
     fn member(&self, config: InstanceConfig) -> Member {
@@ -630,5 +650,28 @@ impl Role {
             Ok(_) => self.reading = Some(receiver),
             Err(error) => self.keep(format_args!("no thread to read the configuration: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_just_booted_waits_for_the_longer_of_both_delays() {
+        let seconds = Duration::from_secs;
+        let after = |startup, boot, up| {
+            let globals = Globals {
+                startup_delay: seconds(startup),
+                delay_after_boot: seconds(boot),
+                ..Globals::default()
+            };
+            delay(&globals, seconds(up)).as_secs()
+        };
+        assert_eq!(after(0, 60, 20), 40);
+        assert_eq!(after(0, 60, 61), 0);
+        assert_eq!(after(50, 60, 20), 50);
+        assert_eq!(after(5, 60, 20), 40);
+        assert_eq!(after(5, 0, 20), 5);
     }
 }

@@ -21,6 +21,7 @@ use agentx::{Broken, Oid, Session, Tree, Value};
 use machine::Instant;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
 use vrrp::config::SnmpConfig;
 
 pub(crate) use self::keepalived_mib::{group_changed, instance_changed};
@@ -113,6 +114,8 @@ pub(crate) struct Connection(io::Result<Stream>);
 pub(crate) struct Agent {
     config: SnmpConfig,
     link: Option<(Stream, Session)>,
+    /// An attempt to connect, which goes on whatever else happens.
+    connecting: Option<JoinHandle<io::Result<Stream>>>,
     unsent: Vec<u8>,
     /// Notifications of the time before the first connection.
     early: Vec<Trap>,
@@ -131,6 +134,7 @@ impl Agent {
         Self {
             config: config.clone(),
             link: None,
+            connecting: None,
             unsent: Vec::new(),
             early: Vec::new(),
             made: None,
@@ -162,9 +166,8 @@ impl Agent {
         self.config.traps && self.config.is_on() && (self.link.is_some() || !self.missed)
     }
 
-    /// Waits for something to do. Cancelling loses nothing but an attempt to connect, which is made
-    /// again.
-    pub(crate) async fn next(&self, now: Instant) -> AgentEvent {
+    /// Waits for something to do. Cancelling loses nothing.
+    pub(crate) async fn next(&mut self, now: Instant) -> AgentEvent {
         match &self.link {
             Some((stream, _)) => {
                 // An error is found again by reading.
@@ -173,9 +176,15 @@ impl Agent {
             }
             None if self.config.is_on() && self.retry_at <= now => {
                 let address = self.config.socket.as_deref().unwrap_or(DEFAULT_SOCKET);
-                let connecting = tokio::time::timeout(PATIENCE, Stream::connect(address));
-                let late = || io::Error::from(io::ErrorKind::TimedOut);
-                AgentEvent::Connected(Connection(connecting.await.unwrap_or_else(|_| Err(late()))))
+                let connecting = self.connecting.get_or_insert_with(|| {
+                    let address = address.to_owned();
+                    tokio::spawn(async move {
+                        tokio::time::timeout(PATIENCE, Stream::connect(&address)).await?
+                    })
+                });
+                let connected = connecting.await.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+                self.connecting = None;
+                AgentEvent::Connected(Connection(connected))
             }
             None => pending().await,
         }

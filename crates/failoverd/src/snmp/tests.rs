@@ -127,6 +127,30 @@ async fn go_on(agent: &mut Agent, now: Instant) -> Said {
 }
 
 #[tokio::test]
+async fn an_attempt_to_connect_goes_on_whatever_else_happens() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("tcp:{}", listener.local_addr().expect("bound"));
+    let config = SnmpConfig { socket: Some(address), keepalived: true, ..SnmpConfig::default() };
+    let mut agent = Agent::new(&config);
+    let now = Instant::ZERO;
+    for _ in 0..5 {
+        tokio::select! {
+            biased;
+            _ = agent.next(now) => panic!("it has had no time to connect"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    let said = go_on(&mut agent, now).await.expect("a line");
+    assert_eq!(said, "NET-SNMP AgentX subagent connected");
+    let _first = listener.accept().await.expect("a subagent");
+    tokio::select! {
+        biased;
+        _ = listener.accept() => panic!("there was another attempt"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+#[tokio::test]
 async fn a_master_agent_that_is_not_there_is_missed_once_and_tried_again_later() {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = format!("unix:{}", folder.path().join("master").display());
