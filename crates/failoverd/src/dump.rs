@@ -21,6 +21,7 @@ pub(crate) mod text;
 mod topology;
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -180,8 +181,10 @@ fn create(directory: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     const ATTEMPTS: u32 = 100;
 
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-    for attempt in 0..ATTEMPTS {
-        let unique = format!("{name}.{}.{attempt}", std::process::id());
+    for _ in 0..ATTEMPTS {
+        // Each is made with a key of its own, by the kernel's random numbers.
+        let random = RandomState::new().hash_one(());
+        let unique = format!("{name}.{random:016x}");
         let path = directory.join(unique);
         match File::options().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => return Ok((path, file)),

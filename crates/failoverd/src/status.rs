@@ -18,7 +18,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::FileTypeExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,8 +128,14 @@ impl Drop for Status {
 /// is served, and anything else there, is left alone.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     if fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
-        match UnixStream::connect(path) {
-            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+        // One whose process is frozen takes nobody in any more, and must not hold us up.
+        let knock = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+        knock.set_nonblocking(true)?;
+        match knock.connect(&socket2::SockAddr::unix(path)?) {
+            Ok(()) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path)?;
             }

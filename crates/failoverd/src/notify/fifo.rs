@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use linux::user::Identity;
@@ -63,7 +63,8 @@ impl Fifo {
                 return Err(io::Error::other(format!("it is there, and belongs to user {uid}")));
             }
             if ours && let Some(owner) = owner.filter(|&owner| owner != Identity::current()) {
-                chown(path, Some(owner.uid), Some(owner.gid))?;
+                // By the descriptor: by its path it may be something else by now.
+                fchown(&file, Some(owner.uid), Some(owner.gid))?;
             }
             Ok(Self { path: path.to_owned(), file, ours, lost: 0 })
         });
@@ -101,7 +102,12 @@ impl Fifo {
 
 impl Drop for Fifo {
     fn drop(&mut self) {
-        if self.ours {
+        // What somebody put in its place is theirs.
+        let ours = self.file.metadata().is_ok_and(|ours| {
+            let there = fs::symlink_metadata(&self.path);
+            there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+        });
+        if self.ours && ours {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -166,6 +172,17 @@ mod tests {
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         assert!(Fifo::open(&link, None).is_err(), "links are not followed");
+    }
+
+    #[test]
+    fn what_took_the_place_of_ours_stays() {
+        let directory = directory();
+        let path = directory.path().join("fifo");
+        let fifo = Fifo::open(&path, None).expect("made");
+        fs::remove_file(&path).expect("there");
+        fs::write(&path, "precious").expect("writable");
+        drop(fifo);
+        assert_eq!(fs::read(&path).expect("still there"), b"precious");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which processes count, and whether they are as many as should be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ impl Table {
     pub(super) fn scan(&mut self) {
         let Ok(entries) = fs::read_dir("/proc") else { return };
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let pids: Vec<u32> = pids.collect();
+        let pids: HashSet<u32> = pids.collect();
         let gone: Vec<u32> =
             self.counted.keys().copied().filter(|pid| !pids.contains(pid)).collect();
         for pid in gone {

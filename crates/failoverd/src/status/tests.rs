@@ -1,6 +1,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 
 use super::*;
 use crate::view::{ScriptView, Totals};
@@ -120,6 +121,27 @@ fn a_socket_left_behind_is_taken_over_and_one_in_use_is_not() {
     fs::write(&path, "precious").expect("writable");
     assert!(listen(&path).is_err());
     assert_eq!(fs::read_to_string(&path).expect("there"), "precious");
+}
+
+#[test]
+fn a_socket_whose_process_is_frozen_holds_nobody_up() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("s.sock");
+    let _frozen = listen(&path).expect("a new one");
+    // Nobody takes them in: as many as there is room for.
+    let address = socket2::SockAddr::unix(&path).expect("short enough");
+    let mut waiting = Vec::new();
+    loop {
+        let client = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        let client = client.expect("a socket");
+        client.set_nonblocking(true).expect("a socket");
+        if client.connect(&address).is_err() {
+            break;
+        }
+        waiting.push(client);
+    }
+    let error = listen(&path).expect_err("it is somebody's");
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }
 
 #[test]
