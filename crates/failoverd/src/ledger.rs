@@ -1,5 +1,5 @@
-//! What a role leaves to the one that follows it: who is master, since when, and when its last
-//! advert went out.
+//! What a role leaves to the one that follows it: who is master, since when, when its last advert
+//! went out, and which settings of interfaces are to be set back at the end.
 //!
 //! The ledger is a file in memory that the supervisor keeps open. A role that dies, however it dies,
 //! has written what it did up to its last advert; the next one reads it and goes on where that is
@@ -41,6 +41,8 @@ pub(crate) enum Subject {
     Script(String),
     /// A tracked process.
     Process(String),
+    /// A setting of an interface that was changed, by its path.
+    Setting(String),
 }
 
 impl Subject {
@@ -49,6 +51,7 @@ impl Subject {
             Self::Instance(..) => b'I',
             Self::Script(_) => b'S',
             Self::Process(_) => b'P',
+            Self::Setting(_) => b'K',
         }
     }
 
@@ -57,7 +60,7 @@ impl Subject {
             Self::Instance(interface, vrid, ipv4) => {
                 format!("{interface}/{vrid}/{}", if *ipv4 { 4 } else { 6 })
             }
-            Self::Script(name) | Self::Process(name) => name.clone(),
+            Self::Script(name) | Self::Process(name) | Self::Setting(name) => name.clone(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Subject {
         match kind {
             b'S' => Some(Self::Script(name.to_owned())),
             b'P' => Some(Self::Process(name.to_owned())),
+            b'K' => Some(Self::Setting(name.to_owned())),
             b'I' => {
                 let (rest, family) = name.rsplit_once('/')?;
                 let (interface, vrid) = rest.rsplit_once('/')?;
@@ -191,6 +195,19 @@ impl Ledger {
     /// Writes down what a script or a process counts as.
     pub(crate) fn write_verdict(&mut self, subject: &Subject, good: bool) {
         self.write(subject, &[good.into()]);
+    }
+
+    /// The settings that were changed, and what they were before.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.before.iter().filter_map(|(subject, words)| match subject {
+            Subject::Setting(path) => Some((path.as_str(), *words.first()?)),
+            _ => None,
+        })
+    }
+
+    /// Writes down what a setting was before it was changed.
+    pub(crate) fn write_setting(&mut self, path: &str, before: u64) {
+        self.write(&Subject::Setting(path.to_owned()), &[before]);
     }
 
     /// Forgets what is no longer there.
@@ -331,11 +348,13 @@ mod tests {
         let gone = Subject::Process("gone".into());
         first.write_verdict(&gone, true);
         first.forget(&gone);
+        first.write_setting("/proc/sys/x", 2);
         let second = ledger(&file);
         assert!(second.is_inherited());
         assert_eq!(second.instance(&router), Some(account));
         assert_eq!(second.verdict(&script), Some(false));
         assert_eq!(second.verdict(&gone), None);
+        assert_eq!(second.settings().collect::<Vec<_>>(), [("/proc/sys/x", 2)]);
         assert_eq!(second.instance(&Subject::Instance("eth0/1".into(), 51, false)), None);
     }
 
@@ -375,7 +394,7 @@ mod tests {
             state ^= state >> 7;
             state ^= state << 17;
             // Small numbers are the interesting ones.
-            [b'I', b'S', b'/', 3, (state >> 56) as u8][(state >> 8) as usize % 5]
+            [b'I', b'K', b'/', 3, (state >> 56) as u8][(state >> 8) as usize % 5]
         }
     }
 }

@@ -329,6 +329,7 @@ impl Role {
         self.regroup();
         let opened = self.find_sockets();
         self.inherit_settings();
+        self.inherit_settings();
         self.promote_secondaries();
         self.begin_filter();
         self.add_static_routes(None);

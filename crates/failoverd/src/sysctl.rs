@@ -37,7 +37,23 @@ pub(crate) fn get(family: &str, interface: &str, name: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|value| value.trim_end().to_owned())
 }
 
+/// The interfaces there are settings of for a family: all of the namespace, `all` and `default`.
+pub(crate) fn interfaces(family: &str) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(format!("/proc/sys/net/{family}/conf"))?;
+    names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
 impl Changed {
+    /// One that an earlier process made.
+    pub(crate) fn earlier(path: String, before: u64) -> Self {
+        Self { path, before: before.to_string() }
+    }
+
+    /// Where it is, and what it was.
+    pub(crate) fn before(&self) -> (&str, Option<u64>) {
+        (&self.path, self.before.parse().ok())
+    }
+
     /// Sets it back. The interface may be gone.
     pub(crate) fn restore(&self) {
         let _ = fs::write(&self.path, &self.before);

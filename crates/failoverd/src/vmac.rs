@@ -130,7 +130,7 @@ fn virtual_mac(ipv6: bool, vrid: Vrid) -> [u8; 6] {
 pub(crate) struct Made {
     /// It was not there before.
     pub(crate) created: bool,
-    /// Settings of the interface below that were changed.
+    /// Settings of other interfaces that were changed.
     pub(crate) changed: Vec<Changed>,
 }
 
@@ -191,6 +191,7 @@ fn settings(wish: &Wish) -> io::Result<Vec<Changed>> {
         return Ok(changed);
     }
     sysctl::set("ipv6", &wish.name, "disable_ipv6", "1")?;
+    changed.append(&mut loosen()?);
     let own = [
         ("arp_ignore", "1"),
         ("accept_local", "1"),
@@ -203,6 +204,25 @@ fn settings(wish: &Wish) -> io::Result<Vec<Changed>> {
     for name in ["arp_ignore", "arp_filter"] {
         changed.extend(sysctl::set("ipv4", &wish.parent, name, "1")?);
     }
+    Ok(changed)
+}
+
+/// Packets for a virtual address may come by another way than answers take, and of `rp_filter` the
+/// greater of an interface's own and that of `all` counts. So `all` is cleared, and every other
+/// interface gets what it had by it.
+fn loosen() -> io::Result<Vec<Changed>> {
+    let all = sysctl::get("ipv4", "all", "rp_filter").unwrap_or_default();
+    let mut changed = Vec::new();
+    if matches!(all.as_str(), "" | "0") {
+        return Ok(changed);
+    }
+    for name in sysctl::interfaces("ipv4")? {
+        let is_less = sysctl::get("ipv4", &name, "rp_filter").is_some_and(|own| own < all);
+        if is_less && name != "lo" {
+            changed.extend(sysctl::set("ipv4", &name, "rp_filter", &all)?);
+        }
+    }
+    changed.extend(sysctl::set("ipv4", "all", "rp_filter", "0")?);
     Ok(changed)
 }
 

@@ -283,3 +283,55 @@ fn a_role_that_was_frozen_for_long_before_it_died_listens_first() {
         assert!(!daemon.log().contains("still MASTER"), "{}", daemon.log());
     });
 }
+
+fn sysctl(path: &str) -> String {
+    let path = format!("/proc/sys/net/ipv4/conf/{path}");
+    std::fs::read_to_string(path).expect("a setting").trim_end().to_owned()
+}
+
+#[test]
+fn what_a_role_that_died_changed_is_set_back_by_the_one_after_it() {
+    in_a_namespace(|| {
+        if std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "1").is_err() {
+            return eprintln!("SKIPPED: /proc/sys is not to be written");
+        }
+        let settings = || {
+            ["all/rp_filter", "evergate0/rp_filter", "evergate0/arp_ignore", "evergate0/arp_filter"]
+                .map(sysctl)
+        };
+        let before = settings();
+        {
+            let daemon = Daemon::start(&configuration("use_vmac\n", ""));
+            wait_for("the address", || ip("address show").contains(ADDRESS));
+            // As keepalived: of rp_filter, the greater of `all` and the interface's own counts.
+            assert_eq!(settings(), ["0", "1", "1", "1"]);
+            assert_eq!(sysctl("vrrp.51/rp_filter"), "0");
+            let role = daemon.role();
+            kill(Pid::from_raw(role), Signal::SIGKILL).expect("it runs");
+            daemon.wait_for_log("still MASTER", 1);
+        }
+        assert_eq!(settings(), before);
+        assert!(!ip("link show").contains("vrrp.51"));
+    });
+}
+
+#[test]
+fn a_virtual_mac_s_interface_that_goes_down_or_is_renamed_costs_the_mastership_only() {
+    in_a_namespace(|| {
+        let _daemon = Daemon::start(&configuration("use_vmac\n", ""));
+        let holds = || ip("-br address show").contains(ADDRESS);
+        wait_for("the address", holds);
+        ip("link set vrrp.51 down");
+        wait_for("no address on an interface that is down", || !holds());
+        ip("link set vrrp.51 up");
+        wait_for("the address", holds);
+        ip("link set vrrp.51 down");
+        ip("link set vrrp.51 name elsewhere");
+        let is_new = || {
+            let links = ip("-br address show up");
+            links.lines().any(|l| l.starts_with("vrrp.51@") && l.contains(ADDRESS))
+        };
+        wait_for("the address on a new interface", is_new);
+        assert!(!ip("link show").contains("elsewhere"));
+    });
+}

@@ -302,7 +302,8 @@ impl Tracked {
     }
 }
 
-/// The tracked interfaces, then our own, then those of addresses, routes and rules.
+/// The tracked interfaces, then our own and the one with the virtual MAC address, then those of
+/// addresses, routes and rules.
 fn interfaces(config: &InstanceConfig, before: &Tracked) -> Vec<Tracker> {
     let mut interfaces: Vec<Tracker> = Vec::new();
     let kind = TrackerKind::Interface;
@@ -319,6 +320,8 @@ fn interfaces(config: &InstanceConfig, before: &Tracked) -> Vec<Tracker> {
         add(&tracked.interface, tracked.weight, tracked.reverse, false);
     }
     add(&config.interface, 0, false, config.dont_track_primary);
+    // While it is down, neither adverts nor answers for the addresses leave it.
+    add(config.address_interface(), 0, false, config.dont_track_primary);
     for address in config.held().filter(|address| !address.no_track) {
         if let Some(interface) = &address.interface {
             add(interface, 0, false, false);

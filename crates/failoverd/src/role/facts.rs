@@ -168,9 +168,8 @@ impl Role {
     /// Takes our addresses off a link that is not gone but renamed: nobody would find them there,
     /// and another node is about to put them up.
     fn leave_renamed(&mut self, link: &Link) {
-        if !self.monitor.known().links.contains_key(&link.index) {
-            return;
-        }
+        let Some(renamed) = self.monitor.known().links.get(&link.index) else { return };
+        self.vmac_renamed(&link.name, &renamed.name);
         let held =
             self.members.iter().map(Member::config).flat_map(|config| {
                 config.held().filter(|held| config.interface_of(held) == link.name)
@@ -237,7 +236,9 @@ impl Role {
 
     /// Whether what is told of a link counts only later (`interface_up_down_delays`).
     fn hold_back(&mut self, name: &str, up: bool) -> bool {
-        let delays = self.config.interface_delays.iter().find(|delays| delays.interface == name);
+        // What befalls an interface befalls the one above it at the same moment.
+        let below = self.vmacs.below(name).unwrap_or(name);
+        let delays = self.config.interface_delays.iter().find(|delays| delays.interface == below);
         let Some(delays) = delays else { return false };
         if self.facts.links.get(name) == Some(&up) {
             // It is again what it was.

@@ -58,9 +58,21 @@ impl Vmacs {
         }
     }
 
+    /// The interface below the one called `name`, if that is one of them.
+    pub(super) fn below(&self, name: &str) -> Option<&str> {
+        let wish = self.wishes.iter().find(|wish| wish.name == name)?;
+        Some(&wish.parent)
+    }
+
     /// Whether `name` is one of them.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.wishes.iter().any(|wish| wish.name == name)
+        self.below(name).is_some()
+    }
+
+    /// What is to be done with one that goes by the name `renamed` now.
+    fn without(&self, name: &str, renamed: &str) -> Option<Work> {
+        let wish = self.wishes.iter().find(|wish| wish.name == name)?;
+        Some(Work::Unmake(Wish { name: renamed.to_owned(), ..wish.clone() }))
     }
 }
 
@@ -80,6 +92,30 @@ pub(super) fn unmade(log: &Log, wish: &Wish, removed: io::Result<bool>) {
 }
 
 impl Role {
+    /// At the start: what the role before us changed is set back by us.
+    pub(super) fn inherit_settings(&mut self) {
+        let earlier = self.ledger.settings();
+        let earlier = earlier.map(|(path, before)| Changed::earlier(path.to_owned(), before));
+        self.vmacs.changed.splice(0..0, earlier);
+    }
+
+    /// Leaves to the role after us what is to be set back.
+    pub(super) fn note_settings(&mut self) {
+        // Of several changes of one, the first tells what it was.
+        for changed in self.vmacs.changed.iter().rev() {
+            if let (path, Some(before)) = changed.before() {
+                self.ledger.write_setting(path, before);
+            }
+        }
+    }
+
+    /// Takes one away that somebody renamed: there can be no second one of its address.
+    pub(super) fn vmac_renamed(&self, name: &str, renamed: &str) {
+        if let Some(work) = self.vmacs.without(name, renamed) {
+            self.worker.queue(work);
+        }
+    }
+
     /// Sets what `promote_secondaries` asks for.
     pub(super) fn promote_secondaries(&mut self) {
         for member in &self.members {
@@ -97,6 +133,7 @@ impl Role {
                 }
             }
         }
+        self.note_settings();
     }
 
     /// Has those made that are missing and can be.
@@ -148,6 +185,7 @@ impl Role {
     /// Takes in that an interface was made.
     pub(super) fn vmac_made(&mut self, wish: &Wish, made: io::Result<Made>) {
         self.vmacs.made(wish, made, &self.log);
+        self.note_settings();
     }
 
     /// Blocks these addresses of the member at `index`, and no others of it any more.

@@ -7,7 +7,7 @@ use machine::Machine;
 use vrrp::State::{Backup, Fault, Init, Master};
 use vrrp::config::{
     Config, InstanceConfig, ScriptConfig, TrackFileConfig, TrackProcessConfig, TrackedFile,
-    TrackedInterface, TrackedProcess, TrackedScript, VirtualAddress,
+    TrackedInterface, TrackedProcess, TrackedScript, VirtualAddress, VmacConfig, VmacKind,
 };
 use vrrp::{Action, Event, Instance};
 
@@ -297,4 +297,24 @@ fn without_peers_it_is_out_of_the_race_if_it_may_not_speak_to_a_group() {
     assert_eq!(bench.instance.state(), Fault);
     let line = "(VI_1) Cannot use unicast without any peers - going to fault state";
     assert_eq!(bench.said()[0], line);
+}
+
+#[test]
+fn an_interface_with_a_virtual_mac_that_is_down_is_a_fault() {
+    let vmac = |dont_track_primary| {
+        let vmac = VmacConfig {
+            kind: VmacKind::Macvlan(None),
+            name: Some("vrrp.51".into()),
+            xmit_base: true,
+            group: None,
+            netlink_notify: false,
+        };
+        let mut bench =
+            Bench::started(InstanceConfig { vmac: Some(vmac), dont_track_primary, ..config() });
+        bench.tell(Event::Link { interface: "vrrp.51", up: true });
+        bench.tell(Event::Link { interface: "vrrp.51", up: false });
+        bench.instance.state()
+    };
+    assert_eq!(vmac(false), Fault);
+    assert_eq!(vmac(true), Backup);
 }
