@@ -47,12 +47,18 @@ pub(crate) const TARGETS: &[Target] = &[
         seeds: &[
             b"global\n maxconn 10\ndefaults\n mode tcp\n timeout connect 5s\nlisten l\n bind :1\n \
               server s 127.0.0.1:2 check inter 2s\n",
+            b"frontend f\n bind :1\n acl a src,ipmask(24) -m ip 10.0.0.0/8 { }\n \
+              tcp-request content set-var(txn.x) req.payload(0,3),lower if a !{ req.len gt 3 } || \
+              TRUE\n use_backend %[var(txn.x),map(f,d)] unless a\n \
+              log-format \"%ci %{+Q}[src,field(1,.)] %%\"\n",
             b".if defined(X)\n global\n.elif 1\n.else\n.endif\nfrontend f\n bind *:1 name \"${Y-z}\"\n",
         ],
         files: &["haproxy"],
         words: &[
             "\n", "\\", "\"", "'", "${", "}", ".if", ".endif", "global", "defaults", "frontend",
             "backend", "listen", "server", "bind", "timeout", "no ", "option", "http-check", "expect",
+            "acl ", "tcp-request ", "content ", "use_backend ", " if ", "{ ", " }", "%[", "]", "(", ")",
+            ",", "req.payload(", "src,", "-m reg ", "log-format ", "set-var(txn.",
         ],
     },
     Target {
