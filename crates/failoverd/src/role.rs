@@ -50,6 +50,7 @@ use crate::asked::{Asked, Signals};
 use crate::cli::Options;
 use crate::configuration::{self, Loaded};
 use crate::dump::Dumps;
+use crate::dump::text::general;
 use crate::exit;
 use crate::ledger::{Ledger, Subject};
 use crate::links::{Key, Links, Route};
@@ -329,7 +330,6 @@ impl Role {
         self.regroup();
         let opened = self.find_sockets();
         self.inherit_settings();
-        self.inherit_settings();
         self.promote_secondaries();
         self.begin_filter();
         self.add_static_routes(None);
@@ -342,7 +342,10 @@ impl Role {
             _ if self.ledger.is_inherited() => self.start_members(),
             Duration::ZERO => self.start_members(),
             delay => {
-                self.log.info(format_args!("Delaying startup for {} seconds", delay.as_secs_f64()));
+                self.log.info(format_args!(
+                    "Delaying startup for {} seconds",
+                    general(delay.as_secs_f64())
+                ));
                 self.start_at = Some(self.clock.now() + delay);
             }
         }

@@ -68,6 +68,10 @@ pub(crate) const BESIDES: &[(&str, &str)] = &[
         "virtual servers are refused one by one, VRRP runs, and `-t` ends as keepalived's does",
         "keepalived itself ends where the kernel has no IPVS; see docs/adr/0019",
     ),
+    (
+        "an interface may come back as another kind, with or without `allow_if_changes`",
+        "2.2.7 leaves an instance in FAULT until it is restarted, unless `allow_if_changes` is there",
+    ),
     ("each mistake is said once", "keepalived says it once for every process that reads the file"),
     (
         "a definition that names itself ends after 16 rounds, `~SEQ` after 10,000 lines",

@@ -95,6 +95,7 @@ pub(crate) fn resolve(draft: &Draft, system: &dyn System, b: &mut Binder) -> Res
     r.weights_in_groups(&mut config);
     r.weights_of_owners(&mut config);
     r.both_ways(&mut config);
+    r.unused_scripts(&mut config);
     config.globals.inherited = inherited(&draft.globals);
     let Resolver { fatal, insecure, .. } = r;
     Resolved { config: (!fatal).then_some(config), insecure }

@@ -596,3 +596,26 @@ fn a_lot_of_any_nesting_is_read_in_time() {
         assert!(took < std::time::Duration::from_secs(20), "{unit:?} took {took:?}");
     }
 }
+
+/// As keepalived 2.2.7 logs it; its `-t` says nothing of it.
+#[test]
+fn a_script_nobody_follows_is_not_run_and_a_notice_says_so() {
+    let text = "vrrp_script alone {\n script /bin/true\n}\n\
+         vrrp_script weighs {\n script /bin/true\n weight 5\n}\n\
+         vrrp_script ours {\n script /bin/true\n}\n\
+         vrrp_script theirs {\n script /bin/true\n}\n\
+         vrrp_instance V {\n interface eth0\n virtual_router_id 9\n virtual_ipaddress {\n 192.0.2.9\n }\n \
+         track_script {\n ours\n weighs\n }\n}\n\
+         vrrp_instance W {\n interface eth0\n virtual_router_id 8\n virtual_ipaddress {\n 192.0.2.8\n }\n}\n\
+         vrrp_sync_group G {\n group {\n V\n W\n }\n track_script {\n theirs\n }\n}\n";
+    let loaded = load_text("t.conf", text, &Options::new(&Elsewhere));
+    let notices = loaded.notices().collect::<Vec<_>>().join("\n");
+    assert!(notices.contains("Warning - script alone is not used"), "{notices}");
+    let weighs = "Warning - script weighs is not used";
+    assert!(notices.contains(weighs), "its weight counts for nothing in a group: {notices}");
+    assert_eq!(notices.matches("is not used").count(), 2, "{notices}");
+    assert!(!loaded.upstream_lines().join("\n").contains("not used"));
+    let scripts = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics)).scripts;
+    let names: Vec<_> = scripts.iter().map(|script| script.name.as_str()).collect();
+    assert_eq!(names, ["ours", "theirs"]);
+}

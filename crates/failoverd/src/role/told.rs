@@ -53,6 +53,9 @@ impl Role {
 
     /// Tells whoever an instance wants told.
     pub(super) fn tell_instance(&mut self, index: usize, told: Told) {
+        if let Some(untold) = &mut self.untold {
+            return untold.push((index, told));
+        }
         let instance = &self.members[index].instance;
         let config = instance.config();
         let notice = Notice {
@@ -65,8 +68,21 @@ impl Role {
         self.notifier.tell(self.clock.now(), notice);
     }
 
-    /// Tells whoever a group wants told, after its members.
+    /// Tells what was put off while instances start.
+    pub(super) fn tell_untold(&mut self) {
+        let Some(untold) = self.untold.take() else { return };
+        for (index, told) in untold {
+            self.tell_instance(index, told);
+        }
+        self.untold = Some(Vec::new());
+    }
+
+    /// Tells whoever a group wants told: after its members, but as keepalived does, before them that
+    /// it starts as backup.
     pub(super) fn tell_group(&mut self, group: &SyncGroupConfig, told: Told) {
+        if told != Told::Backup {
+            self.tell_untold();
+        }
         let (name, config) = (&group.name, &group.notify);
         let notice = Notice { kind: Kind::Group, name, told, priority: 0, config };
         self.notifier.tell(self.clock.now(), notice);

@@ -1,6 +1,8 @@
 //! Which scripts can run, and as whom.
 
-use conf::Span;
+use std::collections::BTreeSet;
+
+use conf::{Problem, Span};
 use vrrp::config::{Config, ScriptConfig};
 
 use super::Resolver;
@@ -114,6 +116,27 @@ impl Resolver<'_> {
                 }
             }
         }
+    }
+
+    /// Drops scripts nobody follows, which its log speaks of alone.
+    pub(super) fn unused_scripts(&mut self, config: &mut Config) {
+        let Config { scripts, instances, sync_groups, .. } = config;
+        if instances.is_empty() {
+            return;
+        }
+        let followed = instances.iter().map(|instance| &instance.track_scripts);
+        let followed = followed.chain(sync_groups.iter().map(|group| &group.track_scripts));
+        let names: BTreeSet<&str> = followed.flatten().map(|t| t.script.as_str()).collect();
+        scripts.retain(|script| {
+            let used = names.contains(script.name.as_str());
+            if !used {
+                let draft = self.draft.scripts.iter().find(|s| s.config.name == script.name);
+                let at = draft.map_or(Span::default(), |draft| draft.span);
+                let said = format!("Warning - script {} is not used", script.name);
+                self.b.notice(at, Problem::Other(said)).context.push_str(AFTER);
+            }
+            used
+        });
     }
 
     /// Drops scripts that cannot run, and says whether those that can are anybody's.

@@ -1,6 +1,7 @@
 //! `global_defs { … }`
 
 mod agents;
+mod announce;
 mod buffers;
 mod process;
 mod told;
@@ -35,31 +36,31 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .default("224.0.0.18")
         .spec("RFC 9568 §5.1.1.2")
         .doc("Where IPv4 adverts go."),
-    Global::new("vrrp_garp_master_delay", Form::Words("<seconds>", ONE, garp_master_delay))
+    Global::new("vrrp_garp_master_delay", Form::Words("<seconds>", ONE, announce::garp_master_delay))
         .default("5")
         .doc("From becoming master to the second block of announcements; 0 for none."),
-    Global::new("vrrp_garp_master_repeat", Form::Words("<number>", ONE, garp_master_repeat))
+    Global::new("vrrp_garp_master_repeat", Form::Words("<number>", ONE, announce::garp_master_repeat))
         .default("5")
         .doc("Announcements per address and block."),
-    Global::new("vrrp_garp_master_refresh", Form::Words("<seconds>", ONE, garp_master_refresh))
+    Global::new("vrrp_garp_master_refresh", Form::Words("<seconds>", ONE, announce::garp_master_refresh))
         .default("0")
         .doc("Between periodic announcements of a master; 0 for none."),
-    Global::new("vrrp_garp_master_refresh_repeat", Form::Words("<number>", ONE, garp_refresh_repeat))
+    Global::new("vrrp_garp_master_refresh_repeat", Form::Words("<number>", ONE, announce::garp_refresh_repeat))
         .default("1")
         .doc("Announcements per address each time."),
-    Global::new("vrrp_garp_lower_prio_delay", Form::Words("<seconds>", ONE, lower_prio_delay))
+    Global::new("vrrp_garp_lower_prio_delay", Form::Words("<seconds>", ONE, announce::lower_prio_delay))
         .doc("From an advert of lower priority to the second block; as `vrrp_garp_master_delay` unless set."),
-    Global::new("vrrp_garp_lower_prio_repeat", Form::Words("<number>", ONE, lower_prio_repeat))
+    Global::new("vrrp_garp_lower_prio_repeat", Form::Words("<number>", ONE, announce::lower_prio_repeat))
         .doc("Announcements in each of those blocks; as `vrrp_garp_master_repeat` unless set."),
-    Global::new("vrrp_garp_interval", Form::Words("<seconds>", ONE, garp_interval))
+    Global::new("vrrp_garp_interval", Form::Words("<seconds>", ONE, announce::garp_interval))
         .doc("The shortest time between two announcements on an interface, from 0.000001."),
-    Global::new("vrrp_gna_interval", Form::Words("<seconds>", ONE, gna_interval))
+    Global::new("vrrp_gna_interval", Form::Words("<seconds>", ONE, announce::gna_interval))
         .doc("The same for unsolicited neighbour advertisements, IPv6's announcements."),
-    Global::new("vrrp_min_garp", Form::Words("[on|off]", SOME, vrrp_min_garp))
+    Global::new("vrrp_min_garp", Form::Words("[on|off]", SOME, announce::vrrp_min_garp))
         .doc("One announcement, and no second block."),
-    Global::new("vrrp_garp_extra_if", Form::Whole("[all] <seconds>", garp_extra_if))
+    Global::new("vrrp_garp_extra_if", Form::Whole("[all] <seconds>", announce::garp_extra_if))
         .doc("Between periodic announcements on the interfaces of addresses elsewhere."),
-    Global::new("vrrp_vmac_garp_intvl", Form::Whole("[all] <seconds>", garp_extra_if))
+    Global::new("vrrp_vmac_garp_intvl", Form::Whole("[all] <seconds>", announce::garp_extra_if))
         .doc("The old name of `vrrp_garp_extra_if`."),
     Global::new("vrrp_skip_check_adv_addr", Form::Words("[on|off]", SOME, skip_check_adv_addr))
         .doc("Does not compare the addresses of an advert of the master we know."),
@@ -83,13 +84,12 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
     Global::new("vrrp_startup_delay", Form::Words("<seconds>", ONE, vrrp_startup_delay))
         .doc("How long after the start VRRP begins."),
     Global::new("vrrp_delay_after_boot", Form::Words("<seconds>", ONE, vrrp_delay_after_boot))
-        .status(conf::Status::Planned)
-        .doc("How long after boot VRRP begins. keepalived 2.4."),
+        .doc("How long after boot VRRP begins, at the earliest. keepalived 2.4."),
     Global::new("default_interface", Form::Whole("<ifname>", default_interface))
         .default("eth0")
         .doc("The interface of static addresses that name none."),
     Global::new("dynamic_interfaces", Form::Words("[allow_if_changes]", SOME, dynamic_interfaces))
-        .doc("Interfaces may be missing at the start, and come and go; with `allow_if_changes` come back as another kind."),
+        .doc("Interfaces may be missing at the start, and come and go; they may come back as another kind, with or without `allow_if_changes`."),
     Global::new("log_unknown_vrids", Form::Flag(|g| g.globals.log_unknown_vrids = true))
         .doc("Logs adverts of virtual routers nobody configured."),
     Global::new("vrrp_owner_ignore_adverts", Form::Words("[on|off]", SOME, vrrp_owner_ignore_adverts))
@@ -256,7 +256,7 @@ pub(crate) const GLOBAL_DEFS: &[Global] = &[
         .doc("Where the state is dumped."),
     Global::accepted("stats_dump_file", "<path>", "dumps keep their usual names")
         .doc("Where statistics are dumped."),
-    Global::accepted("json_dump_file", "<path>", "there is no JSON dump yet")
+    Global::accepted("json_dump_file", "<path>", "dumps keep their usual names")
         .doc("Where JSON is dumped."),
     // The packet filter.
     Global::new("vrrp_iptables", Form::Whole("[<in> [<out>]]", vrrp_iptables))
@@ -414,120 +414,6 @@ fn vrrp_mcast_group6(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
     complain(b, word.span, said);
 }
 
-/// `[all] <seconds>`, under its old name too.
-fn garp_extra_if(global: &mut GlobalDraft, stmt: &Stmt, b: &mut Binder) {
-    if stmt.word(0) == "vrrp_vmac_garp_intvl" {
-        complain(
-            b,
-            stmt.at(),
-            "Keyword \"vrrp_vmac_garp_intvl\" is deprecated - please use \"vrrp_garp_extra_if\"",
-        );
-    }
-    let at = if stmt.word(1) == "all" { 2 } else { 1 };
-    let Some(word) = stmt.words.get(at) else {
-        let said = format!("{} specified without time - ignoring", stmt.word(0));
-        return complain(b, stmt.at(), said);
-    };
-    if let Some(time) = seconds("vrrp_garp_extra_if", word, b) {
-        global.common.garp_extra_if = Some(time);
-    }
-}
-
-/// A whole number of seconds, or `<said>\n<keyword> '<word>' invalid - ignoring`.
-fn seconds(keyword: &str, word: &Word, b: &mut Binder) -> Option<Duration> {
-    whole(keyword, word, b).map(|n| Duration::from_secs(n.into()))
-}
-
-fn whole(keyword: &str, word: &Word, b: &mut Binder) -> Option<u32> {
-    unsigned(&word.text, 0..=u32::MAX)
-        .map_err(|said| {
-            let said = format!("{said}\n{keyword} '{}' invalid - ignoring", word.text);
-            complain(b, word.span, said);
-        })
-        .ok()
-}
-
-fn at_least_one(keyword: &str, word: &Word, b: &mut Binder) -> Option<u32> {
-    let number = whole(keyword, word, b)?;
-    if number == 0 {
-        complain(b, word.span, format!("{keyword} must be greater than 0, setting to 1"));
-    }
-    Some(number.max(1))
-}
-
-fn garp_master_delay(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(time) = seconds("vrrp_garp_master_delay", &words[0], b) {
-        global.common.garp_master_delay = Some(time);
-    }
-}
-
-fn garp_master_repeat(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(number) = at_least_one("vrrp_garp_master_repeat", &words[0], b) {
-        global.common.garp_master_repeat = Some(number);
-    }
-}
-
-fn garp_master_refresh(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    match unsigned(&words[0].text, 0..=u32::MAX) {
-        Ok(number) => global.common.garp_refresh = Some(Duration::from_secs(number.into())),
-        Err(said) => {
-            let text = &words[0].text;
-            let said = format!("{said}\nInvalid vrrp_garp_master_refresh '{text}' - ignoring");
-            complain(b, words[0].span, said);
-        }
-    }
-}
-
-fn garp_refresh_repeat(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(number) = at_least_one("vrrp_garp_master_refresh_repeat", &words[0], b) {
-        global.common.garp_refresh_repeat = Some(number);
-    }
-}
-
-fn lower_prio_delay(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(time) = seconds("vrrp_garp_lower_prio_delay", &words[0], b) {
-        global.common.garp_lower_prio_delay = Some(time);
-    }
-}
-
-fn lower_prio_repeat(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    match unsigned(&words[0].text, 0..=u32::MAX) {
-        Ok(number) => global.common.garp_lower_prio_repeat = Some(number),
-        Err(said) => {
-            let said = format!("{said}\nInvalid vrrp_garp_lower_prio_repeat '{}'", words[0].text);
-            complain(b, words[0].span, said);
-        }
-    }
-}
-
-fn interval(keyword: &str, word: &Word, b: &mut Binder) -> Option<Duration> {
-    match decimal(&word.text, 1..=4_294_967_295) {
-        (Some(time), said) => {
-            if let Some(said) = said {
-                complain(b, word.span, said);
-            }
-            Some(time)
-        }
-        (None, said) => {
-            let said = said.unwrap_or_default();
-            complain(b, word.span, format!("{said}\n{keyword} '{}' is invalid", word.text));
-            None
-        }
-    }
-}
-
-fn garp_interval(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(time) = interval("vrrp_garp_interval", &words[0], b) {
-        global.garp_interval = Some(time);
-    }
-}
-
-fn gna_interval(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(time) = interval("vrrp_gna_interval", &words[0], b) {
-        global.gna_interval = Some(time);
-    }
-}
-
 /// `[on|off]`, or `Invalid value for <keyword> specified`.
 fn on_off(keyword: &str, words: &[Word], b: &mut Binder) -> Option<bool> {
     let on = switch(words);
@@ -535,12 +421,6 @@ fn on_off(keyword: &str, words: &[Word], b: &mut Binder) -> Option<bool> {
         complain(b, word.span, format!("Invalid value for {keyword} specified"));
     }
     on
-}
-
-fn vrrp_min_garp(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    if let Some(on) = on_off("vrrp_min_garp", words, b) {
-        global.min_garp = on;
-    }
 }
 
 /// keepalived 2.2.7 takes any word for on; a switch that says off is off here.
@@ -584,13 +464,25 @@ fn vrrp_address_lease(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) 
 }
 
 fn vrrp_startup_delay(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    match decimal(&words[0].text, 1_000..=4_294_967_295) {
-        (Some(time), _) => global.globals.startup_delay = time,
-        (None, said) => {
-            let (said, text) = (said.unwrap_or_default(), &words[0].text);
-            complain(b, words[0].span, format!("{said}\nvrrp_startup_delay '{text}' is invalid"));
-        }
+    if let Some(time) = delay("vrrp_startup_delay", &words[0], b) {
+        global.globals.startup_delay = time;
     }
+}
+
+fn vrrp_delay_after_boot(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
+    if let Some(time) = delay("vrrp_delay_after_boot", &words[0], b) {
+        global.globals.delay_after_boot = time;
+    }
+}
+
+/// From a millisecond on, or `<said>\n<keyword> '<word>' is invalid`.
+fn delay(keyword: &str, word: &Word, b: &mut Binder) -> Option<Duration> {
+    let (time, said) = decimal(&word.text, 1_000..=4_294_967_295);
+    if time.is_none() {
+        let said = said.unwrap_or_default();
+        complain(b, word.span, format!("{said}\n{keyword} '{}' is invalid", word.text));
+    }
+    time
 }
 
 fn dynamic_interfaces(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
@@ -603,20 +495,6 @@ fn dynamic_interfaces(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) 
             complain(b, word.span, format!("Unknown dynamic_interfaces option '{}'", word.text));
         }
         None => {}
-    }
-}
-
-fn vrrp_delay_after_boot(global: &mut GlobalDraft, words: &[Word], b: &mut Binder) {
-    match decimal(&words[0].text, 1_000..=4_294_967_295) {
-        (Some(time), _) => global.globals.delay_after_boot = time,
-        (None, said) => {
-            let (said, text) = (said.unwrap_or_default(), &words[0].text);
-            complain(
-                b,
-                words[0].span,
-                format!("{said}\nvrrp_delay_after_boot '{text}' is invalid"),
-            );
-        }
     }
 }
 
