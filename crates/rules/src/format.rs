@@ -2,7 +2,7 @@
 
 use crate::expr::Expr;
 use crate::record::Record;
-use crate::scope::Scope;
+use crate::scope::{Number, Scope};
 use crate::value::{Type, Value, hex};
 
 /// A variable of a log line.
@@ -18,6 +18,7 @@ pub enum Variable {
     BytesRead,
     BytesUploaded,
     Captured,
+    CapturedList,
     ClientAddress,
     ClientPort,
     ConnectTime,
@@ -33,6 +34,7 @@ pub enum Variable {
     Hostname,
     LogCounter,
     Milliseconds,
+    Nothing,
     Pid,
     RequestCounter,
     Retries,
@@ -96,10 +98,10 @@ pub const VARIABLES: &[(&str, Variable, &str)] = &[
     ("ts", Variable::TerminationState, "how it ended"),
     // Of HTTP and TLS, with a value in tcp mode all the same.
     ("ST", Variable::Status, "0, without HTTP"),
-    ("hr", Variable::Captured, "nothing, without HTTP"),
-    ("hrl", Variable::Captured, "nothing, without HTTP"),
-    ("hs", Variable::Captured, "nothing, without HTTP"),
-    ("hsl", Variable::Captured, "nothing, without HTTP"),
+    ("hr", Variable::Captured, "what `capture` rules kept"),
+    ("hrl", Variable::CapturedList, "what `capture` rules kept, with blanks between"),
+    ("hs", Variable::Nothing, "nothing, without HTTP"),
+    ("hsl", Variable::Nothing, "nothing, without HTTP"),
     ("sslc", Variable::TlsCipher, "the cipher of the client's connection"),
     ("sslv", Variable::TlsVersion, "the version of TLS of the client's connection"),
     ("tsc", Variable::TerminationAndCookieState, "how it ended, and `--` without cookies"),
@@ -164,10 +166,14 @@ impl Format {
         let mut after_blank = self.merge_blanks;
         for part in &self.parts {
             let (flags, value) = match part {
-                Part::Variable(Variable::Captured, _) => {
-                    after_blank = false;
+                Part::Variable(kind @ (Variable::Captured | Variable::CapturedList), _) => {
+                    let before = out.len();
+                    captured(scope, record, *kind == Variable::CapturedList, out);
+                    // What is not there does not part two blanks.
+                    after_blank &= out.len() == before;
                     continue;
                 }
+                Part::Variable(Variable::Nothing, _) => continue,
                 Part::Text(text) => {
                     out.extend_from_slice(text.as_bytes());
                     after_blank = false;
@@ -232,6 +238,28 @@ impl Format {
     /// Whether it looks at bytes of the client.
     pub fn reads_request(&self) -> bool {
         self.exprs().any(Expr::reads_request)
+    }
+}
+
+/// `{one|two}`, or `one -` as a list: the slots of `capture` rules, if there are any.
+fn captured(scope: &Scope<'_>, record: &Record, list: bool, out: &mut Vec<u8>) {
+    let slots = scope.environment.number(Number::CaptureSlots).unwrap_or(0);
+    let slots = usize::try_from(slots).unwrap_or(0);
+    let texts: Vec<&[u8]> = (0..slots)
+        .map(|slot| match record.captures.get(slot) {
+            Some(Some(text)) if !text.is_empty() => text,
+            _ if list => &b"-"[..],
+            _ => b"",
+        })
+        .collect();
+    match list {
+        _ if slots == 0 => {}
+        true => out.extend_from_slice(&texts.join(&b' ')),
+        false => {
+            out.push(b'{');
+            out.extend_from_slice(&texts.join(&b'|'));
+            out.push(b'}');
+        }
     }
 }
 

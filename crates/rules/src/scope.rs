@@ -87,6 +87,8 @@ pub enum Number {
     ClientProxied,
     /// Whether the client's connection is TLS that ends here.
     ClientTls,
+    /// Slots that `capture` rules of the frontend have.
+    CaptureSlots,
     /// `timeout client`, in milliseconds.
     ClientTimeout,
     /// `timeout server`, in milliseconds.

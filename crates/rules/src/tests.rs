@@ -31,7 +31,7 @@ impl Environment for Known {
     }
 
     fn number(&self, what: Number) -> Option<i64> {
-        (what == Number::FrontendId).then_some(2)
+        matches!(what, Number::FrontendId | Number::CaptureSlots).then_some(2)
     }
 
     fn name(&self, what: Name) -> Option<Cow<'_, str>> {

@@ -124,6 +124,14 @@ impl Environment for View<'_> {
             Number::FrontendId => Some(config.id.into()),
             Number::BackendId => Some(backend()?.id.into()),
             Number::ServerId => Some(self.server_config()?.id.into()),
+            Number::CaptureSlots => {
+                let rules = config.rules.as_deref().map_or(&[][..], |rules| &rules.content);
+                let slots = rules.iter().filter_map(|rule| match rule.action {
+                    rules::Action::Capture { slot, .. } => i64::try_from(slot + 1).ok(),
+                    _ => None,
+                });
+                Some(slots.max().unwrap_or(0))
+            }
             // No `bind` line ends TLS.
             Number::ClientTls => Some(0),
             Number::ClientTimeout => millis(config.client_timeout),
@@ -293,7 +301,7 @@ impl View<'_> {
             Variable::BackendQueue => put!("{}", session.queues.1),
             Variable::BytesRead => put!("{plus}{down}"),
             Variable::BytesUploaded => put!("{plus}{up}"),
-            Variable::Captured => {}
+            Variable::Captured | Variable::CapturedList | Variable::Nothing => {}
             Variable::ClientAddress => match session.peer {
                 Some(peer) => put!("{}", ip(peer)),
                 None => put!("unix"),

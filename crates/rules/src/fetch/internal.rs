@@ -74,6 +74,11 @@ pub(super) const TABLE: &[Fetch] = &[
         Found::of(found.or_else(|| Some(Value::Str(c.text(1)?.into()))))
     })
     .doc("A variable, or the text behind the comma if it is not set."),
+    Fetch::new("capture.req.hdr", Args::all(&[Kind::Int]), Type::Str, INTERNAL, |c| {
+        let slot = c.int(0).and_then(|slot| c.record.captures.get(usize::try_from(slot).ok()?));
+        Found::of(slot.and_then(|text| Some(Value::Str(text.clone()?.into_vec().into()))))
+    })
+    .doc("What a `capture` rule kept in a slot, counted from 0."),
     Fetch::new("env", TEXT, Type::Str, Source::CONST, |c| {
         Found::of(c.text(0).map(|text| Value::Str(text.into())))
     })

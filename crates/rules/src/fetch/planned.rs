@@ -42,7 +42,6 @@ pub const PLANNED: &[&str] = &[
     "bs.debug_str",
     "bs.id",
     "bs.rst_code",
-    "capture.req.hdr",
     "capture.req.method",
     "capture.req.uri",
     "capture.req.ver",

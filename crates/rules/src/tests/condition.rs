@@ -139,6 +139,29 @@ fn a_format_merges_blanks_quotes_and_marks_what_is_missing() {
 }
 
 #[test]
+fn what_was_captured_is_in_the_line_and_in_a_fetch() {
+    let capture = Action::Capture { expr: expr("src", vec![]), slot: 0, length: 5 };
+    let rules = [Rule { action: capture, condition: None }];
+    let environment = Known::default();
+    let scope = Scope::new(&environment);
+    let mut record = Record::default();
+    assert_eq!(run(&rules, &scope, &mut record), Verdict::Accept);
+    let plain = Look::default();
+    let parts = vec![
+        Part::Variable(Variable::Captured, plain),
+        Part::Blank,
+        Part::Variable(Variable::Nothing, plain),
+        Part::Blank,
+        Part::Variable(Variable::CapturedList, plain),
+        Part::Blank,
+        Part::Expr(expr("capture.req.hdr", vec![Arg::Int(0)]), plain),
+    ];
+    let mut out = Vec::new();
+    Format { parts, merge_blanks: true }.write(&scope, &mut record, &mut out);
+    assert_eq!(String::from_utf8(out).expect("text"), "{192.0|} 192.0 - 192.0");
+}
+
+#[test]
 fn what_a_place_offers_follows_the_way_of_a_connection() {
     assert!(
         !Place::Connection.offers(Source::REQUEST)
