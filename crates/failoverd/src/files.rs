@@ -52,8 +52,23 @@ impl Files {
         files: Vec<TrackFileConfig>,
         news: UnboundedSender<FileNews>,
     ) -> io::Result<Self> {
+        Self::start(files, news, Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK))
+    }
+
+    fn start(
+        files: Vec<TrackFileConfig>,
+        news: UnboundedSender<FileNews>,
+        inotify: nix::Result<Inotify>,
+    ) -> io::Result<Self> {
         let (alive, end) = UnixStream::pair()?;
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        if let Err(error) = inotify {
+            // Nobody listens any more when the daemon stops.
+            let _ = news.send(FileNews::Line(format!(
+                "tracked files are read every {AGAIN} ms, for the kernel does not tell of their \
+                 changes: {error}"
+            )));
+        }
+        let inotify = inotify.ok();
         let (told, first) = mpsc::channel();
         thread::Builder::new().name("files".into()).stack_size(128 << 10).spawn(move || {
             let followed = files.into_iter().map(Followed::new).collect();
@@ -112,7 +127,9 @@ impl Followed {
 }
 
 struct Thread {
-    inotify: Inotify,
+    /// None where files are read again and again instead: a user may have so many only
+    /// (`fs.inotify.max_user_instances`).
+    inotify: Option<Inotify>,
     news: UnboundedSender<FileNews>,
     followed: Vec<Followed>,
     /// Which watch is of which files: a directory may hold several.
@@ -125,10 +142,8 @@ impl Thread {
             // Without its directory, a file's coming is not told.
             let blind = self.followed.iter().any(|file| file.watches[1].is_none());
             let timeout = if blind { PollTimeout::from(AGAIN) } else { PollTimeout::NONE };
-            let mut fds = [
-                PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN),
-                PollFd::new(end.as_fd(), PollFlags::empty()),
-            ];
+            let mut fds = vec![PollFd::new(end.as_fd(), PollFlags::empty())];
+            fds.extend(self.inotify.iter().map(|i| PollFd::new(i.as_fd(), PollFlags::POLLIN)));
             match poll(&mut fds, timeout) {
                 Ok(0) => {
                     self.look_at_all();
@@ -137,10 +152,11 @@ impl Thread {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(_) => return,
             }
-            if fds[1].revents().is_some_and(|events| !events.is_empty()) {
+            if fds[0].revents().is_some_and(|events| !events.is_empty()) {
                 return;
             }
-            match self.inotify.read_events() {
+            let Some(inotify) = &self.inotify else { continue };
+            match inotify.read_events() {
                 Ok(events) => self.take(&events),
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
                 Err(_) => return,
@@ -200,7 +216,7 @@ impl Thread {
         };
         // Of a file that was replaced, this is another watch.
         let watches = [(path.as_path(), of_file), (directory, of_directory)]
-            .map(|(path, events)| self.inotify.add_watch(path, events).ok());
+            .map(|(path, events)| self.inotify.as_ref()?.add_watch(path, events).ok());
         for watch in watches.into_iter().flatten() {
             let of = self.watches.entry(watch).or_default();
             if !of.contains(&index) {
@@ -235,7 +251,7 @@ impl Thread {
         if of.is_empty() {
             self.watches.remove(&watch);
             // It may be gone with what it watched.
-            let _ = self.inotify.rm_watch(watch);
+            let _ = self.inotify.as_ref().map(|inotify| inotify.rm_watch(watch));
         }
     }
 }
@@ -296,6 +312,23 @@ mod tests {
 
     fn value(value: i64) -> FileNews {
         FileNews::Value { name: "f".into(), value }
+    }
+
+    #[tokio::test]
+    async fn files_are_followed_where_the_kernel_tells_nothing() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("file");
+        fs::write(&path, "1").expect("writable");
+        let (sender, mut news) = unbounded_channel();
+        let named = path.to_str().expect("text").to_owned();
+        let config =
+            TrackFileConfig { name: "f".into(), path: named, ..TrackFileConfig::default() };
+        let _files = Files::start(vec![config], sender, Err(Errno::EMFILE)).expect("a thread");
+        let FileNews::Line(line) = next(&mut news).await else { panic!("said first") };
+        assert!(line.starts_with("tracked files are read every 1000 ms"), "{line}");
+        assert_eq!(next(&mut news).await, value(1));
+        fs::write(&path, "2").expect("writable");
+        assert_eq!(next(&mut news).await, value(2));
     }
 
     #[test]
