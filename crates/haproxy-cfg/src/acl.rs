@@ -109,7 +109,6 @@ struct Patterns<'c> {
     method: Option<Match>,
     flags: Flags,
     files: Vec<String>,
-    forced: bool,
 }
 
 impl<'c> Patterns<'c> {
@@ -118,7 +117,7 @@ impl<'c> Patterns<'c> {
         // A converter behind an ACL's own name changes the type, and with it the method.
         let method = matched.filter(|m| out.casts_to(m.wants())).or(Match::default_for(out));
         let (flags, files) = (Flags::default(), vec![]);
-        Self { context, keyword, out, method, flags, files, forced: false }
+        Self { context, keyword, out, method, flags, files }
     }
 
     fn unspecified(&self) -> Wrong {
@@ -178,7 +177,7 @@ impl<'c> Patterns<'c> {
                             self.keyword
                         )));
                     }
-                    (self.method, self.forced) = (Some(*method), true);
+                    self.method = Some(*method);
                     rest = &behind[1..];
                 }
                 "--" => {

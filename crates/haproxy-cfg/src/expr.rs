@@ -11,7 +11,6 @@ use rules::record::Variable;
 use rules::{Arg, Args, Expr, Kind, Map};
 
 use crate::context::Context;
-use crate::load::strip_os;
 
 /// Why something is no expression.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,10 +73,10 @@ pub(crate) fn read<'t>(
     }
     let (fetch, matched) = find(name, manner)?;
     let args;
-    (args, rest) = arguments(context, name, fetch.args, rest)
+    (args, rest) = arguments(context, fetch.args, rest)
         .map_err(|flaw| flaw.wrong(&format!("fetch method '{name}'")))?;
     let mut args = args;
-    finish(context, name, fetch, &mut args).map_err(|wrong| {
+    finish(fetch, &mut args).map_err(|wrong| {
         wrong.map(|text| format!("invalid args in fetch method '{name}' : {text}"))
     })?;
     let mut expr = Expr::new(fetch, args);
@@ -114,7 +113,7 @@ pub(crate) fn read<'t>(
             return Err(format!("unknown converter '{name}'").into());
         };
         taken += usize::from(fresh);
-        let (mut args, behind) = match arguments(context, name, converter.args, behind) {
+        let (mut args, behind) = match arguments(context, converter.args, behind) {
             Ok(read) => read,
             Err(flaw) => {
                 let at = flaw.at;
@@ -170,7 +169,6 @@ impl Flaw {
 /// The arguments in parentheses, and what follows them.
 fn arguments<'t>(
     context: &Context,
-    name: &str,
     args: Args,
     text: &'t str,
 ) -> Result<(Vec<Arg>, &'t str), Flaw> {
@@ -218,7 +216,6 @@ fn arguments<'t>(
         let text = format!("missing arguments (got {got}/{}), type '{kind}' expected", args.least);
         return flaw(got + 1, text);
     }
-    let _ = name;
     if rest.is_empty() {
         return flaw(got + 1, "expected ')'".to_owned());
     }
@@ -276,7 +273,7 @@ fn text_of(arg: &Arg) -> String {
 }
 
 /// What the kinds do not say: names of variables, and the row's own rules.
-fn finish(_: &Context, _: &str, fetch: &Fetch, args: &mut Vec<Arg>) -> Result<(), Wrong> {
+fn finish(fetch: &Fetch, args: &mut Vec<Arg>) -> Result<(), Wrong> {
     for (arg, kind) in args.iter_mut().zip(fetch.args.kinds) {
         if *kind == Kind::Variable {
             *arg = Arg::Variable(Variable::parse(&text_of(arg))?);
@@ -304,9 +301,6 @@ fn finish_converter(
 pub(crate) fn read_file(file: &str) -> Result<String, String> {
     match std::fs::read(Path::new(file)) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => {
-            let _ = strip_os(&error);
-            Err(format!("failed to open pattern file <{file}>"))
-        }
+        Err(_) => Err(format!("failed to open pattern file <{file}>")),
     }
 }

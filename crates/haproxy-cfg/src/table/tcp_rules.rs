@@ -148,7 +148,7 @@ pub(super) fn rule(p: &mut Draft, family: Family, words: &[Word], b: &mut Binder
             "a 'tcp-request' rule placed after a 'use_backend' rule will still be processed before.",
         );
     }
-    let (action, rest) = match action(p, family, words, b) {
+    let (action, rest) = match action(p, family, words) {
         Ok(read) => read,
         Err(Wrong::Said(text)) => {
             b.refuse(at, text);
@@ -228,12 +228,7 @@ fn whose(p: &Draft) -> String {
 
 type Read<'w> = (Action, &'w [Word]);
 
-fn action<'w>(
-    p: &mut Draft,
-    family: Family,
-    words: &'w [Word],
-    b: &mut Binder,
-) -> Result<Read<'w>, Wrong> {
+fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'w>, Wrong> {
     let word = text(words, 0);
     let rest = words.get(1..).unwrap_or_default();
     let request = family != Family::Response;
@@ -321,7 +316,6 @@ fn action<'w>(
                 super::rules::ACTIONS.rows().iter().any(|row| row.name == name)
             };
             if known.iter().any(|action| bare(action)) || anywhere() && !name.is_empty() {
-                let _ = b;
                 return planned(name);
             }
             let near = conf::nearest(name, known.iter().map(|a| a.trim_end_matches("(*)")));
