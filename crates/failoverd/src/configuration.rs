@@ -154,9 +154,11 @@ impl Loaded {
         self.config.instances.is_empty() && self.config.static_addresses.is_empty()
     }
 
-    /// What is wrong with it, without the places, which every edit moves.
+    /// What is wrong with it, without the places, which every edit moves. That scripts are run without
+    /// protection is no slip of the pen.
     pub(crate) fn mistakes(&self) -> BTreeSet<String> {
-        self.lines.iter().map(|line| without_place(line).to_owned()).collect()
+        let slips = self.lines.iter().filter(|line| !line.starts_with("SECURITY VIOLATION"));
+        slips.map(|line| without_place(line).to_owned()).collect()
     }
 
     /// The advice it is given, without the places.
@@ -263,7 +265,11 @@ mod tests {
 
     #[test]
     fn a_mistake_that_moves_is_the_same_mistake() {
-        let lines = ["(/etc/a.conf: Line 3) Unknown keyword 'x'", "(VI_1) Unknown interface!"];
+        let lines = [
+            "(/etc/a.conf: Line 3) Unknown keyword 'x'",
+            "(VI_1) Unknown interface!",
+            "SECURITY VIOLATION - scripts are being executed but script_security not enabled.",
+        ];
         let loaded = Loaded {
             config: Config::default(),
             exit: None,
