@@ -523,6 +523,9 @@ impl Relaying {
                 }
                 Answered::End(bytes, ended) => {
                     self.relay.answer_with(bytes);
+                    // What was never read would turn the close into a reset.
+                    let client = socket2::SockRef::from(self.relay.client());
+                    let _ = (&*client).read(&mut [0; 16 * 1024]);
                     return Poll::Ready(How::Termination(ended));
                 }
             }
