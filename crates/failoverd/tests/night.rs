@@ -3,6 +3,7 @@
 //! Needs the privilege to make one, and iproute2; what is skipped without them is said.
 
 use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -333,5 +334,78 @@ fn a_virtual_mac_s_interface_that_goes_down_or_is_renamed_costs_the_mastership_o
         };
         wait_for("the address on a new interface", is_new);
         assert!(!ip("link show").contains("elsewhere"));
+    });
+}
+
+/// Name servers that hear questions and never answer, in place of the system's own.
+fn silent_name_servers() -> Vec<UdpSocket> {
+    ip("link set lo up");
+    let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let named =
+        resolv.lines().filter_map(|line| line.strip_prefix("nameserver")?.trim().parse().ok());
+    let mut servers: Vec<IpAddr> = named.collect();
+    if servers.is_empty() {
+        servers.push(Ipv4Addr::LOCALHOST.into());
+    }
+    let listen = |server: &IpAddr| {
+        if !server.is_loopback() {
+            let length = if server.is_ipv4() { 32 } else { 128 };
+            ip(&format!("address add {server}/{length} dev lo"));
+        }
+        UdpSocket::bind((*server, 53)).expect("nobody else is here")
+    };
+    servers.iter().map(listen).collect()
+}
+
+#[test]
+fn a_name_server_that_never_answers_keeps_no_end_waiting() {
+    in_a_namespace(|| {
+        let servers = silent_name_servers();
+        let mail = "global_defs {\n notification_email {\n a@b.c\n }\n\
+                    smtp_server mail.example.test\n smtp_alert\n }\n";
+        let mut daemon = Daemon::start(&configuration("", mail));
+        let asked = || {
+            servers.iter().any(|server| {
+                server.set_nonblocking(true).expect("a socket");
+                server.recv(&mut [0; 512]).is_ok()
+            })
+        };
+        wait_for("the relay's name is asked for", asked);
+        let pid = Pid::from_raw(daemon.child.id().try_into().expect("a pid"));
+        kill(pid, Signal::SIGTERM).expect("it runs");
+        assert!(daemon.child.wait().expect("a child").success());
+        let log = daemon.log();
+        assert!(!log.contains("does not stop, killing it"), "{log}");
+    });
+}
+
+#[test]
+fn an_instance_that_is_taken_out_of_the_file_resigns_even_if_it_was_alone_on_its_interface() {
+    in_a_namespace(|| {
+        ip("link add evergate1 type veth peer name beyond");
+        ip("link set beyond up");
+        ip("link set evergate1 up");
+        ip("address add 198.51.100.1/24 dev evergate1");
+        let one = configuration("", "");
+        let other = one.replace("VI_1", "VI_2").replace("evergate0", "evergate1");
+        let other = other.replace(ADDRESS, "198.51.100.100");
+        let vrrp = SockProtocol::try_from(112).expect("VRRP");
+        let heard = socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_NONBLOCK, vrrp);
+        let heard = heard.expect("a raw socket");
+        setsockopt(&heard, sockopt::BindToDevice, &"beyond".into()).expect("the peer's");
+        let group = Ipv4Addr::new(224, 0, 0, 18);
+        let group = IpMembershipRequest::new(group, None);
+        let daemon = Daemon::start(&format!("{one}{other}"));
+        wait_for("the address", || ip("address show").contains("198.51.100.100"));
+        daemon.reload(&one);
+        let mut packet = [0; 128];
+        wait_for("an advert of priority 0", || {
+            while let Ok(length) = recv(heard.as_raw_fd(), &mut packet, MsgFlags::empty()) {
+                if length > 22 && packet[22] == 0 {
+                    return true;
+                }
+            }
+            false
+        });
     });
 }
