@@ -32,6 +32,8 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_millis(300);
 /// Descriptors held of processes that count; the end of any more is noticed within [`PERIOD`].
 const WATCHED: usize = 128;
+/// Events taken in before anything else has its turn.
+const BURST: usize = 1024;
 
 /// Something about tracked processes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -180,7 +182,8 @@ impl Thread {
     /// Takes in what the kernel tells.
     fn listen(&mut self) {
         let Some(events) = &self.events else { return };
-        loop {
+        // Where processes come faster than they can be looked at, verdicts are told all the same.
+        for _ in 0..BURST {
             match events.next() {
                 Ok(None) => return,
                 Ok(Some(ProcEvent::Changed(pid))) => self.table.look_at(pid),
