@@ -109,7 +109,7 @@ fn looks(node: &Node) -> Result<String> {
             // Link-local addresses are made of hardware addresses, which differ.
             let words = line
                 .split_whitespace()
-                .filter(|word| !(word.starts_with("fe80::") && !word.starts_with("fe80::52")));
+                .filter(|word| !word.starts_with("fe80::") || word.starts_with("fe80::52"));
             // Names of interfaces with the index of the one below.
             let words = words.map(|word| word.split("@if").next().unwrap_or(word));
             all.push_str(&words.collect::<Vec<_>>().join(" "));
