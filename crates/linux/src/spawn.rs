@@ -27,8 +27,8 @@ const STACK: usize = 64 << 10;
 /// Where programs are looked for without a `PATH`.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Starts programs, each in a process group of its own, with nothing on its standard streams, no
-/// signal blocked or ignored, with the usual priority and processors; SIGTERM is sent to it when the thread ends that
+/// Starts programs, each in a process group of its own, with nothing on its standard streams, none of
+/// our descriptors, no signal blocked or ignored, with the usual priority and processors; SIGTERM is sent to it when the thread ends that
 /// started it.
 ///
 /// What a program inherits was taken from the environment when this was made.
@@ -207,6 +207,10 @@ fn prepare(orders: &Orders) -> Result<(), Errno> {
     for stream in 0..3 {
         call!(libc::SYS_dup3, orders.nothing, stream, 0)?;
     }
+    // What we were started with and need ourselves, and what a service manager left open. Before
+    // Linux 5.11 only what is closed by itself is.
+    let flag = libc::CLOSE_RANGE_CLOEXEC;
+    let _ = call!(libc::SYS_close_range, 3, libc::c_uint::MAX, flag);
     if let Some(Identity { uid, gid }) = orders.identity {
         // Without the privilege for it there is none to give away either.
         let _ = call!(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>());
@@ -352,6 +356,15 @@ mod tests {
         assert_eq!(run(&["sh", "-c", "exit 7"]).expect("started"), Ended::Exited(7));
         assert_eq!(run(&["/bin/sh", "-c", "exit 0"]).expect("started"), Ended::Exited(0));
         assert_eq!(run(&["sh", "-c", "kill -9 $$"]).expect("started"), Ended::Signalled(9));
+    }
+
+    #[test]
+    fn a_program_gets_none_of_our_descriptors() {
+        let secret = tempfile::tempfile().expect("a file");
+        let stays_open = nix::fcntl::FdFlag::empty();
+        nix::fcntl::fcntl(&secret, nix::fcntl::FcntlArg::F_SETFD(stays_open)).expect("ours");
+        let line = format!("test ! -e /proc/self/fd/{}", secret.as_raw_fd());
+        assert_eq!(run(&["sh", "-c", &line]).expect("started"), Ended::Exited(0));
     }
 
     #[test]
