@@ -66,6 +66,8 @@ pub(crate) struct Tracked {
     last_source: Option<IpAddr>,
     configured_source: Option<IpAddr>,
     source_required: bool,
+    /// Its sockets cannot be bound, as keepalived does for unicast, before its source was there.
+    source_awaited: bool,
     ipv4: bool,
     /// It may not speak to a group, and has nobody else to speak to.
     peerless: bool,
@@ -181,6 +183,9 @@ impl Tracked {
             let value = known.and_then(|known| known.value);
             File { name: tracked.file.clone(), weight, reverse, value }
         };
+        let was_there = before.configured_source == config.source && before.last_source.is_some();
+        let source_awaited = before.source_awaited || !was_there;
+        let is_there = before.source.is_some() && before.source == config.source;
         Self {
             trackers,
             files: config.track_files.iter().map(file).collect(),
@@ -188,6 +193,7 @@ impl Tracked {
             last_source: before.last_source,
             configured_source: config.source,
             source_required: config.source.is_none() || config.track_source,
+            source_awaited: source_awaited && !is_there && !config.unicast_peers.is_empty(),
             ipv4: config.is_ipv4(),
             peerless: config.unicast_fault_no_peer && config.unicast_peers.is_empty(),
             peers: before.peers,
@@ -227,6 +233,7 @@ impl Tracked {
     pub(crate) fn set_source(&mut self, source: Option<IpAddr>) {
         self.source = source;
         self.last_source = source.or(self.last_source);
+        self.source_awaited &= source.is_none();
     }
 
     pub(crate) fn set_peers(&mut self, peers: Fitness) {
@@ -263,7 +270,8 @@ impl Tracked {
             })
         };
         let source = || {
-            let missing = self.source_required && self.source.is_none();
+            let required = self.source_required || self.source_awaited;
+            let missing = required && self.source.is_none();
             let configured = self.configured_source.is_some();
             missing.then_some(Fault::NoSource { ipv4: self.ipv4, configured })
         };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::common::*;
+use machine::Instant;
 use vrrp::State::{Backup, Fault, Master};
-use vrrp::config::InstanceConfig;
-use vrrp::{Action, Event};
+use vrrp::config::{InstanceConfig, UnicastPeer};
+use vrrp::{Action, Event, Instance};
 
 #[test]
 fn one_last_advert_precedes_giving_way_where_configured() {
@@ -95,6 +96,23 @@ fn losing_the_source_address_is_a_fault_whose_last_advert_still_has_it() {
     let mut bench = Bench::started(InstanceConfig { source, track_source: true, ..config() });
     bench.tell(Event::Source(None));
     assert_eq!(bench.instance.state(), Fault, "but on demand");
+}
+
+/// A file copied from another node names that one's address: two masters would hear nobody.
+#[test]
+fn who_speaks_to_peers_waits_for_the_source_it_is_to_speak_from() {
+    let source = Some(HIGH);
+    let unicast_peers = vec![UnicastPeer { address: LOW, min_ttl: None, max_ttl: None }];
+    let unicast = InstanceConfig { source, unicast_peers, ..config() };
+    let instance = Instance::new(unicast, &[]);
+    let mut bench = Bench { instance, now: Instant::ZERO, actions: vec![] };
+    bench.tell(Event::Link { interface: "eth0", up: true });
+    bench.tell(Event::Start);
+    assert_eq!(bench.instance.state(), Fault);
+    bench.tell(Event::Source(source));
+    assert_eq!(bench.instance.state(), Backup);
+    bench.tell(Event::Source(None));
+    assert_eq!(bench.instance.state(), Backup, "it is not tracked from then on");
 }
 
 #[test]
