@@ -597,6 +597,7 @@ impl Role {
     /// Sends the adverts of priority 0 whose addresses are gone.
     fn part(&mut self) {
         let Self { partings, removing, links, .. } = self;
+        let waited = !partings.is_empty();
         partings.retain(|Parting { key, packet, route, addresses }| {
             if addresses.iter().any(|address| removing.contains(address)) {
                 return true;
@@ -605,6 +606,9 @@ impl Role {
             let _ = links.send(*key, packet, *route);
             false
         });
+        if waited && self.partings.is_empty() {
+            self.close_sockets();
+        }
         self.leave_vmacs();
     }
 

@@ -1,5 +1,6 @@
 //! From one configuration to the next.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -83,15 +84,13 @@ impl Plan {
         if old.sync_groups != new.sync_groups {
             steps.push(Step::SetSyncGroups(new.sync_groups.clone()));
         }
-        let instance = |config: &Config, key: &InstanceKey| {
-            config.instances.iter().find(|instance| instance.key() == *key).cloned()
-        };
+        let (before, after) = (by_key(old), by_key(new));
         let script = |config: &Config, name: &str| {
             config.scripts.iter().find(|script| script.name == name).cloned()
         };
 
         let gone = old.instances.iter().map(InstanceConfig::key);
-        let gone = gone.filter(|key| instance(new, key).is_none());
+        let gone = gone.filter(|key| !after.contains_key(key));
         steps.extend(gone.map(Step::RemoveInstance));
         let gone = old.scripts.iter().filter(|known| script(new, &known.name).is_none());
         steps.extend(gone.map(|known| Step::RemoveScript(known.name.clone())));
@@ -111,9 +110,9 @@ impl Plan {
         steps.extend(came.cloned().map(Step::AddStatic));
         for wanted in &new.instances {
             let differ = trackers_differ(old, new, wanted);
-            match instance(old, &wanted.key()) {
+            match before.get(&wanted.key()) {
                 None => steps.push(Step::AddInstance(wanted.clone())),
-                Some(known) if known != *wanted || differ => {
+                Some(&known) if known != wanted || differ => {
                     steps.push(Step::ChangeInstance(wanted.clone()));
                 }
                 Some(_) => {}
@@ -121,6 +120,11 @@ impl Plan {
         }
         steps
     }
+}
+
+/// The instances of a configuration; of two with one key, which there should not be, the first.
+fn by_key(config: &Config) -> BTreeMap<InstanceKey, &InstanceConfig> {
+    config.instances.iter().rev().map(|instance| (instance.key(), instance)).collect()
 }
 
 /// Whether what an instance tracks is declared otherwise.

@@ -189,11 +189,11 @@ impl Role {
     }
 
     fn link_changed(&mut self, name: &str, up: bool) {
-        self.make_vmacs();
+        self.make_vmacs(Some(name));
         if self.vmacs.has(name) {
             self.filter();
         }
-        let opened = self.find_sockets();
+        let opened = self.find_sockets_on(name);
         self.say_opened(&opened);
         if up {
             // What the kernel took away with the link, or never had.
@@ -316,36 +316,63 @@ impl Role {
     /// Opens the sockets the instances need, and closes those nobody needs any more. Returns those
     /// that were opened.
     pub(super) fn find_sockets(&mut self) -> Vec<Key> {
-        let (mut keys, mut new) = (BTreeSet::new(), Vec::new());
-        for member in &mut self.members {
-            let name = member.config().advert_interface().to_owned();
-            let link = self.monitor.known().link(&name);
-            let key = link.map(|link| member.key_on(link.index));
-            let Some(key) = key else {
-                member.key = None;
-                continue;
-            };
-            match self.links.open(key, &name) {
-                Ok(opened) => {
-                    member.key = Some(key);
-                    member.deaf = false;
-                    keys.insert(key);
-                    new.extend(opened.then_some(key));
+        let opened = (0..self.members.len()).filter_map(|index| self.find_socket(index)).collect();
+        self.keep_sockets();
+        opened
+    }
+
+    /// Closes the sockets nobody needs any more, and notes who has which.
+    fn keep_sockets(&mut self) {
+        self.close_sockets();
+        self.renumber();
+    }
+
+    /// Closes the sockets nobody needs, not even for a last advert.
+    pub(super) fn close_sockets(&mut self) {
+        let last = self.partings.iter().map(|parting| parting.key);
+        let keys = self.members.iter().filter_map(|member| member.key).chain(last);
+        self.links.keep(&keys.collect());
+    }
+
+    /// Opens the socket the member at `index` needs. Returns its key if it was not open.
+    pub(super) fn find_socket(&mut self, index: usize) -> Option<Key> {
+        let member = &mut self.members[index];
+        member.key = None;
+        let name = member.config().advert_interface();
+        let key = member.key_on(self.monitor.known().link(name)?.index);
+        match self.links.open(key, name) {
+            Ok(opened) => {
+                member.key = Some(key);
+                member.deaf = false;
+                opened.then_some(key)
+            }
+            Err(error) => {
+                self.open_again_at = Some(self.clock.now() + OPEN_AGAIN);
+                if !std::mem::replace(&mut member.deaf, true) {
+                    let name = &member.config().name;
+                    let line = format_args!("({name}) cannot open a raw socket: {error}");
+                    self.log.write(Severity::Error, line);
                 }
-                Err(error) => {
-                    member.key = None;
-                    self.open_again_at = Some(self.clock.now() + OPEN_AGAIN);
-                    if !std::mem::replace(&mut member.deaf, true) {
-                        let name = &member.config().name;
-                        let line = format_args!("({name}) cannot open a raw socket: {error}");
-                        self.log.write(Severity::Error, line);
-                    }
-                }
+                None
             }
         }
-        self.links.keep(&keys);
-        self.renumber();
-        new
+    }
+
+    /// The same for all whose adverts go by the link called `name`.
+    fn find_sockets_on(&mut self, name: &str) -> Vec<Key> {
+        let (mut opened, mut changed) = (Vec::new(), false);
+        for index in 0..self.members.len() {
+            let member = &self.members[index];
+            if member.config().advert_interface() == name {
+                let before = member.key;
+                opened.extend(self.find_socket(index));
+                changed |= self.members[index].key != before;
+            }
+        }
+        if changed {
+            self.keep_sockets();
+        }
+        opened
     }
 
     /// Tries once more to open the sockets that could not be.

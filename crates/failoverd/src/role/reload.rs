@@ -48,7 +48,9 @@ impl Role {
         self.follow(false);
         self.place.change(&self.config.globals.process);
         self.agent.reconfigure(&self.config.globals.snmp);
-        for step in Plan::between(&before, &self.config) {
+        let plan = Plan::between(&before, &self.config);
+        let new = plan.iter().filter(|step| matches!(step, Step::AddInstance(_))).count();
+        for step in plan {
             self.step(step);
         }
         self.regroup();
@@ -61,6 +63,12 @@ impl Role {
         self.add_static_routes(None);
         for index in 0..self.members.len() {
             self.tell_facts(index);
+        }
+        if self.start_at.is_none() {
+            // They were added behind all others.
+            for index in self.members.len() - new..self.members.len() {
+                self.feed(index, Event::Start);
+            }
         }
         self.tell_states_again();
         self.totals.reloaded(true);
@@ -102,6 +110,8 @@ impl Role {
         self.reporter.tell(Report::Kept);
     }
 
+    /// One step; what it takes to have all members' places, sockets and facts right is done once,
+    /// after the last.
     fn step(&mut self, step: Step) {
         match step {
             // Read from the configuration where they are used; for groups see `regroup`.
@@ -113,19 +123,9 @@ impl Role {
                     self.feed(index, Event::Shutdown);
                     self.forget(index);
                     self.members.remove(index);
-                    self.renumber();
                 }
             }
-            Step::AddInstance(config) => {
-                self.members.push(self.member(config));
-                let opened = self.find_sockets();
-                self.say_opened(&opened);
-                let index = self.members.len() - 1;
-                self.tell_facts(index);
-                if self.start_at.is_none() {
-                    self.feed(index, Event::Start);
-                }
-            }
+            Step::AddInstance(config) => self.members.push(self.member(config)),
             Step::ChangeInstance(config) => self.change_instance(config),
             Step::RemoveScript(name) => self.trackers.remove(&name),
             Step::AddScript(config) => self.add_script(config),
@@ -144,11 +144,10 @@ impl Role {
         let mut actions = std::mem::take(&mut self.actions);
         let now = self.clock.now();
         self.members[index].instance.reconfigure(config, &self.config, now, &mut actions);
-        let opened = self.find_sockets();
-        self.say_opened(&opened);
+        let opened = self.find_socket(index);
+        self.say_opened(opened.as_slice());
         self.perform(index, &mut actions);
         self.actions = actions;
-        self.tell_facts(index);
     }
 
     pub(super) fn add_script(&mut self, config: ScriptConfig) {

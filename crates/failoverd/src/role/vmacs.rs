@@ -1,6 +1,6 @@
 //! Interfaces with virtual MAC addresses, and the packet filter that goes with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use daemon::log::{Log, Severity};
@@ -136,10 +136,12 @@ impl Role {
         self.note_settings();
     }
 
-    /// Has those made that are missing and can be.
-    pub(super) fn make_vmacs(&mut self) {
+    /// Has those made that are missing and can be; all, or those that the link called `on` is or is
+    /// below.
+    pub(super) fn make_vmacs(&mut self, on: Option<&str>) {
         let known = self.monitor.known();
-        for wish in &self.vmacs.wishes {
+        let concerned = |wish: &&Wish| on.is_none_or(|on| wish.name == on || wish.parent == on);
+        for wish in self.vmacs.wishes.iter().filter(concerned) {
             let possible = known.link(&wish.parent).is_some() && known.link(&wish.name).is_none();
             if possible && self.vmacs.making.insert(wish.name.clone()) {
                 self.worker.queue(Work::Make(wish.clone()));
@@ -153,7 +155,7 @@ impl Role {
         let wishes = &self.vmacs.wishes;
         let gone = before.into_iter().filter(|old| wishes.iter().all(|new| new.name != old.name));
         self.vmacs.leaving.extend(gone);
-        self.make_vmacs();
+        self.make_vmacs(None);
         self.leave_vmacs();
     }
 
@@ -196,8 +198,9 @@ impl Role {
 
     /// Tells the packet filter what is to be blocked, and whose membership reports to reroute.
     pub(super) fn filter(&mut self) {
-        let known = self.monitor.known();
-        let index = |name: &str| known.link(name).map(|link| link.index);
+        let links = self.monitor.known().links.values();
+        let links: BTreeMap<_, _> = links.map(|link| (link.name.as_str(), link.index)).collect();
+        let index = |name: &str| links.get(name).copied();
         let vmacs = self.vmacs.wishes.iter();
         let vmacs =
             vmacs.filter_map(|wish| Some((index(&wish.name)?, index(&wish.parent)?, wish.ipv6)));
