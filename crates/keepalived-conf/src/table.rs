@@ -34,8 +34,7 @@ const NO_ROLE: &str = "there is no such process yet";
 /// Why keywords about polling do nothing.
 const NO_POLLING: &str = "the kernel tells about links";
 /// Why SNMP and D-Bus keywords do nothing.
-const NO_AGENT: &str =
-    "there is no D-Bus service, and virtual servers, which that is about, are not served yet";
+const NO_AGENT: &str = "there is no D-Bus service yet";
 /// Why keywords about IPVS do nothing without virtual servers, which are refused.
 const NO_IPVS: &str = "there is no IPVS yet, and virtual servers are refused";
 /// Why keywords about netlink and receive buffers do nothing.
