@@ -18,6 +18,7 @@ const NOTIFY: &str = "#!/bin/sh\nsleep \"$1\"\nshift\necho \"$(id -u) $*\" >> /t
 
 pub(crate) fn register(tests: &mut Tests<'_>) {
     tests.both("scripts_pipes_and_mail_are_told_the_same", the_same);
+    tests.both("a_group_that_starts_as_backup_is_told_before_its_members", group_first);
     tests.ours("slow_notify_scripts_keep_their_order_and_no_advert_waits", in_order);
     tests.ours("a_mail_server_that_exists_takes_the_mail", real_server);
     tests.each("a_relay_without_manners_and_the_daemon", bad_relay);
@@ -201,6 +202,38 @@ vrrp_sync_group G {
         lines.retain(|line| !line.contains(" STOP "));
     }
     Ok(Told { scripts: by_subject(&scripts, 1), pipe, mails: heard })
+}
+
+/// What a pipe is told until all are masters.
+fn start_of_a_group(subject: &Subject) -> Result<String> {
+    let text = "global_defs {\n    script_user root\n    enable_script_security\n    \
+                vrrp_notify_fifo /tmp/fifo\n    \
+                vrrp_notify_fifo_script \"/bin/sh /etc/keepalived/reader.sh\"\n}\n\
+                vrrp_sync_group G {\n    group {\n        A\n        B\n    }\n}\n"
+        .to_owned()
+        + &instance("A", 51, "")
+        + &instance("B", 52, "");
+    let lab = Lab::new("told")?;
+    let own = Subnet::new([10, 66, lab.number() as u8, 1].into(), 24);
+    let plan = NodePlan::new("node")
+        .link("eth0", own)
+        .file(NodeFile::new("/etc/keepalived/reader.sh", "exec cat \"$1\" >> /tmp/pipe\n"))
+        .file(NodeFile::new(FILE, text));
+    let node = lab.node(subject.install(plan))?;
+    let daemon = node.start(KEEPALIVED)?;
+    let alone = Alone { lab, node, daemon };
+    let told = alone.until("/tmp/pipe", |text| text.contains("GROUP \"G\" MASTER"))?;
+    alone.stop()?;
+    Ok(told)
+}
+
+fn group_first(ours: &Subject, theirs: &Subject) -> Result<()> {
+    let first = "GROUP \"G\" BACKUP 0\nINSTANCE \"A\" BACKUP 200\nINSTANCE \"B\" BACKUP 200\n";
+    for subject in [ours, theirs] {
+        let told = start_of_a_group(subject)?;
+        ensure!(told.starts_with(first), "told:\n{told}");
+    }
+    Ok(())
 }
 
 fn the_same(ours: &Subject, theirs: &Subject) -> Result<()> {
