@@ -14,11 +14,7 @@ pub(crate) const ROUTES: &[Row] = &[
     word("inet", "", "It is of IPv4."),
     word("inet6", "", "It is of IPv6."),
     word("src", "<addr>", "The source address packets get."),
-    word(
-        "as",
-        "[to] <addr>",
-        "An old word, which the kernel takes no more: keepalived refuses it too.",
-    ),
+    word("as", "[to] <addr>", "For MPLS only: ignored with a message, as keepalived does."),
     word("to", "<prefix>", "Where to; the word may be left out."),
     word("via", "[inet|inet6] <addr>", "The gateway."),
     word("gw", "[inet|inet6] <addr>", "The same as `via`."),
