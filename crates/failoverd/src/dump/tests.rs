@@ -13,14 +13,22 @@ fn what_is_at_the_name_is_replaced_and_never_followed() {
     let meta = std::fs::symlink_metadata(path("keepalived.data")).expect("there");
     assert!(meta.is_file());
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
-    // Somebody guessed the names of the next ones.
-    for attempt in 0..3 {
-        let name = format!("keepalived.data.{}.{attempt}", std::process::id());
-        std::os::unix::fs::symlink(path("precious"), path(&name)).expect("a link");
-    }
     put(directory.path(), "keepalived.data", "newer").expect("written");
     assert_eq!(std::fs::read_to_string(path("precious")).expect("there"), "keep me");
     assert_eq!(std::fs::read_to_string(path("keepalived.data")).expect("there"), "newer");
+    let names = std::fs::read_dir(directory.path()).expect("there").count();
+    assert_eq!(names, 2, "nothing is left beside them");
+}
+
+#[test]
+fn no_two_names_beside_a_dump_are_the_same() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let name = || create(directory.path(), "keepalived.data").expect("a file").0;
+    let (first, second) = (name(), name());
+    std::fs::remove_file(&first).expect("ours");
+    std::fs::remove_file(&second).expect("ours");
+    let (third, fourth) = (name(), name());
+    assert!(![&first, &second].contains(&&third) && ![&first, &second].contains(&&fourth));
 }
 
 #[test]
