@@ -233,20 +233,14 @@ fn unicast(out: &mut String, of: &Router) {
     line!(out, "   Unicast Peer :");
     for peer in &config.unicast_peers {
         let (min, max) = (peer.min_ttl.unwrap_or(0), peer.max_ttl.unwrap_or(255));
-        if ranged {
-            line!(out, "     {} min_ttl {min} max_ttl {max}", peer.address);
-        } else {
-            line!(out, "     {}", peer.address);
-        }
+        line!(out, "     {} min_ttl {min} max_ttl {max}", peer.address);
     }
-    if config.version == Version::V3 && config.is_ipv4() {
-        let compatible = match config.old_unicast_checksum {
-            OldChecksum::Detect => "no",
-            OldChecksum::Always => "config",
-            OldChecksum::Never => "never",
-        };
-        line!(out, "   Unicast checksum compatibility = {compatible}");
-    }
+    let compatible = match config.old_unicast_checksum {
+        OldChecksum::Detect => "no",
+        OldChecksum::Always => "config",
+        OldChecksum::Never => "never",
+    };
+    line!(out, "   Unicast checksum compatibility = {compatible}");
 }
 
 fn reversed(reverse: bool) -> &'static str {
