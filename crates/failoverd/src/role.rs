@@ -74,6 +74,8 @@ use self::watch::Watch;
 
 /// Packets taken off a socket before anything else has its turn.
 const BURST: usize = 64;
+/// Between two attempts to read all links and addresses.
+const READ_AGAIN: Duration = Duration::from_millis(100);
 /// The longest packet of interest: an IPv4 header with options, and 255 addresses of IPv6.
 const LONGEST_PACKET: usize = 4608;
 
@@ -224,6 +226,8 @@ struct Role {
     untold: Option<Vec<(usize, Told)>>,
     /// When to try again to open a socket, if one could not be.
     open_again_at: Option<Instant>,
+    /// When to read all links and addresses again, if that failed.
+    read_again_at: Option<Instant>,
     /// We were told to stop.
     stopping: bool,
     actions: Vec<Action>,
@@ -296,6 +300,7 @@ impl Role {
             start_at: None,
             untold: None,
             open_again_at: None,
+            read_again_at: None,
             stopping: false,
             actions: Vec::new(),
             packet: Vec::new(),
@@ -436,7 +441,12 @@ impl Role {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        let ours = self.start_at.into_iter().chain(self.open_again_at).chain(self.links_due());
+        let ours = self
+            .start_at
+            .into_iter()
+            .chain(self.open_again_at)
+            .chain(self.read_again_at)
+            .chain(self.links_due());
         let ours = ours.chain(self.pace.deadline());
         let told =
             self.notifier.deadline().into_iter().chain(self.agent.deadline(self.clock.now()));
@@ -446,6 +456,10 @@ impl Role {
     fn tick(&mut self) {
         if self.start_at.is_some_and(|start| start <= self.clock.now()) {
             self.start_members();
+        }
+        if self.read_again_at.is_some_and(|at| at <= self.clock.now()) {
+            self.read_again_at = None;
+            self.worker.queue(Work::Snapshot);
         }
         if self.open_again_at.is_some_and(|at| at <= self.clock.now()) {
             self.open_again();
@@ -580,7 +594,8 @@ impl Role {
             Done::Snapshot(Err(error)) => {
                 let line = format_args!("Netlink: cannot read links and addresses: {error}");
                 self.log.write(Severity::Error, line);
-                self.worker.queue(Work::Snapshot);
+                // Links that go on changing would have it fail again at once.
+                self.read_again_at = Some(self.clock.now() + READ_AGAIN);
             }
         }
     }
