@@ -210,7 +210,7 @@ fn vrrp_advert(bytes: &[u8]) {
     instance.handle(now, Event::Source(Some(us)), &mut actions);
     instance.handle(now, Event::Start, &mut actions);
     if flag(6) {
-        now = now + Duration::from_millis(500);
+        now += Duration::from_millis(500);
         instance.handle(now, Event::Tick, &mut actions);
     }
     let destination = if unicast { us } else { group };
