@@ -7,7 +7,7 @@ use core::time::Duration;
 use machine::Instant;
 use wire::vrrp::Message as Packet;
 
-use super::master::{HANDOVER, TIE};
+use super::master::{HANDOVER, SHORTEST_TIE, TIE};
 use super::{Instance, Role};
 use crate::action::Action;
 use crate::config::{RESIGN, Version};
@@ -157,7 +157,8 @@ impl Instance {
         }
         let resigned = backup.resigned;
         self.silent = self.master.filter(|_| !resigned);
-        self.take_over(now, TIE, actions);
+        let wait = (self.config.advert_interval / 50).clamp(SHORTEST_TIE, TIE);
+        self.take_over(now, wait, actions);
     }
 
     /// Listens anew if this process slept past its timer: what it knows of the master is old, and so

@@ -54,8 +54,13 @@ pub(super) const HANDOVER: Duration = Duration::from_millis(20);
 /// be heard: longer than a packet takes there and back.
 ///
 /// The advert is not sent earlier by as much: it would come before that of a keepalived of a priority
-/// one higher, 3.9 ms, which with `nopreempt` then would not become master.
+/// one higher, 3.9 ms, which with `nopreempt` then would not become master. Where adverts are sent more
+/// often than every quarter of a second it is a fiftieth of their interval, [`SHORTEST_TIE`] at least:
+/// who asks for such a pace has a link that keeps it.
 pub(super) const TIE: Duration = Duration::from_millis(5);
+
+/// The least of it.
+pub(super) const SHORTEST_TIE: Duration = Duration::from_millis(2);
 
 /// Addresses later than this say that adverts may be waiting to be read. A timer is late by less.
 const LATE: Duration = Duration::from_millis(2);

@@ -3,7 +3,7 @@
 use crate::common::*;
 use vrrp::Action;
 use vrrp::State::{Backup, Master};
-use vrrp::config::{InstanceConfig, Version};
+use vrrp::config::{Initial, InstanceConfig, Version};
 
 #[test]
 fn a_lower_master_is_let_be_for_the_preempt_delay() {
@@ -103,10 +103,26 @@ fn of_two_equals_the_lower_address_yields_before_it_has_taken_anything() {
 }
 
 #[test]
+fn an_equal_is_waited_for_by_a_fiftieth_of_the_interval_between_two_and_five_milliseconds() {
+    for (interval, wait) in [(10, 2), (100, 2), (200, 4), (250, 5), (1000, 5)] {
+        let advert_interval = ms(interval);
+        let config = InstanceConfig { version: Version::V3, advert_interval, ..config() };
+        let mut bench = Bench::started(config);
+        bench.expire();
+        assert_eq!((bench.instance.state(), bench.wait()), (Master, ms(wait)), "{interval} ms");
+    }
+}
+
+#[test]
 fn a_quarter_of_a_short_interval_is_the_longest_wait_for_addresses() {
-    let short = InstanceConfig { version: Version::V3, advert_interval: ms(10), ..config() };
-    let mut bench = Bench::started(short);
-    bench.expire();
+    let short = InstanceConfig {
+        version: Version::V3,
+        advert_interval: ms(10),
+        priority: 255,
+        initial: Initial::Master,
+        ..config()
+    };
+    let bench = Bench::started(short);
     assert_eq!((bench.instance.state(), bench.wait()), (Master, micros(2_500)));
 }
 

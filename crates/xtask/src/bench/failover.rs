@@ -2,7 +2,7 @@
 //! beside the original.
 //!
 //! ```text
-//!   client (10 ms) ──► switch ──┬── first, priority 150   ◄── the fault
+//!   client (2 ms)  ──► switch ──┬── first, priority 150   ◄── the fault
 //!                        │      └── second, priority 100
 //!                     capture: adverts, announcements, echo replies, by the kernel's clock
 //! ```

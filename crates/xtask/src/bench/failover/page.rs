@@ -37,7 +37,7 @@ pub(super) fn page(all: &[Measured], subjects: &[Subject], lost: u32) -> Page {
          {repetitions} repetitions, in seconds, which begin at evenly spread phases of the advertisement interval, the same for \
          both programs. *Gap*: the longest time between two answers. *Taken*: the new master's first \
          advert. *Two holders*: how long both nodes had the address, sampled every 10 ms on each, at most of all repetitions. \
-         No slower means: at most {} ms more, two probes and the sampling.\n\n\
+         No slower means: at most {} ms more, what sampling and a busy moment make.\n\n\
          | VRRP | fault of the master | gap | keepalived's | taken | keepalived's | two holders | \
          keepalived's | verdict |\n|---|---|---:|---:|---:|---:|---:|---:|---|\n",
         names.join(" and "),

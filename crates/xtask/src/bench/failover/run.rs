@@ -13,7 +13,7 @@ use super::{Cell, Fault};
 use crate::bench::vrrp::{DAEMON, FILE, NAME};
 
 /// How often the client asks.
-pub(super) const PROBE: Duration = Duration::from_millis(10);
+pub(super) const PROBE: Duration = Duration::from_millis(2);
 
 /// What one fault did.
 #[derive(Clone, Debug)]
