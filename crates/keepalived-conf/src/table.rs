@@ -45,9 +45,9 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     vec![
         ("root", flat(root::ROOT)),
         ("global_defs", global_defs::GLOBAL_DEFS.rows()),
-        ("vrrp_instance", flat(vrrp_instance::VRRP_INSTANCE)),
+        ("vrrp_instance", instances()),
         ("authentication", vrrp_instance::AUTHENTICATION.rows()),
-        ("auth_hmac", hmac::AUTH_HMAC.rows()),
+        ("auth_hmac", refused(hmac::AUTH_HMAC.rows())),
         ("address options", address::OPTIONS.rows()),
         ("vrrp_script", vrrp_script::VRRP_SCRIPT.rows()),
         ("vrrp_sync_group", sync_group::VRRP_SYNC_GROUP.rows()),
@@ -63,6 +63,20 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
         ("url", checkers::URL.rows()),
         ("SSL", checkers::SSL.rows()),
     ]
+}
+
+/// `vrrp_instance`, of which one block is read, checked, and then refused by the daemon.
+fn instances() -> Vec<Row> {
+    let refuse = |row: Row| match row.name {
+        "auth_hmac" => Row { status: conf::Status::Planned, ..row },
+        _ => row,
+    };
+    flat(vrrp_instance::VRRP_INSTANCE).into_iter().map(refuse).collect()
+}
+
+/// Rows that are read, and checked, of a block the daemon refuses by name.
+fn refused(rows: Vec<Row>) -> Vec<Row> {
+    rows.into_iter().map(|row| Row { status: conf::Status::Planned, ..row }).collect()
 }
 
 /// The rows of a table without those of its blocks, which are listed by themselves.
