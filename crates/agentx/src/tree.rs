@@ -48,11 +48,6 @@ impl Tree {
             found.starts_with(parent.numbers()) && found.len() == same
         })
     }
-
-    /// All of it, in the order of a walk.
-    pub fn iter(&self) -> impl Iterator<Item = (&Oid, &Value)> {
-        self.0.iter()
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 
 /// An object identifier (RFC 2578 §3.5), at most 128 numbers on the wire. Ordered as SNMP walks.
@@ -34,13 +33,6 @@ impl<const N: usize> From<[u32; N]> for Oid {
 impl From<Vec<u32>> for Oid {
     fn from(numbers: Vec<u32>) -> Self {
         Self(numbers)
-    }
-}
-
-/// `.1.3.6.1`, as `snmpwalk -On` prints it.
-impl fmt::Display for Oid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|number| write!(f, ".{number}"))
     }
 }
 

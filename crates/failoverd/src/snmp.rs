@@ -39,8 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_secs(1);
 /// Octets of answers kept for a master agent that does not take them.
 const MOST_UNSENT: usize = 256 << 10;
-/// Notifications kept for the first connection.
-const MOST_EARLY: usize = 64;
 /// Where net-snmp listens.
 const DEFAULT_SOCKET: &str = "/var/agentx/master";
 
@@ -113,12 +111,12 @@ pub(crate) struct Connection(io::Result<Stream>);
 #[derive(Debug)]
 pub(crate) struct Agent {
     config: SnmpConfig,
-    link: Option<(Stream, Session)>,
+    stream: Option<Stream>,
+    /// Of this connection, or of the next: until it is open it keeps the notifications.
+    session: Session,
     /// An attempt to connect, which goes on whatever else happens.
     connecting: Option<JoinHandle<io::Result<Stream>>>,
     unsent: Vec<u8>,
-    /// Notifications of the time before the first connection.
-    early: Vec<Trap>,
     /// What was last told, and when it was made.
     made: Option<(Instant, Tree)>,
     retry_at: Instant,
@@ -133,10 +131,10 @@ impl Agent {
     pub(crate) fn new(config: &SnmpConfig) -> Self {
         Self {
             config: config.clone(),
-            link: None,
+            stream: None,
+            session: session(config),
             connecting: None,
             unsent: Vec::new(),
-            early: Vec::new(),
             made: None,
             retry_at: Instant::ZERO,
             missed: false,
@@ -157,19 +155,19 @@ impl Agent {
 
     /// When to be asked [`next`](Self::next) again, if that is later than `now`.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let waits = self.config.is_on() && self.link.is_none() && self.retry_at > now;
+        let waits = self.config.is_on() && self.stream.is_none() && self.retry_at > now;
         waits.then_some(self.retry_at)
     }
 
     /// Whether notifications are configured, and somebody is there to take them, or may be.
     pub(crate) fn wants_traps(&self) -> bool {
-        self.config.traps && self.config.is_on() && (self.link.is_some() || !self.missed)
+        self.config.traps && self.config.is_on() && (self.stream.is_some() || !self.missed)
     }
 
     /// Waits for something to do. Cancelling loses nothing.
     pub(crate) async fn next(&mut self, now: Instant) -> AgentEvent {
-        match &self.link {
-            Some((stream, _)) => {
+        match &self.stream {
+            Some(stream) => {
                 // An error is found again by reading.
                 let _ = stream.readable().await;
                 AgentEvent::Ready
@@ -195,18 +193,15 @@ impl Agent {
         self.retry_at = now + RETRY;
         match connection.0 {
             Ok(stream) => {
-                let mut session = Session::new("Keepalived", self.subtrees());
-                for (what, values) in self.early.drain(..) {
-                    session.notify(what, values);
-                }
-                self.link = Some((stream, session));
+                self.stream = Some(stream);
                 self.missed = false;
                 self.flush(now).or_else(|| Some("NET-SNMP AgentX subagent connected".to_owned()))
             }
             Err(_) if self.missed => None,
             Err(error) => {
                 self.missed = true;
-                self.early = Vec::new();
+                // What it keeps would be old news.
+                self.session = session(&self.config);
                 let address = self.config.socket.as_deref().unwrap_or(DEFAULT_SOCKET);
                 Some(format!(
                     "Warning: Failed to connect to the agentx master agent ({address}): {error}"
@@ -217,7 +212,7 @@ impl Agent {
 
     /// Answers what has come, by a view that is made unless one was a moment ago.
     pub(crate) fn serve(&mut self, now: Instant, view: impl FnOnce() -> (View, Names)) -> Said {
-        let Some((stream, session)) = &mut self.link else { return None };
+        let Some(stream) = &self.stream else { return None };
         let mut buffer = [0; 8192];
         let read = match stream.try_read(&mut buffer) {
             Ok(0) => Err("the master agent closed the connection".to_owned()),
@@ -231,7 +226,7 @@ impl Agent {
                     }
                     made.as_ref().map_or(&EMPTY, |(_, tree)| tree)
                 };
-                let received = session.receive(&buffer[..length], tree);
+                let received = self.session.receive(&buffer[..length], tree);
                 received.map_err(|broken: Broken| broken.to_string())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -248,19 +243,13 @@ impl Agent {
         if !self.wants_traps() {
             return None;
         }
-        let Some((_, session)) = &mut self.link else {
-            if self.early.len() < MOST_EARLY {
-                self.early.push(trap);
-            }
-            return None;
-        };
-        session.notify(trap.0, trap.1);
+        self.session.notify(trap.0, trap.1);
         self.flush(now)
     }
 
     fn flush(&mut self, now: Instant) -> Said {
-        let (stream, session) = self.link.as_mut()?;
-        self.unsent.extend(session.take_output());
+        let stream = self.stream.as_ref()?;
+        self.unsent.extend(self.session.take_output());
         while !self.unsent.is_empty() {
             match stream.try_write(&self.unsent) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),
@@ -275,26 +264,28 @@ impl Agent {
     }
 
     fn disconnect(&mut self, now: Instant, why: &str) -> Said {
-        self.link = None;
+        self.stream = None;
+        self.session = session(&self.config);
         self.retry_at = now + RETRY;
         self.unsent.clear();
         self.made = None;
         Some(format!("AgentX: {why}; trying again in {} s", RETRY.as_secs()))
     }
+}
 
-    fn subtrees(&self) -> Vec<Oid> {
-        let mut subtrees = Vec::new();
-        if self.config.keepalived {
-            subtrees.extend([keepalived_mib::global(), keepalived_mib::vrrp()]);
-        }
-        if self.config.rfc_v2 {
-            subtrees.push(rfc_mibs::v2());
-        }
-        if self.config.rfc_v3 {
-            subtrees.push(rfc_mibs::v3());
-        }
-        subtrees
+/// A session that is yet to be opened, about what is configured.
+fn session(config: &SnmpConfig) -> Session {
+    let mut subtrees = Vec::new();
+    if config.keepalived {
+        subtrees.extend([keepalived_mib::global(), keepalived_mib::vrrp()]);
     }
+    if config.rfc_v2 {
+        subtrees.push(rfc_mibs::v2());
+    }
+    if config.rfc_v3 {
+        subtrees.push(rfc_mibs::v3());
+    }
+    Session::new("Keepalived", subtrees)
 }
 
 static EMPTY: Tree = Tree::empty();

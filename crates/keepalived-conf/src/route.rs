@@ -68,9 +68,10 @@ const FEATURES: (u16, u32) = (12, 1);
 const CONGESTION_CONTROL: u16 = 16;
 
 /// Why a line is given up. The complaint has been made.
-struct Refused;
+pub(crate) struct Refused;
 
-type Step<T = ()> = Result<T, Refused>;
+/// What came of reading a part of one.
+pub(crate) type Step<T = ()> = Result<T, Refused>;
 
 struct Reader<'a, 'w> {
     around: &'a Around<'a>,

@@ -4,18 +4,13 @@ use conf::{Binder, Problem, Span, Stmt, Word};
 use vrrp::config::RuleConfig;
 
 use crate::number::unsigned;
-use crate::route::{Around, KEEPALIVED, kind, missing, prefix, track_group};
+use crate::route::{Around, KEEPALIVED, Refused, Step, kind, missing, prefix, track_group};
 use crate::wording::CHILD;
 
 /// What becomes of a packet a rule matches (`FR_ACT_…`).
 const TO_TABLE: u8 = 1;
 const GOTO: u8 = 2;
 const NOP: u8 = 3;
-
-/// Why a line is given up. The complaint has been made.
-struct Refused;
-
-type Step<T = ()> = Result<T, Refused>;
 
 struct Reader<'a, 'w> {
     around: &'a Around<'a>,

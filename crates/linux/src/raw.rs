@@ -148,16 +148,6 @@ impl VrrpSocket {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Sets how many bytes of packets may wait to be received; the kernel doubles it for its own
-    /// needs.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel says.
-    pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
-        self.socket.set_recv_buffer_size(bytes)
-    }
-
     /// Sends one packet, starting with its IP header, to `to`.
     ///
     /// # Errors
