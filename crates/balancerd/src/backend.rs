@@ -159,8 +159,9 @@ impl Connecting {
             loop {
                 tries += 1;
                 let config = &backend.servers[server.0];
+                let target = state.servers[server.0].target();
                 let how = Towards {
-                    target: &state.servers[server.0].target,
+                    target: &target,
                     source: config.source.or(backend.source),
                     header: config.send_proxy,
                 };

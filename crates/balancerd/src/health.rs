@@ -67,12 +67,14 @@ impl Watcher {
     async fn watch(self) {
         let configured = &self.shared.config.backends[self.backend].servers[self.server];
         let Some(config) = &configured.check else { return };
-        let target = &self.shared.backends[self.backend].servers[self.server].target;
+        let state = &self.shared.backends[self.backend].servers[self.server];
         let record = &self.board.backends[self.backend].servers[self.server];
         let spread = self.shared.config.process.spread_checks;
-        let mut probe = probe::Probe::new(config, target, configured.check_header, self.board);
+        let mut probe =
+            probe::Probe::new(config, state.target(), configured.check_header, self.board);
         loop {
             record.begin_check();
+            probe.target = state.target();
             let reason = probe.run(&self.shared.clock).await;
             let noted = record.note(reason);
             self.follow(noted.change);

@@ -617,9 +617,9 @@ fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u6
     let target = session
         .backend()
         .zip(session.server())
-        .map(|(backend, server)| &session.shared.backends[backend].servers[server].target);
+        .map(|(backend, server)| session.shared.backends[backend].servers[server].target());
     let tried = session.extra.as_deref().and_then(|extra| extra.tries.last());
-    let upstream = || match (target, tried) {
+    let upstream = || match (&target, tried) {
         (Some(target), _) => crate::backend::upstream(target),
         (None, Some(tried)) => tried.address.clone(),
         (None, None) => String::new(),

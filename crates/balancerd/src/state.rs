@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -102,10 +102,7 @@ impl Shared {
                         });
                     }
                     let nowhere = || Target::Inet(SocketAddr::from(([0, 0, 0, 0], 0)));
-                    ServerState {
-                        target: target.unwrap_or_else(nowhere),
-                        traffic: Traffic::default(),
-                    }
+                    ServerState::new(target.unwrap_or_else(nowhere))
                 });
                 (Arc::new(Balancer::new(pool)), states.collect())
             });
@@ -346,10 +343,26 @@ pub struct BackendState {
 /// [`Pool`]'s to tell.
 #[derive(Debug)]
 pub struct ServerState {
-    /// Where it is.
-    pub target: Target,
+    target: RwLock<Target>,
     /// Its counters.
     pub traffic: Traffic,
+}
+
+impl ServerState {
+    /// A server at an address.
+    pub fn new(target: Target) -> Self {
+        Self { target: RwLock::new(target), traffic: Traffic::default() }
+    }
+
+    /// Where it is now: a name server or an operator may move it.
+    pub fn target(&self) -> Target {
+        self.target.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// New connections go there from now on; those there are stay. Returns where it was.
+    pub fn move_to(&self, target: Target) -> Target {
+        std::mem::replace(&mut *self.target.write().unwrap_or_else(PoisonError::into_inner), target)
+    }
 }
 
 /// Counters of a frontend, a backend or a server.

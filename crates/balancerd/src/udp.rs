@@ -574,7 +574,7 @@ fn pick(
         let slot = Slot::new(shared, position, server);
         session.set_server(Some(slot.server));
         let header = backend.servers[server.0].send_proxy;
-        if open(session, backend, &state.servers[server.0].target, header, flow).is_ok() {
+        if open(session, backend, &state.servers[server.0].target(), header, flow).is_ok() {
             return Ok(Some(slot));
         }
         settle(session, backend, index, &slot, true);

@@ -21,7 +21,8 @@ use crate::bind::reason;
 /// Checks one server again and again; keeps what TLS needs between checks.
 pub(super) struct Probe<'a> {
     config: &'a Config,
-    target: &'a Target,
+    /// Where the server is.
+    pub(super) target: Target,
     /// What is sent before anything else.
     header: Option<ProxyHeader>,
     board: &'a Board,
@@ -46,7 +47,7 @@ enum Broken {
 impl<'a> Probe<'a> {
     pub(super) const fn new(
         config: &'a Config,
-        target: &'a Target,
+        target: Target,
         header: Option<ProxyHeader>,
         board: &'a Board,
     ) -> Self {
@@ -113,7 +114,7 @@ impl<'a> Probe<'a> {
         endpoint: &Endpoint,
         talk: &mut Conversation<'_>,
     ) -> Result<Link, Broken> {
-        let address = match (self.target, endpoint.addr) {
+        let address = match (&self.target, endpoint.addr) {
             (Target::Unix(path), None) => {
                 let mut stream = UnixStream::connect(path).await.map_err(Broken::Connect)?;
                 if let Some(version) = self.header {

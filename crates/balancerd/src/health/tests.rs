@@ -48,7 +48,7 @@ fn quick(probe: Probe) -> Config {
 async fn probe(config: &Config, address: SocketAddr) -> Reason {
     let board = Board::new(&proxy::Config::new(Flavour::HaProxy)).unwrap();
     let target = Target::Inet(address);
-    probe::Probe::new(config, &target, None, &board).run(&Clock::start()).await
+    probe::Probe::new(config, target, None, &board).run(&Clock::start()).await
 }
 
 #[tokio::test]

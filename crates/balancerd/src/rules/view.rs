@@ -79,9 +79,9 @@ impl<'s> View<'s> {
         i64::from(here && self.ended.is_some_and(|(.., early)| !early))
     }
 
-    fn target(&self) -> Option<&'s Target> {
+    fn target(&self) -> Option<Target> {
         let (_, state) = self.backend_parts(self.session.backend()?)?;
-        Some(&state.servers.get(self.session.server()?)?.target)
+        Some(state.servers.get(self.session.server()?)?.target())
     }
 
     fn server_address(&self) -> Option<SocketAddr> {
@@ -89,7 +89,7 @@ impl<'s> View<'s> {
             Target::Inet(address) if address.port() == 0 => {
                 Some(SocketAddr::new(address.ip(), self.local()?.port()))
             }
-            Target::Inet(address) => Some(*address),
+            Target::Inet(address) => Some(address),
             Target::Unix(_) => None,
         }
     }

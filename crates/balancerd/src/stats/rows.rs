@@ -229,7 +229,7 @@ fn server(
     let checked = record.check().is_some_and(|check| check.last.status != Status::Initializing);
     row.set("need_conn_est", traffic.peak.load(Relaxed).max(u32::from(checked)));
     row.set("mode", mode(proxy.mode));
-    match &state.target {
+    match state.target() {
         Target::Inet(address) => row.set("addr", address),
         Target::Unix(_) => row.set("addr", "unix"),
     }

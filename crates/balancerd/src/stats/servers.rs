@@ -73,11 +73,11 @@ pub(crate) fn show_servers_state(
             if check.as_ref().is_some_and(|check| check.running) {
                 checking |= RUNNING;
             }
-            let address = match &shared.backends[index].servers[at].target {
+            let address = match shared.backends[index].servers[at].target() {
                 Target::Inet(address) => address.ip().to_string(),
                 Target::Unix(_) => "-".into(),
             };
-            let port = match &shared.backends[index].servers[at].target {
+            let port = match shared.backends[index].servers[at].target() {
                 Target::Inet(address) => address.port(),
                 Target::Unix(_) => 0,
             };
