@@ -13,7 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("balance", &["machine"]),
     ("check", &["machine", "wire"]),
     // Pure.
-    ("rules", &["wire", "balance"]),
+    ("http", &[]),
+    ("rules", &["wire", "balance", "http"]),
     ("proxy", &["machine", "balance", "check", "rules"]),
     ("agentx", &[]),
     // Text.
@@ -51,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
             "balance",
             "check",
+            "http",
             "rules",
             "proxy",
             "conf",
