@@ -12,15 +12,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vrrp", &["machine", "wire"]),
     ("balance", &["machine"]),
     ("check", &["machine", "wire"]),
+    ("stick", &["wire"]),
     // Pure.
     ("http", &[]),
     ("rules", &["wire", "balance", "http"]),
-    ("proxy", &["machine", "balance", "check", "rules"]),
+    ("proxy", &["machine", "balance", "check", "stick", "rules"]),
     ("agentx", &[]),
     // Text.
     ("conf", &[]),
     ("keepalived-conf", &["conf", "machine", "wire", "vrrp", "check"]),
-    ("haproxy-cfg", &["conf", "machine", "balance", "check", "rules", "proxy"]),
+    ("haproxy-cfg", &["conf", "machine", "balance", "check", "stick", "rules", "proxy"]),
     ("nginx-conf", &["conf", "machine", "balance", "check", "proxy"]),
     // Linux.
     ("linux", &[]),
@@ -75,6 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vrrp",
             "balance",
             "check",
+            "stick",
             "rules",
             "proxy",
             "conf",
@@ -93,6 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vrrp",
             "balance",
             "check",
+            "stick",
             "rules",
             "proxy",
             "conf",
@@ -158,7 +161,7 @@ const OUTSIDERS: &[(&[&str], &[&str], &str)] = &[
 ];
 
 /// Crates that do without the standard library, and so cannot read a clock or open a socket.
-pub(super) const WITHOUT_STD: [&str; 5] = ["machine", "wire", "vrrp", "balance", "check"];
+pub(super) const WITHOUT_STD: [&str; 6] = ["machine", "wire", "vrrp", "balance", "check", "stick"];
 
 /// The one crate that may contain `unsafe`.
 pub(super) const UNSAFE: &str = "linux";
