@@ -48,6 +48,13 @@ impl Slot {
         Self { shared, backend, server }
     }
 
+    /// What those who end sessions from outside know its backend and its server by.
+    pub(crate) fn ids(&self) -> (u32, u32) {
+        let state = self.state();
+        let server = state.servers.get(self.server as usize);
+        (state.id, server.map_or(ELSEWHERE, |server| server.id))
+    }
+
     fn state(&self) -> &'static BackendState {
         &self.shared.backends[self.backend as usize]
     }

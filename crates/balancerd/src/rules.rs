@@ -361,7 +361,9 @@ impl Connecting {
                     SwitchTarget::Named(format) => {
                         let mut name = Vec::new();
                         format.write(&scope, record, &mut name);
-                        let known = |backend: &proxy::Backend| backend.name.as_bytes() == name;
+                        let known = |backend: &std::sync::Arc<proxy::Backend>| {
+                            backend.name.as_bytes() == name
+                        };
                         // A name nobody has leads to the default backend.
                         shared.config.backends.iter().position(known).map(BackendIndex)
                     }

@@ -184,8 +184,8 @@ impl Session {
         if let Some(backend) = self.backend() {
             let backend = &shared.backends[backend];
             backend.traffic.end();
-            let server = self.server().map(|server| &backend.servers[server].traffic);
-            for traffic in [Some(&backend.traffic), server].into_iter().flatten() {
+            let server = self.server().map(|server| &*backend.servers[server].traffic);
+            for traffic in [Some(&*backend.traffic), server].into_iter().flatten() {
                 add(&traffic.queue_time, self.queue_time);
                 add(&traffic.connect_time, self.connect_time);
                 add(&traffic.total_time, total);
@@ -423,9 +423,10 @@ impl Serve {
                 false
             }
             Ok((server, slot)) => {
+                let ids = slot.ids();
                 let key = shared.threads[usize::from(self.thread)].enter(
-                    slot.backend,
-                    slot.server,
+                    ids.0,
+                    ids.1,
                     cx.waker().clone(),
                 );
                 if shared.is_nginx() {

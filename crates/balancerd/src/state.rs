@@ -1,67 +1,76 @@
 //! What changes while the process runs: connections, counters, queues, the state of servers.
 //!
-//! The configuration never changes; all of this exists once per process and is shared by its
-//! threads. Counters are relaxed atomics: read one by one they are right, together only almost.
+//! ```text
+//!   Lasting            one for the life of a process: counters, the list of sessions, variables
+//!      ▲    ▲
+//!   Shared  Shared     one for each configuration that was served (a generation)
+//!    │  │    │  │
+//!    │  └─┬──┘  └──►   what is new in the second one
+//!    ▼    ▼
+//!  gone  kept by both: gates, traffic, pools, servers, found by name
+//! ```
+//!
+//! A configuration never changes. A reload in place makes another [`Shared`] that keeps
+//! what has the same name ([`Shared::after`]); sessions that are under way go on with the one they
+//! began with, whose parts are the same, so every number stays one. Threads keep plain references:
+//! a generation is never freed, it costs what it did not keep, and [`Lasting::kept_bytes`] says how
+//! much that is in all. Counters are relaxed atomics: read one by one they are right, together only
+//! almost.
+
+mod balancer;
+mod gate;
+mod lasting;
+mod registry;
+mod traffic;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use balance::{Pool, ServerId, State, Ticket, Wake};
-use daemon::clock::Clock;
-use proxy::{Backend, BackendIndex, Cause, Config, Flavour, Frontend, ServerAddress, SwitchTarget};
+use balance::{Pool, ServerId, State};
+use proxy::{
+    Backend, BackendIndex, Cause, Config, Flavour, Frontend, Running, ServerAddress, SwitchTarget,
+};
 use relay::{Limits, Target};
-use slab::Slab;
 
 use crate::log::{Logger, Route};
 use crate::{bind, privilege};
 
-/// Everything the threads of a process share. There is one for the life of a process.
+pub use balancer::Balancer;
+pub use gate::Gate;
+pub use lasting::Lasting;
+pub use traffic::{Rate, Traffic};
+
+/// Everything the threads of a process share while one configuration is served. What outlives it
+/// is in [`Lasting`], and is used as if it were part of this.
 #[derive(Debug)]
 pub struct Shared {
     /// What is running.
-    pub config: Config,
-    /// The time balancing and checks go by.
-    pub clock: Clock,
-    /// When the process started.
-    pub started: SystemTime,
-    /// Connections of the whole process.
-    pub process: Gate,
-    /// Sessions since the start, of all frontends.
-    pub sessions: AtomicU64,
-    /// Session starts per second, of all frontends.
-    pub rate: Rate,
-    /// nginx's number of the next connection, `*1` in its log.
-    pub connection_number: AtomicU64,
-    /// As [`Config::frontends`].
-    pub frontends: Vec<FrontendState>,
-    /// As [`Config::backends`].
-    pub backends: Vec<BackendState>,
+    pub config: Running,
+    /// As [`Running::frontends`].
+    pub frontends: Vec<Arc<FrontendState>>,
+    /// As [`Running::backends`].
+    pub backends: Vec<Arc<BackendState>>,
     /// Where lines go.
-    pub log: Logger,
+    pub log: Arc<Logger>,
     /// Where those of the process itself go: the `log` lines of `global`.
     pub log_route: Route,
     /// nginx's variables.
-    pub(crate) program: proxy::variable::Program,
-    /// HAProxy's variables of the process.
-    pub(crate) variables: ::rules::record::Process,
+    pub(crate) program: Arc<proxy::variable::Program>,
     /// The zones of `limit_conn`, as [`Process::limit_zones`](proxy::Process::limit_zones).
-    pub(crate) limits: Vec<crate::limits::Zone>,
-    /// No new connections are taken: those that only wait for another request may go.
-    pub(crate) draining: std::sync::atomic::AtomicBool,
-    /// Requests answered without a server: `stub_status` counts them.
-    pub requests: AtomicU64,
-    /// Sessions of datagrams that ended because newer ones needed their room.
-    pub datagram_sessions_cut: AtomicU64,
-    /// Names that were looked up for clients.
-    pub(crate) known: crate::resolve::Known,
-    /// Sessions by thread.
-    pub(crate) threads: Vec<Registry>,
-    kills: AtomicU32,
+    pub(crate) limits: Vec<Arc<crate::limits::Zone>>,
+    lasting: Arc<Lasting>,
+}
+
+impl Deref for Shared {
+    type Target = Lasting;
+
+    fn deref(&self) -> &Lasting {
+        &self.lasting
+    }
 }
 
 impl Shared {
@@ -73,9 +82,20 @@ impl Shared {
     pub fn new(config: Config) -> Result<Self, Vec<Unresolved>> {
         let threads = bind::thread_count(config.process.threads);
         let maxconn = config.process.maxconn.unwrap_or_else(|| automatic_maxconn(threads));
-        let log = Logger::new(&config);
+        let lasting = Arc::new(Lasting::new(threads, maxconn));
+        let log = Arc::new(Logger::new(&config));
+        Self::build(Running::from(config), lasting, log, None)
+    }
+
+    fn build(
+        config: Running,
+        lasting: Arc<Lasting>,
+        log: Arc<Logger>,
+        before: Option<&Self>,
+    ) -> Result<Self, Vec<Unresolved>> {
+        let maxconn = lasting.process.limit();
         let mut unresolved = Vec::new();
-        let mut backends: Vec<BackendState> = Vec::new();
+        let mut backends: Vec<Arc<BackendState>> = Vec::new();
         for (index, backend) in config.backends.iter().enumerate() {
             let reach: u32 = config
                 .frontends
@@ -102,17 +122,18 @@ impl Shared {
                         });
                     }
                     let nowhere = || Target::Inet(SocketAddr::from(([0, 0, 0, 0], 0)));
-                    ServerState::new(target.unwrap_or_else(nowhere))
+                    Arc::new(ServerState::new(lasting.next_id(), target.unwrap_or_else(nowhere)))
                 });
                 (Arc::new(Balancer::new(pool)), states.collect())
             });
-            backends.push(BackendState {
+            backends.push(Arc::new(BackendState {
+                id: lasting.next_id(),
                 balancer,
                 servers,
-                traffic: Traffic::default(),
+                traffic: Arc::default(),
                 log: log.route(&backend.log, None),
                 fullconn: backend.pool_config(reach, 0).fullconn,
-            });
+            }));
         }
         if !unresolved.is_empty() {
             return Err(unresolved);
@@ -120,53 +141,48 @@ impl Shared {
         let frontends = config
             .frontends
             .iter()
-            .map(|frontend| FrontendState {
-                gate: Gate::new(frontend.maxconn.unwrap_or(maxconn)),
-                traffic: Traffic::default(),
-                limits: limits(frontend, config.backend_of(frontend)),
-                other_limits: dynamic(frontend)
-                    .chain(switched(frontend, config.backends.len()))
-                    .filter_map(|index| {
-                        let backend = config.backends.get(index)?;
-                        Some((index, limits(frontend, Some(backend))))
-                    })
-                    .collect(),
-                log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
-                lines: AtomicU64::new(0),
-                access: frontend
-                    .nginx
-                    .iter()
-                    .flat_map(|nginx| &nginx.access_logs)
-                    .map(|one| log.access_route(one))
-                    .collect(),
-                errors: log.error_route(if frontend.error_log.is_empty() {
-                    &config.process.error_log
-                } else {
-                    &frontend.error_log
-                }),
+            .map(|frontend| {
+                Arc::new(FrontendState {
+                    gate: Arc::new(Gate::new(frontend.maxconn.unwrap_or(maxconn))),
+                    traffic: Arc::default(),
+                    limits: limits(frontend, config.backend_of(frontend)),
+                    other_limits: dynamic(frontend)
+                        .chain(switched(frontend, config.backends.len()))
+                        .filter_map(|index| {
+                            let backend = config.backends.get(index)?;
+                            Some((index, limits(frontend, Some(backend))))
+                        })
+                        .collect(),
+                    log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
+                    lines: Arc::default(),
+                    access: frontend
+                        .nginx
+                        .iter()
+                        .flat_map(|nginx| &nginx.access_logs)
+                        .map(|one| log.access_route(one))
+                        .collect(),
+                    errors: log.error_route(if frontend.error_log.is_empty() {
+                        &config.process.error_log
+                    } else {
+                        &frontend.error_log
+                    }),
+                })
             })
             .collect();
+        let _ = before;
+        let process = &config.process;
+        let zones = process.limit_zones.iter().map(crate::limits::Zone::new).map(Arc::new);
         Ok(Self {
-            clock: Clock::start(),
-            started: SystemTime::now(),
-            process: Gate::new(maxconn),
-            sessions: AtomicU64::new(0),
-            rate: Rate::default(),
-            connection_number: AtomicU64::new(1),
             frontends,
             backends,
-            log_route: log.route(&config.process.log, None),
+            log_route: log.route(&process.log, None),
             log,
             // The dialect has looked at every pattern.
-            program: proxy::variable::Program::new(&config.process.variables).unwrap_or_default(),
-            draining: std::sync::atomic::AtomicBool::new(false),
-            requests: AtomicU64::new(0),
-            datagram_sessions_cut: AtomicU64::new(0),
-            known: crate::resolve::Known::default(),
-            variables: ::rules::record::Process::default(),
-            limits: config.process.limit_zones.iter().map(crate::limits::Zone::new).collect(),
-            threads: (0..threads).map(|_| Registry::default()).collect(),
-            kills: AtomicU32::new(0),
+            program: Arc::new(
+                proxy::variable::Program::new(&process.variables).unwrap_or_default(),
+            ),
+            limits: zones.collect(),
+            lasting,
             config,
         })
     }
@@ -190,34 +206,13 @@ impl Shared {
     /// Ends the sessions of a backend, or of one server of it, with `cause` in their log line:
     /// `shutdown sessions`, `on-marked-down shutdown-sessions`. Returns how many.
     pub fn shutdown_sessions(&self, backend: usize, server: Option<usize>, cause: Cause) -> usize {
-        let matches = |live: &Live| {
-            live.backend as usize == backend
-                && server.is_none_or(|server| live.server as usize == server)
+        let Some(backend) = self.backends.get(backend) else { return 0 };
+        let id = match server.map(|server| backend.servers.get(server)) {
+            Some(None) => return 0,
+            Some(Some(server)) => Some(server.id),
+            None => None,
         };
-        let mut ended = 0;
-        for registry in &self.threads {
-            for (_, live) in lock(&registry.sessions).iter_mut().filter(|(_, live)| matches(live)) {
-                live.kill = Some(cause);
-                ended += 1;
-            }
-        }
-        self.kills.fetch_add(1, Relaxed);
-        // After the count, so that nobody who is woken misses it.
-        for registry in &self.threads {
-            for (_, live) in lock(&registry.sessions).iter().filter(|(_, live)| live.kill.is_some())
-            {
-                if let Some(waker) = &live.waker {
-                    waker.wake_by_ref();
-                }
-            }
-        }
-        ended
-    }
-
-    /// How often [`shutdown_sessions`](Self::shutdown_sessions) was called: a session looks for its
-    /// own name only when this changed.
-    pub(crate) fn kills(&self) -> u32 {
-        self.kills.load(Relaxed)
+        self.end_sessions(backend.id, id, cause)
     }
 }
 
@@ -307,9 +302,9 @@ fn automatic_maxconn(threads: usize) -> u32 {
 #[derive(Debug)]
 pub struct FrontendState {
     /// Its connections against its `maxconn`.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// Its counters.
-    pub traffic: Traffic,
+    pub traffic: Arc<Traffic>,
     /// The timeouts of its sessions, the backend's included.
     pub limits: Limits,
     /// Those of sessions that go to another backend than the default one.
@@ -319,7 +314,7 @@ pub struct FrontendState {
     /// nginx: where their errors are.
     pub errors: Route,
     /// Lines it logged about sessions.
-    pub(crate) lines: AtomicU64,
+    pub(crate) lines: Arc<AtomicU64>,
     /// nginx: where its `access_log` lines go, as [`proxy::NginxServer::access_logs`].
     pub access: Vec<crate::log::AccessRoute>,
 }
@@ -327,12 +322,14 @@ pub struct FrontendState {
 /// A backend while it runs.
 #[derive(Debug)]
 pub struct BackendState {
+    /// What its sessions are found by; no other backend or server of the process ever has it.
+    pub(crate) id: u32,
     /// Who is next, and who waits.
     pub balancer: Arc<Balancer>,
     /// Its servers, in the order of the file.
-    pub servers: Arc<[ServerState]>,
+    pub servers: Arc<[Arc<ServerState>]>,
     /// Its counters.
-    pub traffic: Traffic,
+    pub traffic: Arc<Traffic>,
     /// Where changes of its servers are logged.
     pub log: Route,
     /// `fullconn` in force.
@@ -343,15 +340,17 @@ pub struct BackendState {
 /// [`Pool`]'s to tell.
 #[derive(Debug)]
 pub struct ServerState {
+    /// What its sessions are found by; no other backend or server of the process ever has it.
+    pub(crate) id: u32,
     target: RwLock<Target>,
     /// Its counters.
-    pub traffic: Traffic,
+    pub traffic: Arc<Traffic>,
 }
 
 impl ServerState {
     /// A server at an address.
-    pub fn new(target: Target) -> Self {
-        Self { target: RwLock::new(target), traffic: Traffic::default() }
+    pub(crate) fn new(id: u32, target: Target) -> Self {
+        Self { id, target: RwLock::new(target), traffic: Arc::default() }
     }
 
     /// Where it is now: a name server or an operator may move it.
@@ -365,304 +364,9 @@ impl ServerState {
     }
 }
 
-/// Counters of a frontend, a backend or a server.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    /// Sessions now.
-    pub current: AtomicU32,
-    /// The most there were at a time.
-    pub peak: AtomicU32,
-    /// Sessions since the start.
-    pub total: AtomicU64,
-    /// Bytes from clients.
-    pub bytes_in: AtomicU64,
-    /// Bytes from servers.
-    pub bytes_out: AtomicU64,
-    /// Connects that failed for good (`econ`).
-    pub connect_errors: AtomicU64,
-    /// Servers that broke off (`eresp`, `srv_abrt`).
-    pub server_aborts: AtomicU64,
-    /// Clients that broke off (`cli_abrt`).
-    pub client_aborts: AtomicU64,
-    /// Connects that were repeated (`wretr`).
-    pub retries: AtomicU64,
-    /// Connects that went to another server (`wredis`).
-    pub redispatches: AtomicU64,
-    /// How often it was picked (`lbtot`).
-    pub picked: AtomicU64,
-    /// Seconds since 1970 of the last session, 0 if there was none (`lastsess`).
-    pub last: AtomicU64,
-    /// Session starts per second.
-    pub rate: Rate,
-    /// Milliseconds spent by the sessions that ended: in queues, connecting, in all.
-    pub queue_time: AtomicU64,
-    /// As above.
-    pub connect_time: AtomicU64,
-    /// As above.
-    pub total_time: AtomicU64,
-}
-
-impl Traffic {
-    pub(crate) fn begin(&self, second: u64) {
-        let current = self.current.fetch_add(1, Relaxed) + 1;
-        self.peak.fetch_max(current, Relaxed);
-        self.total.fetch_add(1, Relaxed);
-        self.last.store(second, Relaxed);
-        self.rate.count(second);
-    }
-
-    pub(crate) fn end(&self) {
-        self.current.fetch_sub(1, Relaxed);
-    }
-
-    pub(crate) fn bytes(&self, from_client: u64, from_server: u64) {
-        self.bytes_in.fetch_add(from_client, Relaxed);
-        self.bytes_out.fetch_add(from_server, Relaxed);
-    }
-}
-
-/// Events per second: of the running one, the one before, and the most.
-#[derive(Debug, Default)]
-pub struct Rate {
-    second: AtomicU64,
-    running: AtomicU32,
-    before: AtomicU32,
-    most: AtomicU32,
-}
-
-impl Rate {
-    pub(crate) fn count(&self, second: u64) {
-        let counted = self.second.load(Relaxed);
-        if counted != second
-            && self.second.compare_exchange(counted, second, Relaxed, Relaxed).is_ok()
-        {
-            let last = self.running.swap(0, Relaxed);
-            self.before.store(if counted + 1 == second { last } else { 0 }, Relaxed);
-        }
-        let running = self.running.fetch_add(1, Relaxed) + 1;
-        self.most.fetch_max(running, Relaxed);
-    }
-
-    /// Events in the last whole second or in the running one, whichever is more.
-    pub fn now(&self) -> u32 {
-        let second = unix_seconds();
-        match second.checked_sub(self.second.load(Relaxed)) {
-            Some(0) => self.running.load(Relaxed).max(self.before.load(Relaxed)),
-            Some(1) => self.running.load(Relaxed),
-            _ => 0,
-        }
-    }
-
-    /// The most in any second.
-    pub fn most(&self) -> u32 {
-        self.most.load(Relaxed)
-    }
-}
-
 /// Seconds since 1970.
 pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
-}
-
-/// A number of connections with a limit, and who waits for it to fall.
-#[derive(Debug)]
-pub struct Gate {
-    current: AtomicU32,
-    limit: AtomicU32,
-    waiting: AtomicU32,
-    wakers: Mutex<Vec<Waker>>,
-}
-
-impl Gate {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self {
-            current: AtomicU32::new(0),
-            limit: AtomicU32::new(limit),
-            waiting: AtomicU32::new(0),
-            wakers: Mutex::default(),
-        }
-    }
-
-    /// Connections now.
-    pub fn current(&self) -> u32 {
-        self.current.load(Relaxed)
-    }
-
-    /// The most there may be.
-    pub fn limit(&self) -> u32 {
-        self.limit.load(Relaxed)
-    }
-
-    /// Ready when one more connection is allowed.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.current() < self.limit() {
-            return Poll::Ready(());
-        }
-        let mut wakers = lock(&self.wakers);
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
-        }
-        self.waiting.store(1, SeqCst);
-        drop(wakers);
-        // Somebody may have left before the waker was there.
-        if self.current.load(SeqCst) < self.limit() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    }
-
-    /// Ready when there are no connections.
-    pub(crate) fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.current() == 0 {
-            return Poll::Ready(());
-        }
-        let mut wakers = lock(&self.wakers);
-        wakers.push(cx.waker().clone());
-        self.waiting.store(1, SeqCst);
-        drop(wakers);
-        if self.current.load(SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    pub(crate) fn enter(&self) -> u32 {
-        self.current.fetch_add(1, Relaxed) + 1
-    }
-
-    pub(crate) fn leave(&self) {
-        self.current.fetch_sub(1, SeqCst);
-        if self.waiting.load(SeqCst) != 0 {
-            let mut wakers = lock(&self.wakers);
-            self.waiting.store(0, Relaxed);
-            wakers.drain(..).for_each(Waker::wake);
-        }
-    }
-}
-
-/// A [`Pool`] and the sessions that wait for a slot in it.
-#[derive(Debug)]
-pub struct Balancer {
-    inner: Mutex<Balancing>,
-}
-
-#[derive(Debug)]
-struct Balancing {
-    pool: Pool,
-    waiting: HashMap<Ticket, Waiting>,
-    wakes: Vec<Wake>,
-}
-
-#[derive(Debug)]
-enum Waiting {
-    Asleep(Option<Waker>),
-    Woken(Wake),
-}
-
-impl Balancer {
-    fn new(pool: Pool) -> Self {
-        let inner = Balancing { pool, waiting: HashMap::new(), wakes: Vec::new() };
-        Self { inner: Mutex::new(inner) }
-    }
-
-    /// Looks at the pool.
-    pub fn look<T>(&self, look: impl FnOnce(&Pool) -> T) -> T {
-        look(&lock(&self.inner).pool)
-    }
-
-    /// Uses the pool in a way that wakes nobody.
-    pub fn with<T>(&self, using: impl FnOnce(&mut Pool) -> T) -> T {
-        using(&mut lock(&self.inner).pool)
-    }
-
-    /// Changes the pool and wakes whom it says; returns how many that were.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Pool, &mut Vec<Wake>) -> T) -> u32 {
-        let mut inner = lock(&self.inner);
-        let Balancing { pool, waiting, wakes } = &mut *inner;
-        change(pool, wakes);
-        let woken = wakes.len() as u32;
-        for wake in wakes.drain(..) {
-            let (Wake::Served { ticket, .. } | Wake::PickAgain { ticket }) = wake;
-            let asleep = waiting.insert(ticket, Waiting::Woken(wake));
-            if let Some(Waiting::Asleep(Some(waker))) = asleep {
-                waker.wake();
-            }
-        }
-        woken
-    }
-
-    /// Picks, and notes a ticket before its wake can come.
-    pub(crate) fn pick(
-        &self,
-        now: machine::Instant,
-        candidates: &mut balance::Candidates,
-    ) -> balance::Choice {
-        let mut inner = lock(&self.inner);
-        let choice = inner.pool.pick(now, candidates);
-        if let balance::Choice::Wait(ticket) = choice {
-            inner.waiting.insert(ticket, Waiting::Asleep(None));
-        }
-        choice
-    }
-
-    /// Waits for the wake of a ticket.
-    pub(crate) fn poll_wake(&self, ticket: Ticket, cx: &Context<'_>) -> Poll<Wake> {
-        let mut inner = lock(&self.inner);
-        match inner.waiting.get_mut(&ticket) {
-            Some(Waiting::Asleep(waker)) => {
-                *waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            Some(&mut Waiting::Woken(wake)) => {
-                inner.waiting.remove(&ticket);
-                Poll::Ready(wake)
-            }
-            // A ticket is asked for until its wake came, and not after.
-            None => Poll::Ready(Wake::PickAgain { ticket }),
-        }
-    }
-
-    /// Gives a ticket up; its places in the queues. A slot it was just given goes to the next.
-    pub(crate) fn abandon(&self, now: machine::Instant, ticket: Ticket) -> (u32, u32) {
-        let mut inner = lock(&self.inner);
-        let waited = inner.waiting.remove(&ticket);
-        match waited {
-            Some(Waiting::Woken(Wake::Served { server, server_queue, pool_queue, .. })) => {
-                drop(inner);
-                self.change(|pool, wakes| pool.release(now, server, wakes));
-                (server_queue, pool_queue)
-            }
-            Some(_) => inner.pool.abandon(ticket),
-            None => (0, 0),
-        }
-    }
-}
-
-/// The sessions of one thread.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    sessions: Mutex<Slab<Live>>,
-}
-
-/// What others need to know of a session.
-#[derive(Debug)]
-struct Live {
-    backend: u32,
-    server: u32,
-    kill: Option<Cause>,
-    waker: Option<Waker>,
-}
-
-impl Registry {
-    pub(crate) fn enter(&self, backend: u32, server: u32, waker: Waker) -> u32 {
-        let live = Live { backend, server, kill: None, waker: Some(waker) };
-        u32::try_from(lock(&self.sessions).insert(live)).unwrap_or(u32::MAX)
-    }
-
-    pub(crate) fn leave(&self, key: u32) {
-        let _ = lock(&self.sessions).try_remove(key as usize);
-    }
-
-    pub(crate) fn killed(&self, key: u32) -> Option<Cause> {
-        lock(&self.sessions).get(key as usize).and_then(|live| live.kill)
-    }
 }
 
 /// Locks; a panic elsewhere is no reason to stop serving.

@@ -8,6 +8,7 @@ mod frontend;
 mod log;
 mod nginx;
 mod rules;
+mod running;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use nginx::{
     NginxServer, Peers, Preread, ProxyHeader, Resolver,
 };
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
+pub use running::Running;
 
 /// A whole proxy process: immutable, comparable, without positions of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]

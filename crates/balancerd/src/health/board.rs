@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use check::{Action, Change, Health, Probe, Reason, Verdict, Verify};
 use machine::Instant;
-use proxy::{Backend, Config, Server};
+use proxy::{Backend, Running, Server};
 use tls::Connector;
 
 use crate::state::lock;
@@ -15,7 +15,7 @@ use crate::state::lock;
 /// The health of all servers.
 #[derive(Debug)]
 pub(crate) struct Board {
-    /// As [`Config::backends`].
+    /// As [`Running::backends`].
     pub(crate) backends: Vec<BackendRecord>,
     /// What verifies certificates, read while the process could still read it.
     connectors: Vec<(Verify, Connector)>,
@@ -30,7 +30,7 @@ impl Board {
     /// # Errors
     ///
     /// The first `ca-file` that cannot be used.
-    pub(crate) fn new(config: &Config) -> Result<Self, tls::Error> {
+    pub(crate) fn new(config: &Running) -> Result<Self, tls::Error> {
         let mut connectors: Vec<(Verify, Connector)> = Vec::new();
         let servers = config.backends.iter().flat_map(|backend| &backend.servers);
         for check in servers.filter_map(|server| server.check.as_ref()) {
@@ -40,7 +40,7 @@ impl Board {
                 connectors.push((check.verify.clone(), Connector::new(&verify, &[])?));
             }
         }
-        let backends = config.backends.iter().map(BackendRecord::new).collect();
+        let backends = config.backends.iter().map(|backend| BackendRecord::new(backend)).collect();
         Ok(Self { backends, connectors })
     }
 

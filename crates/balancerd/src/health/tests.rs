@@ -46,7 +46,7 @@ fn quick(probe: Probe) -> Config {
 
 /// One check of what listens at `address`.
 async fn probe(config: &Config, address: SocketAddr) -> Reason {
-    let board = Board::new(&proxy::Config::new(Flavour::HaProxy)).unwrap();
+    let board = Board::new(&proxy::Config::new(Flavour::HaProxy).into()).unwrap();
     let target = Target::Inet(address);
     probe::Probe::new(config, target, None, &board).run(&Clock::start()).await
 }
@@ -129,7 +129,7 @@ fn a_ca_file_that_is_not_there_is_found_before_anything_starts() {
         check: Some(check),
         ..Server::new(1, "s", ServerAddress::Socket(loopback()))
     }]));
-    let error = Board::new(&config).unwrap_err().to_string();
+    let error = Board::new(&config.into()).unwrap_err().to_string();
     assert!(error.starts_with("unable to load the CA file '/nonexistent/ca.pem'"), "{error}");
 }
 

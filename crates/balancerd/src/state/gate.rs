@@ -1,0 +1,81 @@
+//! How many connections there may be.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::{Context, Poll, Waker};
+
+use super::lock;
+
+/// A number of connections with a limit, and who waits for it to fall.
+#[derive(Debug)]
+pub struct Gate {
+    current: AtomicU32,
+    limit: AtomicU32,
+    waiting: AtomicU32,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Gate {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self {
+            current: AtomicU32::new(0),
+            limit: AtomicU32::new(limit),
+            waiting: AtomicU32::new(0),
+            wakers: Mutex::default(),
+        }
+    }
+
+    /// Connections now.
+    pub fn current(&self) -> u32 {
+        self.current.load(Relaxed)
+    }
+
+    /// The most there may be.
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Relaxed)
+    }
+
+    /// Ready when one more connection is allowed.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.current() < self.limit() {
+            return Poll::Ready(());
+        }
+        let mut wakers = lock(&self.wakers);
+        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.push(cx.waker().clone());
+        }
+        self.waiting.store(1, SeqCst);
+        drop(wakers);
+        // Somebody may have left before the waker was there.
+        if self.current.load(SeqCst) < self.limit() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Ready when there are no connections.
+    pub(crate) fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.current() == 0 {
+            return Poll::Ready(());
+        }
+        let mut wakers = lock(&self.wakers);
+        wakers.push(cx.waker().clone());
+        self.waiting.store(1, SeqCst);
+        drop(wakers);
+        if self.current.load(SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    pub(crate) fn enter(&self) -> u32 {
+        self.current.fetch_add(1, Relaxed) + 1
+    }
+
+    pub(crate) fn leave(&self) {
+        self.current.fetch_sub(1, SeqCst);
+        if self.waiting.load(SeqCst) != 0 {
+            let mut wakers = lock(&self.wakers);
+            self.waiting.store(0, Relaxed);
+            wakers.drain(..).for_each(Waker::wake);
+        }
+    }
+}

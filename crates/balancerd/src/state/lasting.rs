@@ -1,0 +1,98 @@
+//! What lives as long as the process, whatever is configured.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::time::SystemTime;
+
+use daemon::clock::Clock;
+use proxy::Cause;
+
+use super::registry::Registry;
+use super::{Gate, Rate};
+
+/// Everything of a process that no reload in place touches.
+#[derive(Debug)]
+pub struct Lasting {
+    /// The time balancing and checks go by.
+    pub clock: Clock,
+    /// When the process started.
+    pub started: SystemTime,
+    /// Connections of the whole process.
+    pub process: Gate,
+    /// Sessions since the start, of all frontends.
+    pub sessions: AtomicU64,
+    /// Session starts per second, of all frontends.
+    pub rate: Rate,
+    /// nginx's number of the next connection, `*1` in its log.
+    pub connection_number: AtomicU64,
+    /// HAProxy's variables of the process.
+    pub(crate) variables: ::rules::record::Process,
+    /// No new connections are taken: those that only wait for another request may go.
+    pub(crate) draining: AtomicBool,
+    /// Requests answered without a server: `stub_status` counts them.
+    pub requests: AtomicU64,
+    /// Sessions of datagrams that ended because newer ones needed their room.
+    pub datagram_sessions_cut: AtomicU64,
+    /// Names that were looked up for clients.
+    pub(crate) known: crate::resolve::Known,
+    /// Sessions by thread.
+    pub(crate) threads: Vec<Registry>,
+    kills: AtomicU32,
+    ids: AtomicU32,
+    generations: AtomicUsize,
+    kept_bytes: AtomicUsize,
+}
+
+impl Lasting {
+    /// Of a process with this many threads, for at most this many connections.
+    pub(super) fn new(threads: usize, maxconn: u32) -> Self {
+        Self {
+            clock: Clock::start(),
+            started: SystemTime::now(),
+            process: Gate::new(maxconn),
+            sessions: AtomicU64::new(0),
+            rate: Rate::default(),
+            connection_number: AtomicU64::new(1),
+            variables: ::rules::record::Process::default(),
+            draining: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            datagram_sessions_cut: AtomicU64::new(0),
+            known: crate::resolve::Known::default(),
+            threads: (0..threads).map(|_| Registry::default()).collect(),
+            kills: AtomicU32::new(0),
+            ids: AtomicU32::new(0),
+            generations: AtomicUsize::new(1),
+            kept_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// A number nobody else has.
+    pub(super) fn next_id(&self) -> u32 {
+        self.ids.fetch_add(1, Relaxed)
+    }
+
+    /// How many configurations have been served.
+    pub fn generations(&self) -> usize {
+        self.generations.load(Relaxed)
+    }
+
+    /// About how many bytes the configurations before this one still take.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes.load(Relaxed)
+    }
+
+    /// Ends the sessions of a backend, or of one server of it; how many.
+    pub(super) fn end_sessions(&self, backend: u32, server: Option<u32>, cause: Cause) -> usize {
+        let ended = self.threads.iter().map(|one| one.kill(backend, server, cause)).sum();
+        self.kills.fetch_add(1, Relaxed);
+        // After the count, so that nobody who is woken misses it.
+        self.threads.iter().for_each(Registry::wake_killed);
+        ended
+    }
+
+    /// How often sessions were ended from outside: a session looks for its own name only when this
+    /// changed.
+    pub(crate) fn kills(&self) -> u32 {
+        self.kills.load(Relaxed)
+    }
+}
