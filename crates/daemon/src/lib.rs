@@ -22,6 +22,7 @@
 
 pub mod argv;
 pub mod clock;
+pub mod group;
 pub mod log;
 pub mod pidfile;
 pub mod script;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The line to the service manager, if there is one.
 #[derive(Debug, Default)]
@@ -49,10 +50,44 @@ impl Notifier {
         self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
     }
 
+    /// Still alive; see [`watchdog`].
+    pub fn alive(&self) {
+        self.notify("WATCHDOG=1");
+    }
+
     /// Stopping begins.
     pub fn stopping(&self) {
         self.notify("STOPPING=1");
     }
+}
+
+/// How often the manager wants to hear [`alive`](Notifier::alive) from this process: half of what
+/// it waits (`sd_watchdog_enabled(3)`), so that one may be late. `None` if it does not watch us.
+#[must_use]
+pub fn watchdog() -> Option<Duration> {
+    let variable = |name| std::env::var(name).ok();
+    let pid = std::process::id();
+    interval(variable("WATCHDOG_USEC").as_deref(), variable("WATCHDOG_PID").as_deref(), pid)
+}
+
+/// Tells the manager for ever that this thread's event loop turns, if it wants to hear it.
+///
+/// Meant to be spawned beside what the loop does.
+pub async fn feed_watchdog() {
+    let Some(interval) = watchdog() else { return };
+    let notifier = Notifier::from_env();
+    loop {
+        notifier.alive();
+        tokio::time::sleep(interval).await;
+    }
+}
+
+fn interval(micros: Option<&str>, meant: Option<&str>, pid: u32) -> Option<Duration> {
+    if meant.is_some_and(|meant| meant.parse() != Ok(pid)) {
+        return None;
+    }
+    let micros: u64 = micros?.parse().ok()?;
+    (micros > 1).then(|| Duration::from_micros(micros / 2))
 }
 
 /// `CLOCK_MONOTONIC` in microseconds, which `Type=notify-reload` asks for: the time since boot, but
@@ -88,6 +123,8 @@ mod tests {
         let reloading = said(&manager);
         let micros = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("both lines");
         assert!(micros.parse::<u64>().is_ok_and(|micros| micros > 0));
+        notifier.alive();
+        assert_eq!(said(&manager), "WATCHDOG=1");
         notifier.stopping();
         assert_eq!(said(&manager), "STOPPING=1");
         drop(manager);
@@ -102,6 +139,18 @@ mod tests {
         let socket = Notifier::connect(OsStr::new(&format!("@{name}"))).expect("it listens");
         Notifier { socket: Some(socket) }.stopping();
         assert_eq!(said(&manager), "STOPPING=1");
+    }
+
+    #[test]
+    fn a_watchdog_is_told_twice_in_its_time_by_the_process_it_watches() {
+        let second = Some(Duration::from_millis(500));
+        assert_eq!(interval(Some("1000000"), None, 7), second);
+        assert_eq!(interval(Some("1000000"), Some("7"), 7), second);
+        for (micros, meant) in
+            [(None, None), (Some("1000000"), Some("8")), (Some("0"), None), (Some("x"), None)]
+        {
+            assert_eq!(interval(micros, meant, 7), None, "{micros:?} {meant:?}");
+        }
     }
 
     #[test]

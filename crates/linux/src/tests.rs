@@ -305,3 +305,22 @@ fn a_network_namespace_is_entered_by_its_name_by_one_thread() {
         ErrorKind::InvalidInput
     );
 }
+
+#[test]
+fn the_tcp_listeners_of_a_process_are_copied_and_nothing_else() {
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let _udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let me = i32::try_from(std::process::id()).expect("small");
+    let copies = crate::pidfd::listeners_of(me).expect("a process may trace itself");
+    let address = tcp.local_addr().expect("bound");
+    let mut copies = copies.into_iter().map(std::net::TcpListener::from);
+    // Other tests of this process may listen too.
+    let copy = copies.find(|copy| copy.local_addr().is_ok_and(|its| its == address));
+    let copy = copy.expect("it listens");
+    drop(tcp);
+    let client = std::net::TcpStream::connect(address).expect("the copy listens on");
+    let (_, peer) = copy.accept().expect("a connection");
+    assert_eq!(client.local_addr().expect("connected"), peer);
+    let error = crate::pidfd::listeners_of(i32::MAX).expect_err("no such process");
+    assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+}

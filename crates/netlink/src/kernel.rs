@@ -12,7 +12,7 @@ use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
 
 use crate::address::NewAddress;
-use crate::message::Notice;
+use crate::message::{Address, Notice};
 use crate::monitor::Snapshot;
 use crate::request::{Request, answers};
 
@@ -147,12 +147,28 @@ impl Kernel {
         self.dump(
             &RouteNetlinkMessage::GetAddress(AddressMessage::default()),
             |notice| match notice {
-                Some(Notice::Address(address)) => addresses.push(address),
+                Some(Notice::Address(address, _)) => addresses.push(address),
                 Some(_) => {}
                 None => addresses.clear(),
             },
         )?;
         Ok(Snapshot { links, addresses })
+    }
+
+    /// The addresses that the kernel will remove by itself, unless somebody renews them.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    pub fn leased(&mut self) -> io::Result<Vec<Address>> {
+        let mut leased = Vec::new();
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        self.dump(&request, |notice| match notice {
+            Some(Notice::Address(address, false)) => leased.push(address),
+            Some(_) => {}
+            None => leased.clear(),
+        })?;
+        Ok(leased)
     }
 
     /// Calls `each` with everything the kernel answers to `request`, or with `None` to forget

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::Parseable as _;
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NlasIterator};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 
 use crate::request::attributes;
 
@@ -56,7 +56,8 @@ pub struct Address {
 pub(crate) enum Notice {
     Link(Link),
     LinkGone(u32),
-    Address(Address),
+    /// And whether the kernel keeps it for ever.
+    Address(Address, bool),
     AddressGone(Address),
     /// Nothing we follow.
     Other,
@@ -69,8 +70,11 @@ impl NetlinkDeserializable for Notice {
         Ok(match header.message_type {
             RTM_NEWLINK => link(payload).map_or(Self::Other, Self::Link),
             RTM_DELLINK => link(payload).map_or(Self::Other, |link| Self::LinkGone(link.index)),
-            RTM_NEWADDR => address(payload)?.map_or(Self::Other, Self::Address),
-            RTM_DELADDR => address(payload)?.map_or(Self::Other, Self::AddressGone),
+            RTM_NEWADDR => address(payload)?
+                .map_or(Self::Other, |(address, for_ever)| Self::Address(address, for_ever)),
+            RTM_DELADDR => {
+                address(payload)?.map_or(Self::Other, |(address, _)| Self::AddressGone(address))
+            }
             _ => Self::Other,
         })
     }
@@ -117,7 +121,7 @@ fn link(payload: &[u8]) -> Option<Link> {
     Some(link)
 }
 
-fn address(payload: &[u8]) -> Result<Option<Address>, DecodeError> {
+fn address(payload: &[u8]) -> Result<Option<(Address, bool)>, DecodeError> {
     let message = AddressMessage::parse(payload)?;
     // The local address, which differs from IFA_ADDRESS, the peer's, on point-to-point links.
     let local = message.attributes.iter().find_map(|attribute| match attribute {
@@ -131,5 +135,6 @@ fn address(payload: &[u8]) -> Result<Option<Address>, DecodeError> {
         })
     });
     let (link, prefix_len) = (message.header.index, message.header.prefix_len);
-    Ok(address.map(|address| Address { link, address, prefix_len }))
+    let for_ever = message.header.flags.contains(AddressHeaderFlags::Permanent);
+    Ok(address.map(|address| (Address { link, address, prefix_len }, for_ever)))
 }

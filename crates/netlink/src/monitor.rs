@@ -197,7 +197,7 @@ impl Snapshot {
                 self.addresses.retain(|address| address.link != index);
                 events.extend(self.links.remove(&index).map(NetEvent::LinkGone));
             }
-            Notice::Address(address) => {
+            Notice::Address(address, _) => {
                 if !self.addresses.contains(&address) {
                     self.addresses.push(address);
                     events.push_back(NetEvent::Address(address));

@@ -56,6 +56,17 @@ fn an_address_added_is_there_and_removed_is_gone() {
 }
 
 #[test]
+fn what_has_a_lifetime_is_told_from_what_stays() {
+    in_a_namespace(|| {
+        let mut kernel = Kernel::open().expect("a socket");
+        let (leased, kept) = (on_loopback(1), on_loopback(2));
+        kernel.add(&NewAddress { lifetime: Some(60), ..plain(leased) }).expect("added");
+        kernel.add(&plain(kept)).expect("added");
+        assert_eq!(kernel.leased().expect("a dump"), [leased]);
+    });
+}
+
+#[test]
 fn an_address_has_its_label_scope_broadcast_and_lifetime() {
     in_a_namespace(|| {
         let mut kernel = Kernel::open().expect("a socket");
