@@ -109,6 +109,11 @@ impl Ledger {
         linux::file::memory_file("ledger", &[])
     }
 
+    /// One that [`create`](Self::create) made.
+    pub(crate) fn within(file: &OwnedFd) -> Self {
+        Self::of(file.try_clone().map(File::from).ok())
+    }
+
     /// The one on standard output; if there is none, nothing is kept.
     pub(crate) fn from_stdout() -> Self {
         let fd = io::stdout().as_fd().try_clone_to_owned();

@@ -12,7 +12,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::cli::{self, Options, Persona};
 use crate::configuration;
 use crate::exit;
+use crate::release;
 use crate::status;
+use crate::takeover;
 
 /// VRRP for Linux: keeps an address on one of several nodes, as keepalived.conf says
 #[derive(Debug, Parser)]
@@ -39,6 +41,18 @@ enum What {
         #[arg(long, value_name = "PATH")]
         socket: Option<PathBuf>,
     },
+    /// Removes what a daemon that is no more has left of its addresses; units do after a stop
+    Release {
+        /// Its configuration; the daemon's own if none is given
+        file: Option<PathBuf>,
+    },
+    /// Starts a daemon in place of the one left in the same systemd service, without a transition
+    #[command(override_usage = "failoverd take-over COMMAND [ARGUMENT]...")]
+    TakeOver {
+        /// What starts it: /usr/sbin/keepalived --dont-fork …
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
 }
 
 /// Whether `arguments` are for clap: the first is a word, or asks for help.
@@ -64,6 +78,8 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
     match matches.and_then(|matches| Own::from_arg_matches(&matches)) {
         Ok(Own { what: What::Check { files } }) => check(files),
         Ok(Own { what: What::Status { json, socket } }) => show(json, socket),
+        Ok(Own { what: What::Release { file } }) => release(file),
+        Ok(Own { what: What::TakeOver { command } }) => takeover::run(&command),
         Err(error) => {
             // Nobody may be listening, as with `| head`.
             let _ = error.print();
@@ -83,6 +99,24 @@ fn check(mut files: Vec<PathBuf>) -> u8 {
         .map(|file| configuration::test(&Options { file, ..options.clone() }, None))
         .collect();
     codes.into_iter().find(|&code| code != exit::OK).unwrap_or(exit::OK)
+}
+
+/// Removes leased addresses, and says which.
+fn release(file: Option<PathBuf>) -> u8 {
+    let mut options = Options::new(Persona::Failoverd);
+    options.file = file.unwrap_or(options.file);
+    match release::run(&options) {
+        Ok(released) => {
+            for address in released {
+                println!("{address} removed");
+            }
+            exit::OK
+        }
+        Err(error) => {
+            eprintln!("failoverd release: {error:#}");
+            exit::FATAL
+        }
+    }
 }
 
 /// Asks the daemon at `socket`, and shows what it says.

@@ -32,6 +32,7 @@ use crate::exit;
 use crate::ledger::Ledger;
 use crate::life;
 use crate::report::{self, Packed, Report};
+use crate::takeover;
 
 use self::reload::Reading;
 
@@ -113,6 +114,7 @@ fn start(
     let current = report::pack(&loaded).context("cannot write the configuration down")?;
     let notices = loaded.advice();
     let globals = std::mem::take(&mut loaded.config.globals);
+    let instances = std::mem::take(&mut loaded.config.instances);
     drop(loaded);
     check_descriptors()?;
     let already = |error: PidFileError| match error {
@@ -150,13 +152,16 @@ fn start(
     linux::process::trim_heap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        tokio::spawn(daemon::systemd::feed_watchdog());
+        let ledger = Ledger::create().context("no memory for a ledger")?;
+        takeover::note_masters(&ledger, &instances, log);
         let mut supervisor = Supervisor {
             options,
             log,
             argv0,
             arguments,
             notifier: Notifier::from_env(),
-            ledger: Ledger::create().context("no memory for a ledger")?,
+            ledger,
             current,
             globals,
             notices,

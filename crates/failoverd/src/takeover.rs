@@ -1,0 +1,119 @@
+//! In place of another daemon: `failoverd take-over COMMAND…` in a unit whose former processes were
+//! left running, as when one package follows another.
+//!
+//! ```text
+//!   stop      systemd leaves the processes of the old daemon alone: it is master on
+//!   start     `take-over`: the new one could run this configuration?
+//!             ├─ no:  says why and ends; the old one goes on
+//!             └─ yes: kills the old one, which leaves its addresses, and becomes the new one
+//!   new one   every instance whose addresses are there is master at once (see `ledger`)
+//! ```
+//!
+//! A backup waits three intervals before it takes over: what takes milliseconds, nobody notices.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use daemon::clock::Clock;
+use daemon::group::{self, Sibling};
+use daemon::log::Log;
+use netlink::Kernel;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vrrp::config::InstanceConfig;
+use vrrp::{Counters, State};
+
+use crate::exit;
+use crate::ledger::{Account, Ledger, Subject};
+
+/// Set for a daemon that starts where another was a moment ago.
+const IN_PLACE: &str = "FAILOVERD_IN_PLACE";
+/// What the old daemon's program may be called.
+const PROGRAMS: [&str; 2] = ["keepalived", "failoverd"];
+
+/// Becomes `command`, in place of what is left in this unit.
+pub(crate) fn run(command: &[OsString]) -> u8 {
+    let Some((program, arguments)) = command.split_first() else { return exit::FATAL };
+    let mut next = Command::new(program);
+    next.args(arguments);
+    let former = match group::siblings(&PROGRAMS) {
+        Ok(former) => former,
+        Err(error) => {
+            eprintln!("failoverd take-over: cannot read /proc: {error}");
+            return exit::FATAL;
+        }
+    };
+    if !former.is_empty() {
+        let mut test = Command::new(program);
+        test.args(arguments).arg("--config-test").stdin(Stdio::null());
+        match test.status() {
+            Ok(status) if status.success() => {}
+            Ok(_) => {
+                eprintln!("failoverd take-over: not with this configuration; the old one goes on");
+                return exit::CONFIG;
+            }
+            Err(error) => {
+                eprintln!("failoverd take-over: {}: {error}", program.display());
+                return exit::FATAL;
+            }
+        }
+        end(&former);
+        next.env(IN_PLACE, "1");
+    }
+    let error = next.exec();
+    eprintln!("failoverd take-over: {}: {error}", program.display());
+    exit::FATAL
+}
+
+/// Kills the old daemon so that none of its processes has time for anything: a VRRP process whose
+/// parent dies gets SIGTERM, and would give its addresses up.
+fn end(former: &[Sibling]) {
+    let eldest = group::eldest(former);
+    let younger = former.iter().filter(|one| !eldest.contains(&one.pid)).map(|one| one.pid);
+    let younger: Vec<i32> = younger.collect();
+    let tell = |pids: &[i32], signal| {
+        for pid in pids {
+            // One that has ended meanwhile is what is wanted.
+            let _ = kill(Pid::from_raw(*pid), signal);
+        }
+    };
+    tell(&younger, Signal::SIGSTOP);
+    tell(&eldest, Signal::SIGKILL);
+    tell(&younger, Signal::SIGKILL);
+}
+
+/// In a daemon that [`run`] started: writes down that the instances whose addresses are there were
+/// masters until now, for the role to go on with.
+pub(crate) fn note_masters(ledger: &OwnedFd, instances: &[InstanceConfig], log: &Log) {
+    if std::env::var_os(IN_PLACE).is_none() {
+        return;
+    }
+    let Ok(there) = Kernel::open().and_then(|mut kernel| kernel.snapshot()) else { return };
+    let is_there = |instance: &&InstanceConfig| {
+        instance.addresses.iter().any(|ours| {
+            there
+                .addresses
+                .iter()
+                .any(|its| its.address == ours.address && its.prefix_len == ours.prefix_len)
+        })
+    };
+    let clock = Clock::start();
+    let now = clock.since_boot(clock.now());
+    let mut ledger = Ledger::within(ledger);
+    for instance in instances.iter().filter(is_there) {
+        log.info(format_args!("({}) was master here, and goes on", instance.name));
+        let subject =
+            Subject::Instance(instance.interface.clone(), instance.vrid.0, instance.is_ipv4());
+        let account = Account {
+            state: State::Master,
+            last_advert: now,
+            since: now,
+            transition: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            counters: Counters::default(),
+        };
+        ledger.write_instance(&subject, &account);
+    }
+}
