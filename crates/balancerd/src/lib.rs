@@ -47,6 +47,7 @@ mod runtime_api;
 mod session;
 pub mod state;
 mod stats;
+pub mod takeover;
 mod terminal;
 mod udp;
 pub mod worker;

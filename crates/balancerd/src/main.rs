@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use balancerd::{cli_haproxy, cli_nginx};
+use balancerd::{cli_haproxy, cli_nginx, takeover};
 use clap::{Parser, Subcommand};
 
 /// A layer 4 load balancer that reads haproxy.cfg and nginx's stream {}
@@ -21,6 +21,13 @@ enum What {
         /// Files of one configuration: haproxy's, in order, or nginx's
         #[arg(required = true)]
         files: Vec<OsString>,
+    },
+    /// Starts HAProxy in place of the one left in the same systemd service; nobody is refused
+    #[command(override_usage = "balancerd take-over COMMAND [ARGUMENT]...")]
+    TakeOver {
+        /// What starts it: /usr/sbin/haproxy -Ws -f …
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
     },
     /// As haproxy; or start it through a link called haproxy
     #[command(disable_help_flag = true)]
@@ -55,6 +62,7 @@ fn main() -> ExitCode {
     }
     match Own::try_parse_from(&words) {
         Ok(Own { what: What::Check { files } }) => check(&files),
+        Ok(Own { what: What::TakeOver { command } }) => takeover::main(&command),
         Ok(Own { what: What::Haproxy { options } }) => {
             cli_haproxy::main(OsStr::new("haproxy"), options)
         }

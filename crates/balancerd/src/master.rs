@@ -178,6 +178,9 @@ impl Sockets {
 impl Master<'_> {
     /// Until the last worker has ended. Returns the exit code.
     async fn live(mut self, mut happening: mpsc::UnboundedReceiver<Event>) -> u8 {
+        if self.arguments.notify {
+            tokio::spawn(daemon::systemd::feed_watchdog());
+        }
         if let Err(error) = self.listen_for_signals().and_then(|()| self.start()) {
             self.say(Severity::Error, &in_main(format_args!("Cannot fork: {error}.")));
             return 1;
