@@ -81,6 +81,18 @@ impl Candidates {
         self.avoid = Some(server);
     }
 
+    /// The same search in a pool where servers have other positions; a server that is not there is
+    /// neither avoided nor asked for.
+    #[must_use]
+    pub fn renumbered(&self, position: impl Fn(ServerId) -> Option<ServerId>) -> Self {
+        Self {
+            prefer: self.prefer.and_then(&position),
+            avoid: self.avoid.and_then(&position),
+            tried: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn was_tried(&self, server: usize) -> bool {
         self.tried.get(server / 64).is_some_and(|word| word & (1 << (server % 64)) != 0)
     }

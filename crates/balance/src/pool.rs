@@ -16,6 +16,7 @@ use crate::random::Random;
 use crate::round_robin::RoundRobin;
 use crate::unordered::{draw, first};
 
+mod follow;
 mod nginx;
 mod view;
 
@@ -95,6 +96,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// How much of its weight is in force, in sixteenths.
+    fn share(&self, now: Instant) -> u32 {
+        let State::Starting { since } = self.state else { return SCALE };
+        let slowstart = self.config.slowstart.as_secs_f64().max(f64::MIN_POSITIVE);
+        let elapsed = (now - since).as_secs() as f64;
+        // At least one.
+        let share = (f64::from(SCALE) * elapsed + slowstart) / slowstart;
+        (share as u32).min(SCALE)
+    }
+
     pub(crate) fn usable(&self) -> bool {
         self.effective > 0 && matches!(self.state, State::Up | State::Starting { .. })
     }
@@ -134,6 +145,13 @@ impl Pool {
     /// A pool whose servers are all up, except those that are `disabled`.
     #[must_use]
     pub fn new(config: PoolConfig, servers: impl IntoIterator<Item = ServerConfig>) -> Self {
+        let mut pool = Self::build(config, servers);
+        pool.start();
+        pool
+    }
+
+    /// Before anything is laid out.
+    fn build(config: PoolConfig, servers: impl IntoIterator<Item = ServerConfig>) -> Self {
         let servers: Vec<Server> = servers
             .into_iter()
             .map(|config| Server {
@@ -169,10 +187,7 @@ impl Pool {
         };
         let connections = servers.iter().map(|_| 0).collect();
         let queue = Queue::default();
-        let mut pool =
-            Self { config, servers, picker, queue, tickets: 0, served: 0, waiting: 0, connections };
-        pool.start();
-        pool
+        Self { config, servers, picker, queue, tickets: 0, served: 0, waiting: 0, connections }
     }
 
     fn start(&mut self) {
@@ -181,7 +196,8 @@ impl Pool {
             Picker::RoundRobin(round_robin) => round_robin.start(weights),
             Picker::LeastConn(least) => {
                 for (index, weight) in weights.enumerate() {
-                    least.update(index as u32, 0, weight);
+                    let server = &self.servers[index];
+                    least.update(index as u32, server.served + server.queue.len(), weight);
                 }
             }
             Picker::Map(_) => self.lay_out_map(),
@@ -432,17 +448,7 @@ impl Pool {
 
     fn weight_changed(&mut self, now: Instant, id: ServerId) {
         let server = &mut self.servers[id.0];
-        let share = match server.state {
-            State::Starting { since } => {
-                let slowstart = server.config.slowstart.as_secs_f64().max(f64::MIN_POSITIVE);
-                let elapsed = (now - since).as_secs() as f64;
-                // In sixteenths, at least one.
-                let share = (f64::from(SCALE) * elapsed + slowstart) / slowstart;
-                (share as u32).min(SCALE)
-            }
-            _ => SCALE,
-        };
-        server.effective = server.weight * share;
+        server.effective = server.weight * server.share(now);
         let weight = if server.usable() { server.effective } else { 0 };
         match &mut self.picker {
             Picker::RoundRobin(round_robin) => round_robin.set_weight(id.0 as u32, weight),

@@ -30,6 +30,13 @@ impl Peer {
         self.effective = self.weight;
     }
 
+    /// What failed before it was configured anew is not forgotten.
+    pub(crate) fn follow(&mut self, before: &Self) {
+        self.fails = before.fails;
+        self.accessed = before.accessed;
+        self.checked = before.checked;
+    }
+
     /// Its share as configured or as set since.
     pub(crate) const fn weight(&self) -> i64 {
         self.weight

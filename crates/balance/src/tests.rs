@@ -7,6 +7,7 @@ use machine::Instant;
 
 use crate::*;
 
+mod follow;
 mod haproxy;
 mod hash;
 mod laws;

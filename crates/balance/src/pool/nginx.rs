@@ -58,6 +58,11 @@ impl Smooth {
         self.peers[id.0].set_weight(weight);
     }
 
+    /// What is known of failures.
+    pub(super) fn follow(&mut self, id: ServerId, before: &Self, was: ServerId) {
+        self.peers[id.0].follow(&before.peers[was.0]);
+    }
+
     /// What the method says of the primaries; `None` leaves it to the round robin.
     fn by_method(
         &mut self,
