@@ -34,6 +34,7 @@
 
 mod acl;
 mod address;
+pub mod cli;
 mod condition;
 mod context;
 mod draft;
