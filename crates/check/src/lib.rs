@@ -35,13 +35,18 @@ pub mod log;
 pub mod probe;
 pub mod schedule;
 pub mod status;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{Action, Config, Connect, Expect, Match, Probe, Request, Step, Verify};
+pub use config::{
+    Action, Awaited, Code, Compare, Config, Connect, Expect, Header, Known, Match, MysqlUser,
+    Pattern, Probe, Request, Saying, Step, Text, Verify,
+};
 pub use health::{Change, Health, Pace};
 pub use log::{Left, Level, LogLine, Named};
-pub use probe::{Conversation, Endpoint, Handshake, Turn};
+pub use probe::{Conversation, Endpoint, Handshake, ProxyUse, Turn};
 pub use schedule::Deadline;
-pub use status::{Reason, Status, Verdict};
+pub use status::{Outcome, Reason, Status, Verdict};
+pub use words::{Heard, Words};

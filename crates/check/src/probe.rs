@@ -1,15 +1,20 @@
 //! The conversation of one check, without a socket.
 
 mod http;
+mod judge;
+mod known;
+mod place;
 mod search;
 
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use crate::config::{Action, Config, Connect, Expect, Match, Probe, Request, Step};
+use crate::config::{Action, Config, Connect, Match, Probe, Request, Step, Text};
 use crate::status::{Status, Verdict};
+use crate::words::{Heard, Words};
 use search::Search;
 
 /// The most that is kept of an answer, as HAProxy's buffer.
@@ -43,10 +48,24 @@ pub struct Endpoint {
     pub port: Option<u16>,
     /// To this address and not the server's.
     pub addr: Option<core::net::IpAddr>,
+    /// Whether a PROXY header goes first.
+    pub header: ProxyUse,
     /// Nothing will be sent or received: hang up so that the application does not notice.
     pub unnoticed: bool,
     /// Close in the usual way and not with a reset.
     pub linger: bool,
+}
+
+/// Whether a connection of a check begins with a PROXY header.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ProxyUse {
+    /// As the server line says.
+    #[default]
+    AsServer,
+    /// It does, by the server line's version, or by the first.
+    Always,
+    /// It does not.
+    Never,
 }
 
 /// Why TLS was not agreed on.
@@ -73,7 +92,7 @@ enum Phase {
 /// ```
 /// use check::{Config, Conversation, Probe, Status, Turn};
 ///
-/// let config = Config { probe: Probe::Http { steps: vec![] }, ..Config::default() };
+/// let config = Config { probe: Probe::http(vec![]), ..Config::default() };
 /// let mut check = Conversation::new(&config);
 /// assert!(matches!(check.start(), Turn::Connect(_)));
 /// assert_eq!(check.connected(), Turn::Send(b"OPTIONS / HTTP/1.0\r\n\r\n".to_vec()));
@@ -81,9 +100,9 @@ enum Phase {
 /// let Turn::Verdict(verdict) = check.on_bytes(b"HTTP/1.1 503 Busy\r\n\r\n") else { panic!() };
 /// assert_eq!((verdict.status, verdict.code), (Status::L7Status, 503));
 /// ```
-#[derive(Debug)]
 pub struct Conversation<'a> {
     config: &'a Config,
+    words: Option<&'a mut dyn Words>,
     lines: Vec<Cow<'a, Step>>,
     /// The line being carried out; none during the connect that nobody wrote.
     at: Option<usize>,
@@ -93,24 +112,34 @@ pub struct Conversation<'a> {
     /// As much of it as has been read as HTTP.
     reader: http::Reader,
     /// What the current line looks for, once it does.
-    search: Option<Search>,
-    /// The last HTTP status seen.
-    code: u16,
+    search: Option<(Vec<u8>, Search)>,
+    /// What the last expectation that was met says of the check.
+    good: Verdict,
     /// An `expect` after another one judges the same answer; after anything else, a new one.
     fresh: bool,
 }
 
+impl fmt::Debug for Conversation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Conversation");
+        shown.field("at", &self.at).field("phase", &self.phase).field("answer", &self.answer);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl<'a> Conversation<'a> {
-    /// A check as configured.
+    /// A check as configured, without formats, regular expressions and variables.
     #[must_use]
     pub fn new(config: &'a Config) -> Self {
         let lines = match &config.probe {
-            Probe::Connect => Vec::new(),
+            Probe::Connect | Probe::External { .. } => Vec::new(),
             Probe::Tcp { steps } => steps.iter().map(Cow::Borrowed).collect(),
-            Probe::Http { steps } => complete_http(steps),
+            Probe::Http { steps, .. } => complete_http(steps),
+            Probe::Known(known) => known::steps(known).into_iter().map(Cow::Owned).collect(),
         };
         Self {
             config,
+            words: None,
             lines,
             at: None,
             phase: Phase::Connecting,
@@ -118,14 +147,23 @@ impl<'a> Conversation<'a> {
             answer: Vec::new(),
             reader: http::Reader::default(),
             search: None,
-            code: 0,
+            good: Verdict::new(Status::L7Ok),
             fresh: true,
         }
     }
 
-    /// The first step: always a connect.
+    /// A check that can ask for what needs more than bytes.
+    #[must_use]
+    pub fn with_words(config: &'a Config, words: &'a mut dyn Words) -> Self {
+        Self { words: Some(words), ..Self::new(config) }
+    }
+
+    /// The first step: a connect, after setting variables.
     pub fn start(&mut self) -> Turn {
-        if let Some(Action::Connect(_)) = self.action(0) {
+        let before =
+            |line: &&Cow<'_, Step>| matches!(line.action, Action::Act(_) | Action::Comment);
+        let first = self.lines.iter().take_while(before).count();
+        if let Some(Action::Connect(_)) = self.action(first) {
             return self.enter(0);
         }
         let config = self.config;
@@ -137,6 +175,7 @@ impl<'a> Conversation<'a> {
             alpn: config.alpn.clone(),
             port: config.port,
             addr: config.addr,
+            header: ProxyUse::AsServer,
             unnoticed: self.lines.is_empty() && !config.tls,
             linger: false,
         })
@@ -177,10 +216,14 @@ impl<'a> Conversation<'a> {
     /// The time is over.
     #[must_use]
     pub fn timed_out(&self) -> Verdict {
+        let awaited = match self.at.and_then(|at| self.action(at)) {
+            Some(Action::Expect(expect)) => expect.timeout_status,
+            _ => None,
+        };
         let status = match self.phase {
             Phase::Connecting => Status::L4Timeout,
             Phase::Handshaking => Status::L6Timeout,
-            Phase::Talking => Status::L7Timeout,
+            Phase::Talking => awaited.unwrap_or(Status::L7Timeout),
         };
         Verdict::new(status).because(self.place())
     }
@@ -217,46 +260,113 @@ impl<'a> Conversation<'a> {
         self.lines.get(index).map(|line| &line.action)
     }
 
+    /// The answer, as formats see it.
+    fn heard(&self) -> Heard<'_> {
+        match self.config.probe {
+            Probe::Http { .. } => self.reader.heard(&self.answer),
+            _ => Heard { bytes: &self.answer, ..Heard::default() },
+        }
+    }
+
+    /// What a format says; nothing where nobody knows.
+    fn format(&mut self, format: usize) -> Vec<u8> {
+        let Some(words) = self.words.take() else { return Vec::new() };
+        let said = words.format(format, self.heard());
+        self.words = Some(words);
+        said
+    }
+
+    fn number(&mut self, expression: usize) -> Option<i64> {
+        let words = self.words.take()?;
+        let number = words.number(expression, self.heard());
+        self.words = Some(words);
+        number
+    }
+
+    fn text(&mut self, text: &Text) -> Vec<u8> {
+        match text {
+            Text::Plain(bytes) => bytes.clone(),
+            Text::Format(format) => self.format(*format),
+        }
+    }
+
+    fn finds(&self, regex: usize, bytes: &[u8]) -> bool {
+        self.words.as_ref().is_some_and(|words| words.matches(regex, bytes))
+    }
+
     fn next(&mut self) -> Turn {
         self.enter(self.at.map_or(0, |at| at + 1))
     }
 
-    fn enter(&mut self, index: usize) -> Turn {
-        let Some(line) = self.lines.get(index) else { return self.passed() };
-        self.at = Some(index);
-        self.search = None;
-        match &line.action {
-            Action::Connect(connect) => {
-                let last = index + 1 == self.lines.len();
-                let endpoint = self.endpoint(connect, last);
-                self.tls = endpoint.tls;
-                self.phase = Phase::Connecting;
-                self.fresh = true;
-                Turn::Connect(endpoint)
-            }
-            Action::Send(bytes) => {
-                let bytes = bytes.clone();
-                self.fresh = true;
-                Turn::Send(bytes)
-            }
-            Action::SendHttp(request) => {
-                let bytes = http::request(request);
-                self.fresh = true;
-                Turn::Send(bytes)
-            }
-            Action::Expect(_) => {
-                if self.fresh {
-                    self.answer.clear();
-                    self.reader = http::Reader::default();
-                    self.fresh = false;
-                    return Turn::Expect;
+    fn enter(&mut self, first: usize) -> Turn {
+        let mut index = first;
+        loop {
+            let Some(line) = self.lines.get(index).cloned() else { return self.passed() };
+            self.at = Some(index);
+            self.search = None;
+            match &line.action {
+                Action::Connect(connect) => {
+                    let last = index + 1 == self.lines.len();
+                    let endpoint = self.endpoint(connect, last);
+                    self.tls = endpoint.tls;
+                    self.phase = Phase::Connecting;
+                    self.fresh = true;
+                    return Turn::Connect(endpoint);
                 }
-                self.judge(false)
+                Action::Send(bytes) => return self.say(bytes.clone()),
+                Action::SendFormat(format) => {
+                    let bytes = self.format(*format);
+                    if !bytes.is_empty() {
+                        return self.say(bytes);
+                    }
+                }
+                Action::SendHexFormat(format) => {
+                    let digits = self.format(*format);
+                    let Some(bytes) = from_hex(&digits) else {
+                        let step = index + 1;
+                        let why = "tcp-check send : failed to build log-format string at step";
+                        let verdict = Verdict::new(Status::L7Response);
+                        return Turn::Verdict(verdict.because(format!("{why} {step}")));
+                    };
+                    if !bytes.is_empty() {
+                        return self.say(bytes);
+                    }
+                }
+                Action::SendHttp(request) => {
+                    let state = match (&self.config.probe, self.words.as_mut()) {
+                        (Probe::Http { send_state: true, .. }, Some(words)) => Some(words.state()),
+                        _ => None,
+                    };
+                    let bytes = http::request(request, state, |text| self.text(text));
+                    return self.say(bytes);
+                }
+                Action::Expect(_) => {
+                    if self.fresh {
+                        self.answer.clear();
+                        self.reader = http::Reader::default();
+                        self.fresh = false;
+                        return Turn::Expect;
+                    }
+                    return self.judge(false);
+                }
+                Action::Act(rule) => {
+                    if let Some(words) = self.words.take() {
+                        words.act(*rule, self.heard());
+                        self.words = Some(words);
+                    }
+                }
+                Action::Comment => {}
             }
+            index += 1;
         }
     }
 
-    fn endpoint(&self, connect: &Connect, last: bool) -> Endpoint {
+    fn say(&mut self, bytes: Vec<u8>) -> Turn {
+        self.fresh = true;
+        Turn::Send(bytes)
+    }
+
+    fn endpoint(&mut self, connect: &Connect, last: bool) -> Endpoint {
         let config = self.config;
         let tls = connect.tls || (connect.default && config.tls);
         let alpn = if connect.alpn.is_empty() && connect.default {
@@ -265,13 +375,20 @@ impl<'a> Conversation<'a> {
             connect.alpn.clone()
         };
         let sni = connect.sni.clone();
+        let computed = connect.port_expr.and_then(|number| self.number(number));
+        let computed = computed.and_then(|port| u16::try_from(port).ok());
         Endpoint {
             tls,
             sni: if connect.default { sni.or_else(|| config.sni.clone()) } else { sni },
             alpn,
-            port: connect.port.or(config.port),
+            port: connect.port.or(computed).or(config.port),
             addr: connect.addr.or(config.addr),
-            unnoticed: last && !tls && !connect.linger,
+            header: match connect {
+                Connect { send_proxy: true, .. } => ProxyUse::Always,
+                Connect { default: true, .. } => ProxyUse::AsServer,
+                _ => ProxyUse::Never,
+            },
+            unnoticed: last && !tls && !connect.linger && !connect.send_proxy,
             linger: connect.linger,
         }
     }
@@ -279,151 +396,17 @@ impl<'a> Conversation<'a> {
     /// Every line went as wished.
     fn passed(&self) -> Turn {
         let connected = if self.tls { Status::L6Ok } else { Status::L4Ok };
-        let verdict = match &self.config.probe {
-            Probe::Connect => Verdict::new(connected),
-            Probe::Tcp { steps } if steps.is_empty() => Verdict::new(connected),
-            Probe::Tcp { .. } => {
-                let last = self.lines.last().map(|line| &line.action);
-                let status = match last {
-                    Some(Action::Connect(_)) => connected,
-                    _ => Status::L7Ok,
-                };
-                Verdict::new(status).because("(tcp-check)")
+        let last = self.lines.iter().map(|line| &line.action).rev();
+        let last = last.into_iter().find(|action| !matches!(action, Action::Comment));
+        Turn::Verdict(match (&self.config.probe, last) {
+            (_, None) => Verdict::new(connected),
+            (_, Some(Action::Expect(_))) => self.good.clone(),
+            (Probe::Tcp { .. }, Some(Action::Connect(_))) => {
+                Verdict::new(connected).because("(tcp-check)")
             }
-            Probe::Http { .. } => Verdict { code: self.code, ..Verdict::new(Status::L7Ok) },
-        };
-        Turn::Verdict(verdict)
-    }
-
-    fn judge(&mut self, ended: bool) -> Turn {
-        let Some(at) = self.at else { return Turn::Expect };
-        let line = self.lines[at].clone();
-        let Action::Expect(expect) = &line.action else { return Turn::Expect };
-        let judged = match self.config.probe {
-            Probe::Http { .. } => self.judge_http(expect, ended),
-            _ => self.judge_tcp(expect, ended),
-        };
-        match judged {
-            Judged::Wait => Turn::Expect,
-            Judged::AsExpected => self.next(),
-            Judged::Otherwise(mut verdict) => {
-                if let Some(comment) = &line.comment
-                    && !verdict.info.is_empty()
-                {
-                    verdict.info.push_str(&format!(" comment: {comment}"));
-                }
-                Turn::Verdict(verdict)
-            }
-        }
-    }
-
-    fn judge_tcp(&mut self, expect: &Expect, ended: bool) -> Judged {
-        let step = self.at.map_or(0, |at| at + 1);
-        let wrong = |what: String| {
-            let info = format!("TCPCHK {what} at step {step}");
-            Judged::Otherwise(Verdict::new(Status::L7Response).because(info))
-        };
-        let (pattern, shown) = match &expect.matching {
-            Match::String(text) => (text, format!("'{}'", String::from_utf8_lossy(text))),
-            Match::Binary(bytes) => (bytes, "(binary)".into()),
-            // A status of something that is not HTTP is never right.
-            Match::Status(_) | Match::Http2xx3xx => {
-                return Judged::Otherwise(Verdict::new(Status::L7Response));
-            }
-        };
-        if ended && self.answer.is_empty() {
-            return wrong("got an empty response".into());
-        }
-        if !ended && expect.min_recv.is_some_and(|least| self.answer.len() < least) {
-            return Judged::Wait;
-        }
-        let search = self.search.get_or_insert_with(|| Search::new(pattern));
-        let found = search.finds(pattern, &self.answer);
-        // More may come, unless it was said how much is enough.
-        if !found && !ended && expect.min_recv.is_none() {
-            return Judged::Wait;
-        }
-        match (found, expect.negated) {
-            (true, false) | (false, true) => Judged::AsExpected,
-            (false, false) => wrong(format!("did not match content {shown}")),
-            (true, true) => wrong(format!("matched unwanted content {shown}")),
-        }
-    }
-
-    fn judge_http(&mut self, expect: &Expect, ended: bool) -> Judged {
-        let invalid = Verdict::new(Status::L7Response);
-        let answer = match self.reader.read(&self.answer) {
-            Ok(Some(answer)) => answer,
-            Ok(None) if !ended => return Judged::Wait,
-            Ok(None) | Err(http::NotHttp) => return Judged::Otherwise(invalid),
-        };
-        self.code = answer.status;
-        let status = |matches: bool| {
-            if matches != expect.negated {
-                return Judged::AsExpected;
-            }
-            Judged::Otherwise(Verdict {
-                status: Status::L7Status,
-                code: answer.status,
-                info: String::from_utf8_lossy(answer.reason).into_owned(),
-            })
-        };
-        let pattern = match &expect.matching {
-            Match::Http2xx3xx => return status((200..400).contains(&answer.status)),
-            Match::Status(ranges) => {
-                return status(ranges.iter().any(|range| range.contains(&answer.status)));
-            }
-            Match::String(text) => text,
-            Match::Binary(bytes) => bytes,
-        };
-        let search = self.search.get_or_insert_with(|| Search::new(pattern));
-        if search.finds(pattern, answer.body) {
-            return if expect.negated {
-                Judged::Otherwise(invalid.because("HTTP check matched unwanted content"))
-            } else {
-                Judged::AsExpected
-            };
-        }
-        if !answer.complete && !ended {
-            return Judged::Wait;
-        }
-        if expect.negated {
-            return Judged::AsExpected;
-        }
-        let info = if answer.body.is_empty() {
-            "HTTP content check could not find a response body"
-        } else {
-            "HTTP content check did not match"
-        };
-        Judged::Otherwise(invalid.because(info))
-    }
-
-    /// ` at step 3 of tcp-check (expect string '+PONG') comment: 'pong'`; nothing for other checks.
-    fn place(&self) -> String {
-        let at = match (&self.config.probe, self.at) {
-            (Probe::Tcp { .. }, Some(at)) => at,
-            (Probe::Tcp { .. }, None) => return " at initial connection step of tcp-check".into(),
-            _ => return String::new(),
-        };
-        let Some(line) = self.lines.get(at) else { return String::new() };
-        let what = match &line.action {
-            Action::Connect(Connect { port: Some(port), .. }) => format!("connect port {port}"),
-            Action::Connect(_) => "connect".into(),
-            Action::Send(_) | Action::SendHttp(_) => "send".into(),
-            Action::Expect(Expect { matching: Match::String(text), .. }) => {
-                format!("expect string '{}'", String::from_utf8_lossy(text))
-            }
-            Action::Expect(Expect { matching: Match::Binary(bytes), .. }) => {
-                let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-                format!("expect binary '{hex}'")
-            }
-            Action::Expect(_) => "expect".into(),
-        };
-        let comment = match &line.comment {
-            Some(comment) => format!(" comment: '{comment}'"),
-            None => String::new(),
-        };
-        format!(" at step {} of tcp-check ({what}){comment}", at + 1)
+            (Probe::Tcp { .. }, _) => Verdict::new(Status::L7Ok).because("(tcp-check)"),
+            _ => Verdict::new(Status::L7Ok),
+        })
     }
 }
 
@@ -431,14 +414,17 @@ impl<'a> Conversation<'a> {
 impl Conversation<'_> {
     /// How many bytes were looked at for the current line.
     pub(crate) fn work(&self) -> usize {
-        self.reader.work + self.search.as_ref().map_or(0, |search| search.work)
+        self.reader.work + self.search.as_ref().map_or(0, |(_, search)| search.work)
     }
 }
 
-enum Judged {
-    Wait,
-    AsExpected,
-    Otherwise(Verdict),
+/// Bytes of an even number of hexadecimal digits.
+fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|value| value as u8);
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
 /// Adds what `option httpchk` implies: a request after the connects, and an expectation.
@@ -446,8 +432,8 @@ fn complete_http(steps: &[Step]) -> Vec<Cow<'_, Step>> {
     let mut lines: Vec<Cow<'_, Step>> = steps.iter().map(Cow::Borrowed).collect();
     let sends = |line: &Cow<'_, Step>| matches!(line.action, Action::SendHttp(_) | Action::Send(_));
     if !lines.iter().any(sends) {
-        let connects = |line: &&Cow<'_, Step>| matches!(line.action, Action::Connect(_));
-        let after = lines.iter().take_while(connects).count();
+        let opens = |line: &Cow<'_, Step>| matches!(line.action, Action::Connect(_));
+        let after = lines.iter().position(opens).map_or(0, |at| at + 1);
         lines.insert(after, Cow::Owned(Action::SendHttp(Request::default()).into()));
     }
     if !lines.iter().any(|line| matches!(line.action, Action::Expect(_))) {

@@ -10,6 +10,10 @@ pub enum Status {
     /// None ended yet.
     #[default]
     Initializing,
+    /// An agent answered, and it changed nothing.
+    Checked,
+    /// Too many sessions went wrong (`observe`).
+    Analysed,
     /// No socket could be made.
     SocketError,
     /// Connected; nothing more was asked for.
@@ -30,8 +34,29 @@ pub enum Status {
     L7Timeout,
     /// An answer that is none, or has not what was expected.
     L7Response,
+    /// The answer was as expected, but the server wants no new sessions.
+    L7Conditional,
     /// An HTTP status other than expected.
     L7Status,
+    /// The program of an external check could not be run, or failed.
+    ProcessError,
+    /// It took too long.
+    ProcessTimeout,
+    /// It said that all is well.
+    ProcessOk,
+}
+
+/// What a check means for the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Nothing.
+    Neutral,
+    /// It is well.
+    Passed,
+    /// It is well, and wants no new sessions.
+    Conditional,
+    /// It is not well.
+    Failed,
 }
 
 impl Status {
@@ -40,6 +65,8 @@ impl Status {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initializing => "INI",
+            Self::Checked => "CHECKED",
+            Self::Analysed => "HANA",
             Self::SocketError => "SOCKERR",
             Self::L4Ok => "L4OK",
             Self::L4Timeout => "L4TOUT",
@@ -50,7 +77,11 @@ impl Status {
             Self::L7Ok => "L7OK",
             Self::L7Timeout => "L7TOUT",
             Self::L7Response => "L7RSP",
+            Self::L7Conditional => "L7OKC",
             Self::L7Status => "L7STS",
+            Self::ProcessError => "PROCERR",
+            Self::ProcessTimeout => "PROCTOUT",
+            Self::ProcessOk => "PROCOK",
         }
     }
 
@@ -59,6 +90,8 @@ impl Status {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Initializing => "Initializing",
+            Self::Checked => "No status change",
+            Self::Analysed => "Health analyze",
             Self::SocketError => "Socket error",
             Self::L4Ok => "Layer4 check passed",
             Self::L4Timeout => "Layer4 timeout",
@@ -69,7 +102,11 @@ impl Status {
             Self::L7Ok => "Layer7 check passed",
             Self::L7Timeout => "Layer7 timeout",
             Self::L7Response => "Layer7 invalid response",
+            Self::L7Conditional => "Layer7 check conditionally passed",
             Self::L7Status => "Layer7 wrong status",
+            Self::ProcessError => "External check error",
+            Self::ProcessTimeout => "External check timeout",
+            Self::ProcessOk => "External check passed",
         }
     }
 
@@ -78,7 +115,9 @@ impl Status {
     pub const fn number(self) -> u8 {
         match self {
             Self::Initializing => 1,
-            Self::SocketError => 4,
+            Self::Checked => 3,
+            Self::Analysed => 4,
+            Self::SocketError => 5,
             Self::L4Ok => 6,
             Self::L4Timeout => 7,
             Self::L4Connection => 8,
@@ -88,20 +127,35 @@ impl Status {
             Self::L7Timeout => 12,
             Self::L7Response => 13,
             Self::L7Ok => 15,
+            Self::L7Conditional => 16,
             Self::L7Status => 17,
+            Self::ProcessError => 18,
+            Self::ProcessTimeout => 19,
+            Self::ProcessOk => 20,
         }
     }
 
-    /// Whether the server passed.
+    /// What it means for the server.
     #[must_use]
-    pub const fn passed(self) -> bool {
-        matches!(self, Self::L4Ok | Self::L6Ok | Self::L7Ok)
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Initializing | Self::Checked => Outcome::Neutral,
+            Self::L4Ok | Self::L6Ok | Self::L7Ok | Self::ProcessOk => Outcome::Passed,
+            Self::L7Conditional => Outcome::Conditional,
+            _ => Outcome::Failed,
+        }
     }
 
-    /// Whether it comes with a code: HTTP's status, or 0.
+    /// Whether the server passed, be it conditionally.
+    #[must_use]
+    pub const fn passed(self) -> bool {
+        matches!(self.outcome(), Outcome::Passed | Outcome::Conditional)
+    }
+
+    /// Whether it comes with a code: HTTP's status, a program's, or 0.
     #[must_use]
     pub const fn has_code(self) -> bool {
-        matches!(self, Self::L7Ok | Self::L7Status)
+        self.number() > 14
     }
 }
 
@@ -110,8 +164,9 @@ impl Status {
 pub struct Verdict {
     /// How it ended.
     pub status: Status,
-    /// The HTTP status, 0 for others; shown if the [`status`](Self::status) has one.
-    pub code: u16,
+    /// The HTTP status, a program's exit code, what `status-code` says, or 0; shown if the
+    /// [`status`](Self::status) has one.
+    pub code: i32,
     /// More words, empty for none: the system's error, the reason phrase.
     pub info: String,
 }

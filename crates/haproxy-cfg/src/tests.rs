@@ -51,7 +51,7 @@ fn a_server_line_becomes_a_server_with_what_default_server_says() {
     assert_eq!((check.inter, check.fall, check.rise), (Duration::from_secs(3), 4, 2));
     assert_eq!(check.timeout_connect, Some(Duration::from_secs(5)));
     assert_eq!(check.verify, Verify::None);
-    let Probe::Http { steps } = &check.probe else { panic!("{:?}", check.probe) };
+    let Probe::Http { steps, .. } = &check.probe else { panic!("{:?}", check.probe) };
     assert!(matches!(&steps[0].action, Action::Connect(connect) if connect.tls));
     // The request of `option httpchk` stands behind the connect.
     let Action::SendHttp(request) = &steps[1].action else { panic!("{steps:?}") };
@@ -70,7 +70,7 @@ fn http_check_send_adds_to_what_option_httpchk_says() {
         " option httpchk HEAD /live HTTP/1.1\n http-check send hdr Host example.org\n server a 192.0.2.1:80 check\n",
     ));
     let check = config.backends[0].servers[0].check.as_ref().expect("it says check");
-    let Probe::Http { steps } = &check.probe else { panic!("{:?}", check.probe) };
+    let Probe::Http { steps, .. } = &check.probe else { panic!("{:?}", check.probe) };
     let Action::SendHttp(request) = &steps[0].action else { panic!("{steps:?}") };
     assert_eq!((request.method.as_str(), request.version.as_str()), ("HEAD", "HTTP/1.1"));
     assert_eq!(request.headers, [("Host".to_owned(), "example.org".to_owned())]);

@@ -55,8 +55,8 @@ impl Board {
 
 fn speaks_tls(check: &check::Config) -> bool {
     let steps = match &check.probe {
-        Probe::Connect => &[][..],
-        Probe::Http { steps } | Probe::Tcp { steps } => steps,
+        Probe::Http { steps, .. } | Probe::Tcp { steps } => steps,
+        _ => &[][..],
     };
     let over_tls = |action: &Action| matches!(action, Action::Connect(connect) if connect.tls);
     check.tls || steps.iter().any(|step| over_tls(&step.action))

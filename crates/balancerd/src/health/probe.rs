@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use check::{Config, Conversation, Deadline, Endpoint, Handshake, Reason, Status, Turn, Verdict};
+use check::{
+    Config, Conversation, Deadline, Endpoint, Handshake, ProxyUse, Reason, Status, Turn, Verdict,
+};
 use daemon::clock::Clock;
 use machine::Instant;
 use proxy::ProxyHeader;
@@ -114,11 +116,16 @@ impl<'a> Probe<'a> {
         endpoint: &Endpoint,
         talk: &mut Conversation<'_>,
     ) -> Result<Link, Broken> {
+        let header = match endpoint.header {
+            ProxyUse::AsServer => self.header,
+            ProxyUse::Always => Some(self.header.unwrap_or(ProxyHeader::V1)),
+            ProxyUse::Never => None,
+        };
         let address = match (&self.target, endpoint.addr) {
             (Target::Unix(path), None) => {
                 let mut stream = UnixStream::connect(path).await.map_err(Broken::Connect)?;
-                if let Some(version) = self.header {
-                    stream.write_all(&header(version, None)).await.map_err(Broken::Connect)?;
+                if let Some(version) = header {
+                    stream.write_all(&encoded(version, None)).await.map_err(Broken::Connect)?;
                 }
                 return Ok(Link::Unix(stream));
             }
@@ -128,10 +135,10 @@ impl<'a> Probe<'a> {
                 SocketAddr::new(ip, endpoint.port.unwrap_or(server.port()))
             }
         };
-        let mut stream = connect_tcp(address, endpoint, self.header.is_some()).await?;
-        if let Some(version) = self.header {
+        let mut stream = connect_tcp(address, endpoint, header.is_some()).await?;
+        if let Some(version) = header {
             let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
-            stream.write_all(&header(version, ends)).await.map_err(Broken::Connect)?;
+            stream.write_all(&encoded(version, ends)).await.map_err(Broken::Connect)?;
         }
         if !endpoint.tls {
             return Ok(Link::Tcp(stream));
@@ -189,7 +196,7 @@ async fn connect_tcp(
 }
 
 /// The header of a check, as HAProxy's: of our own address, or saying that there is no client.
-fn header(version: ProxyHeader, ends: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+fn encoded(version: ProxyHeader, ends: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
     match version {
         ProxyHeader::V1 => proxy_protocol::encode_v1(
             ends.map(|(source, destination)| Addresses { source, destination }),

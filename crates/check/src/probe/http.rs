@@ -4,24 +4,44 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::Request;
+use crate::config::{Request, Text};
+use crate::words::Heard;
 
-/// The bytes of a request. Names of headers are sent in lower case, as HAProxy does.
-pub(super) fn request(request: &Request) -> Vec<u8> {
+/// The bytes of a request. Names of headers are sent in lower case, as HAProxy does; a
+/// `Content-Length` of its own is left out, as it is said anyway.
+pub(super) fn request(
+    request: &Request,
+    state: Option<String>,
+    mut text: impl FnMut(&Text) -> Vec<u8>,
+) -> Vec<u8> {
     let Request { method, uri, version, headers, body } = request;
-    let mut head = format!("{method} {uri} {version}\r\n");
+    let mut bytes = method.clone().into_bytes();
+    bytes.push(b' ');
+    bytes.extend_from_slice(&text(uri));
+    bytes.extend_from_slice(format!(" {version}\r\n").as_bytes());
+    let mut closes = false;
     for (name, value) in headers {
-        head.push_str(&format!("{}: {value}\r\n", name.to_ascii_lowercase()));
+        let name = name.to_ascii_lowercase();
+        if name == "content-length" {
+            continue;
+        }
+        closes |= name == "connection";
+        bytes.extend_from_slice(format!("{name}: ").as_bytes());
+        bytes.extend_from_slice(&text(value));
+        bytes.extend_from_slice(b"\r\n");
     }
+    if let Some(state) = state {
+        bytes.extend_from_slice(format!("x-haproxy-server-state: {state}\r\n").as_bytes());
+    }
+    let body = text(body);
     if !body.is_empty() {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
+        bytes.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
-    if version == "HTTP/1.1" {
-        head.push_str("connection: close\r\n");
+    if version == "HTTP/1.1" && !closes {
+        bytes.extend_from_slice(b"connection: close\r\n");
     }
-    head.push_str("\r\n");
-    let mut bytes = head.into_bytes();
-    bytes.extend_from_slice(body);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
     bytes
 }
 
@@ -35,6 +55,7 @@ pub(super) struct Reader {
     looked: usize,
     status: u16,
     reason: Vec<u8>,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
     length: Length,
     body: Vec<u8>,
     /// How many bytes were looked at.
@@ -71,6 +92,7 @@ enum Length {
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
     pub(super) reason: &'a [u8],
+    pub(super) headers: &'a [(Vec<u8>, Vec<u8>)],
     /// As much of the body as there is.
     pub(super) body: &'a [u8],
     /// Whether that is all of it.
@@ -94,6 +116,7 @@ impl Reader {
             state => Ok(Some(Answer {
                 status: self.status,
                 reason: &self.reason,
+                headers: &self.headers,
                 body: &self.body,
                 complete: state == State::Complete,
             })),
@@ -178,7 +201,18 @@ impl Reader {
         {
             self.length = Length::Chunked;
         }
+        self.headers.push((name.to_ascii_lowercase(), value.to_vec()));
         Some(())
+    }
+
+    /// As much of the body as there is.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What there is of the answer for words to be made of.
+    pub(super) fn heard<'a>(&'a self, bytes: &'a [u8]) -> Heard<'a> {
+        Heard { bytes, status: self.status, headers: &self.headers, body: &self.body }
     }
 
     /// Adds up to `left` bytes to the body: how many are still to come. `None` if that takes more

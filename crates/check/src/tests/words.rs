@@ -29,7 +29,7 @@ fn commented(step: Step, comment: &str) -> Step {
 }
 
 fn http(steps: Vec<Step>) -> Config {
-    Config { probe: Probe::Http { steps }, ..Config::default() }
+    Config { probe: Probe::http(steps), ..Config::default() }
 }
 
 fn tcp(steps: Vec<Step>) -> Config {
@@ -243,13 +243,13 @@ fn requests_are_the_bytes_haproxy_sends() {
         let Turn::Send(bytes) = talk.connected() else { panic!("no request") };
         String::from_utf8(bytes).unwrap()
     };
-    let headers = vec![("Host".to_owned(), "www".to_owned()), ("X-y".to_owned(), "z".to_owned())];
+    let headers = vec![("Host".to_owned(), "www".into()), ("X-y".to_owned(), "z".into())];
     let get = |version: &str, headers| Request {
         method: "GET".to_owned(),
-        uri: "/x".to_owned(),
+        uri: "/x".into(),
         version: version.to_owned(),
         headers,
-        body: vec![],
+        body: Text::default(),
     };
     assert_eq!(bytes(Request::default()), "OPTIONS / HTTP/1.0\r\n\r\n");
     assert_eq!(bytes(get("HTTP/1.0", vec![])), "GET /x HTTP/1.0\r\n\r\n");
@@ -257,7 +257,7 @@ fn requests_are_the_bytes_haproxy_sends() {
         bytes(get("HTTP/1.1", headers)),
         "GET /x HTTP/1.1\r\nhost: www\r\nx-y: z\r\nconnection: close\r\n\r\n"
     );
-    let body = b"abc".to_vec();
+    let body = "abc".into();
     assert_eq!(
         bytes(Request { body, ..get("HTTP/1.1", vec![]) }),
         "GET /x HTTP/1.1\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc"
@@ -284,7 +284,7 @@ fn only_a_check_that_says_nothing_goes_unnoticed() {
 fn a_connect_step_says_what_the_server_line_does_only_if_asked_to() {
     let line = Config { tls: true, sni: Some("a".to_owned()), port: Some(1), ..Config::default() };
     let with = |connect: Connect| {
-        let probe = Probe::Http { steps: vec![Action::Connect(connect).into()] };
+        let probe = Probe::http(vec![Action::Connect(connect).into()]);
         let config = Config { probe, ..line.clone() };
         let Turn::Connect(endpoint) = Conversation::new(&config).start() else { panic!() };
         (endpoint.tls, endpoint.sni, endpoint.port)

@@ -89,7 +89,7 @@ fn health(loader: &Loader, draft: &Draft, line: &ServerDraft) -> check::Config {
     config.probe = match &draft.check {
         CheckOption::None => Probe::Connect,
         CheckOption::Tcp => Probe::Tcp { steps: draft.tcp_steps.clone() },
-        CheckOption::Http(request) => Probe::Http { steps: http_steps(draft, request) },
+        CheckOption::Http(request) => Probe::http(http_steps(draft, request)),
     };
     config
 }
@@ -104,12 +104,14 @@ fn http_steps(draft: &Draft, request: &check::Request) -> Vec<Step> {
         let default = if first { request.clone() } else { check::Request::default() };
         for (field, default) in [
             (&mut sent.method, default.method),
-            (&mut sent.uri, default.uri),
             (&mut sent.version, default.version),
         ] {
             if field.is_empty() {
                 *field = default;
             }
+        }
+        if sent.uri.is_empty() {
+            sent.uri = default.uri;
         }
         if sent.headers.is_empty() {
             sent.headers = default.headers;

@@ -1,6 +1,6 @@
 //! `tcp-check …` and `http-check …`: the steps of a check.
 
-use check::{Action, Connect, Expect, Match, Request, Step};
+use check::{Action, Connect, Expect, Match, Request, Step, Text};
 use conf::Form::Words;
 use conf::{Binder, Keyword, Problem, Span, Status, Word};
 
@@ -248,7 +248,7 @@ fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
     // What is not said here is what `option httpchk` says; empty until then.
     let mut request = Request {
         method: String::new(),
-        uri: String::new(),
+        uri: Text::default(),
         version: String::new(),
         ..Request::default()
     };
@@ -261,9 +261,9 @@ fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
     while let Some((word, after)) = rest.split_first() {
         match (word.text.as_str(), after) {
             ("meth", [value, ..]) => value.text.clone_into(&mut request.method),
-            ("uri", [value, ..]) => value.text.clone_into(&mut request.uri),
+            ("uri", [value, ..]) => request.uri = value.text.as_str().into(),
             ("ver", [value, ..]) => value.text.clone_into(&mut request.version),
-            ("body", [value, ..]) => request.body = bytes_of(&value.text),
+            ("body", [value, ..]) => request.body = Text::Plain(bytes_of(&value.text)),
             ("comment", [value, ..]) => comment = Some(value.owned()),
             ("hdr", [name, value, ..]) => {
                 // A header is a format; without `%` it is its own text.
@@ -272,7 +272,7 @@ fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
                     b.error(value.span, Problem::Planned { keyword });
                     return None;
                 }
-                request.headers.push((name.owned(), value.owned()));
+                request.headers.push((name.owned(), value.text.as_str().into()));
                 rest = &after[2..];
                 continue;
             }
@@ -376,7 +376,7 @@ fn expect(kind: &str, words: &[Word], b: &mut Binder) -> Option<Step> {
         refuse(b, words, format!("{name} : expects at least a matching pattern as arguments."));
         return None;
     };
-    Some(Step { action: Action::Expect(Expect { matching, negated, min_recv }), comment })
+    Some(Step { action: Action::Expect(Expect { negated, min_recv, ..matching.into() }), comment })
 }
 
 /// `200,300-310`.

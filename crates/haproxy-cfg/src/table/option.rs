@@ -233,10 +233,10 @@ fn httpchk(p: &mut Draft, words: &[Word], b: &mut Binder) {
     let mut request = check::Request::default();
     match words {
         [] => {}
-        [uri] => uri.text.clone_into(&mut request.uri),
+        [uri] => request.uri = uri.text.as_str().into(),
         [method, uri, rest @ ..] => {
             method.text.clone_into(&mut request.method);
-            uri.text.clone_into(&mut request.uri);
+            request.uri = uri.text.as_str().into();
             if let Some(version) = rest.first() {
                 hidden_headers(&mut request, version, b);
             }
@@ -261,7 +261,7 @@ fn hidden_headers(request: &mut check::Request, word: &Word, b: &mut Binder) {
     let (headers, body) = headers.split_once("\r\n\r\n").unwrap_or((headers, ""));
     for header in headers.split("\r\n").filter(|header| !header.is_empty()) {
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
-        request.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        request.headers.push((name.trim().to_owned(), value.trim().into()));
     }
-    request.body = crate::lexer::bytes_of(body);
+    request.body = check::Text::Plain(crate::lexer::bytes_of(body));
 }
