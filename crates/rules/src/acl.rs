@@ -49,17 +49,38 @@ pub struct Test {
 
 impl Test {
     fn eval<'a>(&'a self, scope: &Scope<'a>, record: &mut Record) -> Truth {
+        if !self.expr.has_several() {
+            return self.one(scope, record).unwrap_or(Truth::No);
+        }
+        let mut truth = Truth::No;
+        for nth in 0.. {
+            let scope = Scope { nth: Some(nth), ..*scope };
+            match self.one(&scope, record) {
+                Some(Truth::Yes) => return Truth::Yes,
+                Some(one) => truth = truth.max(one),
+                None => break,
+            }
+            // More bytes will tell of all of them.
+            if truth == Truth::Unknown {
+                break;
+            }
+        }
+        truth
+    }
+
+    /// Whether one value matches; `None` if there is none.
+    fn one<'a>(&'a self, scope: &Scope<'a>, record: &mut Record) -> Option<Truth> {
         let (value, fixed) = match self.expr.eval(scope, record) {
             Found::Value(value) => (value, true),
             Found::Tentative(value) => (value, false),
-            Found::Nothing => return Truth::No,
-            Found::NotYet => return Truth::Unknown,
+            Found::Nothing => return None,
+            Found::NotYet => return Some(Truth::Unknown),
         };
-        match (self.patterns.matches(value), fixed) {
+        Some(match (self.patterns.matches(value), fixed) {
             (true, _) => Truth::Yes,
             (false, true) => Truth::No,
             (false, false) => Truth::Unknown,
-        }
+        })
     }
 }
 

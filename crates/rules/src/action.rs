@@ -1,6 +1,7 @@
 //! Rules: what is done if a condition holds.
 
 use crate::acl::{Condition, Truth};
+use crate::arg::Arg;
 use crate::expr::Expr;
 use crate::format::Format;
 use crate::record::{Record, Variable};
@@ -43,8 +44,69 @@ pub enum Action {
         /// So many bytes.
         length: usize,
     },
+    /// `track-sc<n> expr`: the entry of a key counts this connection.
+    Track {
+        /// Which of the connection's counters.
+        counter: usize,
+        /// The key.
+        expr: Expr,
+        /// The table: a name, and once all is read its position.
+        table: Arg,
+        /// Among the rules that look at bytes.
+        content: bool,
+    },
+    /// `sc-inc-gpc(index,counter)` and its kin, `sc-add-gpc(index,counter) by`.
+    AddGpc {
+        /// What it is called: the first, the second, or one of the array.
+        data: stick::Data,
+        /// Of the array.
+        index: usize,
+        /// Which of the connection's counters.
+        counter: usize,
+        /// How much is added.
+        by: Operand,
+    },
+    /// `sc-set-gpt(index,counter) to`.
+    SetGpt {
+        /// The only one, or one of the array.
+        data: stick::Data,
+        /// Of the array.
+        index: usize,
+        /// Which of the connection's counters.
+        counter: usize,
+        /// What it is then.
+        to: Operand,
+    },
     /// It only sets what nothing here depends on.
     Nothing,
+}
+
+/// A number, or what an expression finds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Operand {
+    /// This number.
+    Number(u32),
+    /// The number an expression finds.
+    Expr(Expr),
+}
+
+impl Operand {
+    fn number<'a>(&'a self, scope: &Scope<'a>, record: &mut Record) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some((*number).into()),
+            Self::Expr(expr) => {
+                let value = expr.eval(&Scope { last: true, ..*scope }, record).value()?;
+                u64::try_from(value.number()?).ok()
+            }
+        }
+    }
+
+    fn expr_mut(&mut self) -> Option<&mut Expr> {
+        match self {
+            Self::Number(_) => None,
+            Self::Expr(expr) => Some(expr),
+        }
+    }
 }
 
 /// An action and when it is done.
@@ -99,14 +161,43 @@ pub fn run<'a>(rules: &'a [Rule], scope: &Scope<'a>, record: &mut Record) -> Ver
                     record.captures[*slot] = text;
                 }
             },
+            Action::Track { counter, expr, table, content } => {
+                if !record.counters.has(*counter, *content)
+                    && !track(*counter, expr, table, *content, scope, record)
+                {
+                    return Verdict::Wait;
+                }
+            }
             action => note(action, scope, record),
         }
     }
     Verdict::Accept
 }
 
+/// Tracks the entry of a key, if there is a key. Whether it need not wait for more bytes.
+fn track<'a>(
+    counter: usize,
+    expr: &'a Expr,
+    table: &Arg,
+    content: bool,
+    scope: &Scope<'a>,
+    record: &mut Record,
+) -> bool {
+    let value = match expr.eval(scope, record) {
+        Found::NotYet | Found::Tentative(_) if !scope.last => return false,
+        found => found.value(),
+    };
+    let Arg::Table(table) = table else { return true };
+    let Some(table) = scope.environment.table(*table) else { return true };
+    let key = value.and_then(|value| table.key(value)).filter(|key| !key.is_empty());
+    if let Some(tracked) = key.and_then(|key| table.track(counter, content, &key)) {
+        record.counters.push(tracked);
+    }
+    true
+}
+
 /// Actions that only write something down.
-fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Record) {
+pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Record) {
     let process = scope.environment.process();
     // What is not there when the rule runs is not waited for.
     let value = |expr: &'a Expr, record: &mut Record| -> Option<Value<'a>> {
@@ -140,11 +231,34 @@ fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Record) {
             record.destination_port = port.or(record.destination_port);
         }
         Action::SetLogLevel(level) => record.log_level = Some(*level),
+        Action::AddGpc { data, index, counter, by } => {
+            if let Some(by) = by.number(scope, record)
+                && let Some(tracked) = record.counters.get(*counter)
+            {
+                crate::fetch::tables::increment(
+                    tracked.table(),
+                    tracked.entry(),
+                    *data,
+                    *index,
+                    by,
+                );
+            }
+        }
+        Action::SetGpt { data, index, counter, to } => {
+            if let Some(to) = to.number(scope, record)
+                && let Some(tracked) = record.counters.get(*counter)
+            {
+                tracked.table().change(tracked.entry(), |table, now| {
+                    table.set(now, tracked.entry(), *data, *index, to)
+                });
+            }
+        }
         Action::Accept
         | Action::Reject
         | Action::Close
         | Action::SilentDrop
         | Action::Capture { .. }
+        | Action::Track { .. }
         | Action::Nothing => {}
     }
 }
@@ -158,7 +272,11 @@ impl Action {
             | Self::SetSourcePort(expr)
             | Self::SetDestination(expr)
             | Self::SetDestinationPort(expr)
+            | Self::Track { expr, .. }
             | Self::Capture { expr, .. } => vec![expr],
+            Self::AddGpc { by: operand, .. } | Self::SetGpt { to: operand, .. } => {
+                operand.expr_mut().into_iter().collect()
+            }
             Self::SetVarFormat(_, format) => format.exprs_mut(),
             _ => Vec::new(),
         }
@@ -172,6 +290,7 @@ impl Action {
             | Self::SetSourcePort(expr)
             | Self::SetDestination(expr)
             | Self::SetDestinationPort(expr)
+            | Self::Track { expr, .. }
             | Self::Capture { expr, .. } => expr.reads_request(),
             Self::SetVarFormat(_, format) => format.reads_request(),
             _ => false,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::map::Map;
 use crate::record::Variable;
 use crate::regex::Regex;
+use crate::users::Users;
 
 /// What an argument has to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,6 +40,8 @@ pub enum Kind {
     Map,
     /// The name of a variable with its scope.
     Variable,
+    /// The name of a `userlist`.
+    Users,
 }
 
 impl Kind {
@@ -57,12 +60,13 @@ impl Kind {
             Self::Server => "server",
             Self::Table => "table",
             Self::Regex => "regex",
+            Self::Users => "userlist",
         }
     }
 
     /// Whether it names something that is only known once all sections are read.
     pub const fn is_reference(self) -> bool {
-        matches!(self, Self::Frontend | Self::Backend | Self::Server | Self::Table)
+        matches!(self, Self::Frontend | Self::Backend | Self::Server | Self::Table | Self::Users)
     }
 }
 
@@ -123,6 +127,8 @@ pub enum Arg {
     Regex(Regex),
     /// A map.
     Map(Arc<Map>),
+    /// Users and groups.
+    Users(Arc<Users>),
 }
 
 impl Arg {

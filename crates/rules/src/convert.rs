@@ -12,6 +12,7 @@ mod encode;
 mod hash;
 mod number;
 mod planned;
+mod tables;
 mod text;
 mod through;
 
@@ -106,13 +107,15 @@ impl Eq for Converter {}
 
 /// All converters that are built.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [number::TABLE, text::TABLE, encode::TABLE, hash::TABLE, through::TABLE].into_iter().flatten()
+    [number::TABLE, text::TABLE, encode::TABLE, hash::TABLE, through::TABLE, tables::TABLE].into_iter().flatten()
 }
 
 /// The converter of this name.
 pub fn named(name: &str) -> Option<&'static Converter> {
     all().find(|converter| converter.name == name)
 }
+
+pub(crate) use encode::base64;
 
 /// The bytes of a value that is text or bytes.
 fn bytes(value: Value<'_>) -> Cow<'_, [u8]> {

@@ -77,7 +77,12 @@ impl Expr {
 
     /// Whether it looks at bytes of the client.
     pub const fn reads_request(&self) -> bool {
-        self.source().meets(Source::REQUEST)
+        self.source().meets(Source::BYTES)
+    }
+
+    /// Whether it may have several values, one for each [`Scope::nth`].
+    pub const fn has_several(&self) -> bool {
+        self.fetch.each
     }
 
     /// Calls `resolve` for every argument that is a name.

@@ -12,8 +12,10 @@ use crate::value::Type;
 mod client;
 mod content;
 mod hello;
+mod http;
 mod internal;
 mod planned;
+pub(crate) mod tables;
 
 pub use planned::PLANNED;
 
@@ -31,6 +33,8 @@ pub struct Fetch {
     pub doc: &'static str,
     /// What the kinds of arguments do not say of them.
     pub check: Check,
+    /// Whether an ACL asks it for one value after the other.
+    pub each: bool,
     find: Find,
 }
 
@@ -65,7 +69,7 @@ impl<'a> Call<'a, '_> {
 
 impl Fetch {
     const fn new(name: &'static str, args: Args, out: Type, source: Source, find: Find) -> Self {
-        Self { name, args, out, source, doc: "", check: |_| Ok(()), find }
+        Self { name, args, out, source, doc: "", check: |_| Ok(()), each: false, find }
     }
 
     const fn doc(self, doc: &'static str) -> Self {
@@ -74,6 +78,10 @@ impl Fetch {
 
     const fn check(self, check: Check) -> Self {
         Self { check, ..self }
+    }
+
+    const fn each(self) -> Self {
+        Self { each: true, ..self }
     }
 
     /// Finds the value.
@@ -98,7 +106,10 @@ impl Eq for Fetch {}
 
 /// All fetches that are built.
 pub fn all() -> impl Iterator<Item = &'static Fetch> {
-    [client::TABLE, internal::TABLE, content::TABLE, hello::TABLE].into_iter().flatten()
+    [client::TABLE, internal::TABLE, content::TABLE, hello::TABLE, http::TABLE]
+        .into_iter()
+        .flatten()
+        .chain(tables::TABLE.iter().copied().flatten())
 }
 
 /// The fetch of this name.
@@ -130,7 +141,7 @@ pub const KEYWORDS: &[Keyword] = &[
 
 /// What an ACL of this name looks at, and how it is matched by default.
 pub fn keyword(name: &str) -> Option<(&'static Fetch, Option<Match>)> {
-    if let Some(keyword) = KEYWORDS.iter().find(|keyword| keyword.name == name) {
+    if let Some(keyword) = KEYWORDS.iter().chain(http::KEYWORDS).find(|k| k.name == name) {
         return Some((named(keyword.fetch)?, Some(keyword.matched)));
     }
     named(name).map(|fetch| (fetch, None))

@@ -54,6 +54,25 @@ pub enum Variable {
     UserTime,
     WaitTime,
     DataTime,
+    ActiveTime,
+    IdleTime,
+    RequestTime,
+    RequestAndIdleTime,
+    AnswerTime,
+    RequestDate,
+    RequestDateGmt,
+    RequestDateLocal,
+    Method,
+    Path,
+    PathOnly,
+    Query,
+    Uri,
+    HttpVersion,
+    RequestLine,
+    RequestCookie,
+    ResponseCookie,
+    ResponseCaptured,
+    ResponseCapturedList,
 }
 
 /// The variables with their names; the second part is what each is.
@@ -100,8 +119,8 @@ pub const VARIABLES: &[(&str, Variable, &str)] = &[
     ("ST", Variable::Status, "0, without HTTP"),
     ("hr", Variable::Captured, "what `capture` rules kept"),
     ("hrl", Variable::CapturedList, "what `capture` rules kept, with blanks between"),
-    ("hs", Variable::Nothing, "nothing, without HTTP"),
-    ("hsl", Variable::Nothing, "nothing, without HTTP"),
+    ("hs", Variable::ResponseCaptured, "what is kept of the answer"),
+    ("hsl", Variable::ResponseCapturedList, "what is kept of the answer, with blanks between"),
     ("sslc", Variable::TlsCipher, "the cipher of the client's connection"),
     ("sslv", Variable::TlsVersion, "the version of TLS of the client's connection"),
     ("tsc", Variable::TerminationAndCookieState, "how it ended, and `--` without cookies"),
@@ -114,6 +133,29 @@ pub const VARIABLES: &[(&str, Variable, &str)] = &[
     ("Fp", Variable::FrontendPort, "as fp"),
     ("Si", Variable::ServerAddress, "as si"),
     ("Sp", Variable::ServerPort, "as sp"),
+];
+
+/// The variables a proxy has that speaks HTTP.
+pub const HTTP_VARIABLES: &[(&str, Variable, &str)] = &[
+    ("CC", Variable::RequestCookie, "the cookie that is captured from requests"),
+    ("CS", Variable::ResponseCookie, "the cookie that is captured from answers"),
+    ("HM", Variable::Method, "the method"),
+    ("HP", Variable::Path, "the path, with the host of an absolute target"),
+    ("HPO", Variable::PathOnly, "the path"),
+    ("HQ", Variable::Query, "the query, with its `?`"),
+    ("HU", Variable::Uri, "the target"),
+    ("HV", Variable::HttpVersion, "the version"),
+    ("TR", Variable::RequestTime, "milliseconds until the request was whole"),
+    ("Ta", Variable::ActiveTime, "milliseconds from the request to the answer's end"),
+    ("Ti", Variable::IdleTime, "milliseconds the connection was idle before"),
+    ("Tq", Variable::RequestAndIdleTime, "Ti, Th and TR together"),
+    ("Tr", Variable::AnswerTime, "milliseconds until the server answered"),
+    ("r", Variable::RequestLine, "the request's line"),
+    ("tr", Variable::RequestDate, "when the request came"),
+    ("trg", Variable::RequestDateGmt, "when the request came, in GMT"),
+    ("trl", Variable::RequestDateLocal, "when the request came, in local time"),
+    ("Trg", Variable::RequestDateGmt, "as trg"),
+    ("Trl", Variable::RequestDateLocal, "as trl"),
 ];
 
 /// How a value is written.
@@ -166,9 +208,15 @@ impl Format {
         let mut after_blank = self.merge_blanks;
         for part in &self.parts {
             let (flags, value) = match part {
-                Part::Variable(kind @ (Variable::Captured | Variable::CapturedList), _) => {
+                Part::Variable(
+                    kind @ (Variable::Captured
+                    | Variable::CapturedList
+                    | Variable::ResponseCaptured
+                    | Variable::ResponseCapturedList),
+                    _,
+                ) => {
                     let before = out.len();
-                    captured(scope, record, *kind == Variable::CapturedList, out);
+                    captured(scope, record, *kind, out);
                     // What is not there does not part two blanks.
                     after_blank &= out.len() == before;
                     continue;
@@ -242,11 +290,16 @@ impl Format {
 }
 
 /// `{one|two}`, or `one -` as a list: the slots of `capture` rules, if there are any.
-fn captured(scope: &Scope<'_>, record: &Record, list: bool, out: &mut Vec<u8>) {
-    let slots = scope.environment.number(Number::CaptureSlots).unwrap_or(0);
+fn captured(scope: &Scope<'_>, record: &Record, kind: Variable, out: &mut Vec<u8>) {
+    let list = matches!(kind, Variable::CapturedList | Variable::ResponseCapturedList);
+    let (number, kept) = match kind {
+        Variable::Captured | Variable::CapturedList => (Number::CaptureSlots, &record.captures),
+        _ => (Number::ResponseCaptureSlots, &record.response_captures),
+    };
+    let slots = scope.environment.number(number).unwrap_or(0);
     let slots = usize::try_from(slots).unwrap_or(0);
     let texts: Vec<&[u8]> = (0..slots)
-        .map(|slot| match record.captures.get(slot) {
+        .map(|slot| match kept.get(slot) {
             Some(Some(text)) if !text.is_empty() => text,
             _ if list => &b"-"[..],
             _ => b"",

@@ -76,17 +76,21 @@ pub mod record;
 mod regex;
 pub mod scope;
 mod source;
+pub mod tables;
+pub mod http;
+mod users;
 mod value;
 
 pub use acl::{Acl, Condition, Term, Test, Truth};
-pub use action::{Action, Rule, Verdict, run};
+pub use action::{Action, Operand, Rule, Verdict, run};
 pub use arg::{Arg, Args, Kind};
 pub use expr::{Expr, Mismatch, Reference};
 pub use format::Format;
 pub use map::Map;
 pub use regex::Regex;
-pub use scope::{Found, Scope, Waiting};
+pub use scope::{Exchange, Found, Scope, Waiting};
 pub use source::{Place, Source};
+pub use users::{Users, basic};
 pub use value::{Type, Value};
 
 #[cfg(test)]

@@ -105,9 +105,11 @@ impl Process {
 }
 
 /// What the rules of one connection wrote down.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Record {
     values: Values,
+    /// `track-sc`: what is tracked.
+    pub counters: crate::tables::Counters,
     /// `set-src`.
     pub source: Option<IpAddr>,
     /// `set-src-port`.
@@ -120,6 +122,8 @@ pub struct Record {
     pub log_level: Option<u8>,
     /// `capture`: what was kept, by slot.
     pub captures: Vec<Option<Box<[u8]>>>,
+    /// What is kept of the answer, by slot.
+    pub response_captures: Vec<Option<Box<[u8]>>>,
 }
 
 /// The highest [`Record::log_level`]: nothing is logged.

@@ -33,6 +33,10 @@ pub trait Environment {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+    /// A stick table, by its position.
+    fn table(&self, _table: usize) -> Option<&std::sync::Arc<crate::tables::SharedTable>> {
+        None
+    }
     /// A random number from 0 up to, not including, `below`.
     fn random(&self, below: u64) -> u64;
     /// What is shared by all connections of the process.
@@ -89,6 +93,8 @@ pub enum Number {
     ClientTls,
     /// Slots that `capture` rules of the frontend have.
     CaptureSlots,
+    /// Slots that are kept of answers.
+    ResponseCaptureSlots,
     /// `timeout client`, in milliseconds.
     ClientTimeout,
     /// `timeout server`, in milliseconds.
@@ -195,14 +201,27 @@ pub struct Scope<'a> {
     pub request: Option<Waiting<'a>>,
     /// The server's bytes; `None` where rules do not look at them.
     pub response: Option<Waiting<'a>>,
+    /// The exchange of a proxy that speaks HTTP.
+    pub http: Option<Exchange<'a>>,
+    /// Which of several values is meant, from 0; `None`: the one a fetch finds by itself.
+    pub nth: Option<usize>,
     /// There is no later evaluation: what is not there now will not be there.
     pub last: bool,
+}
+
+/// A request of HTTP and its answer, as far as they are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Exchange<'a> {
+    /// The request's head.
+    pub request: Option<&'a http::Request>,
+    /// The answer's head.
+    pub response: Option<&'a http::Response>,
 }
 
 impl<'a> Scope<'a> {
     /// Only facts, and no later evaluation.
     pub fn new(environment: &'a dyn Environment) -> Self {
-        Self { environment, request: None, response: None, last: true }
+        Self { environment, request: None, response: None, http: None, nth: None, last: true }
     }
 }
 

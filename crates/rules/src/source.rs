@@ -33,8 +33,18 @@ impl Source {
     pub const RESPONSE: Self = Self(1 << 10);
     /// What is known once all is over.
     pub const END: Self = Self(1 << 11);
+    /// The request's head, while the request is looked at.
+    pub const HTTP_REQUEST: Self = Self(1 << 12);
+    /// What is kept of the request until the log line.
+    pub const HTTP_REQUEST_KEPT: Self = Self(1 << 13);
+    /// The answer's head, while the answer is looked at.
+    pub const HTTP_RESPONSE: Self = Self(1 << 14);
+    /// What is kept of the answer until the log line.
+    pub const HTTP_RESPONSE_KEPT: Self = Self(1 << 15);
+    /// What a client's bytes have to be read for.
+    pub const BYTES: Self = Self::REQUEST.or(Self::HTTP_REQUEST).or(Self::HTTP_REQUEST_KEPT);
 
-    const NAMES: [&'static str; 12] = [
+    const NAMES: [&'static str; 16] = [
         "internal state",
         "listener",
         "frontend",
@@ -47,6 +57,10 @@ impl Source {
         "server address",
         "response buffer",
         "session statistics",
+        "HTTP request headers",
+        "HTTP request",
+        "HTTP response headers",
+        "HTTP response",
     ];
 
     /// HAProxy's names of them, separated by commas.
@@ -90,6 +104,14 @@ pub enum Place {
     UseServer,
     /// `tcp-response content`.
     Response,
+    /// `http-request` of a frontend.
+    FrontendRequest,
+    /// `http-request` of a backend.
+    BackendRequest,
+    /// `http-response` of a backend.
+    BackendAnswer,
+    /// `http-response` of a frontend.
+    FrontendAnswer,
     /// `stick store-response`.
     StickStore,
     /// `log-format`.
@@ -107,6 +129,10 @@ impl Place {
             Self::BackendContent => "backend tcp-request content rule",
             Self::UseServer => "backend use-server, balance or stick-match rule",
             Self::Response => "backend tcp-response content rule",
+            Self::FrontendRequest => "frontend http-request header rule",
+            Self::BackendRequest => "backend http-request header rule",
+            Self::BackendAnswer => "backend http-response header rule",
+            Self::FrontendAnswer => "frontend http-response header rule",
             Self::StickStore => "backend stick-store rule",
             Self::Log => "logs",
         }
@@ -120,22 +146,27 @@ impl Place {
             .or(Source::CLIENT)
             .or(Source::TRACK);
         let session = always.or(Source::CLIENT_SESSION);
-        let request = session.or(Source::REQUEST);
+        let request = session.or(Source::BYTES);
         let response = session
             .or(Source::BACKEND)
             .or(Source::SERVER)
             .or(Source::SERVER_CONNECTION)
-            .or(Source::RESPONSE);
+            .or(Source::RESPONSE)
+            .or(Source::HTTP_REQUEST_KEPT)
+            .or(Source::HTTP_RESPONSE)
+            .or(Source::HTTP_RESPONSE_KEPT);
         match self {
             Self::Connection => always,
             Self::Session => session,
-            Self::FrontendContent | Self::UseBackend => request,
-            Self::BackendContent | Self::UseServer => request.or(Source::BACKEND),
-            Self::Response | Self::StickStore => response,
+            Self::FrontendContent | Self::UseBackend | Self::FrontendRequest => request,
+            Self::BackendContent | Self::UseServer | Self::BackendRequest => request.or(Source::BACKEND),
+            Self::Response | Self::StickStore | Self::BackendAnswer | Self::FrontendAnswer => response,
             Self::Log => session
                 .or(Source::BACKEND)
                 .or(Source::SERVER)
                 .or(Source::SERVER_CONNECTION)
+                .or(Source::HTTP_REQUEST_KEPT)
+                .or(Source::HTTP_RESPONSE_KEPT)
                 .or(Source::END),
         }
     }

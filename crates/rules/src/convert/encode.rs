@@ -99,6 +99,11 @@ fn encode(bytes: &[u8], alphabet: &[u8; 64], pad: bool) -> Vec<u8> {
     out
 }
 
+/// What Base64 of the usual alphabet stands for.
+pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    decode(text, STANDARD)
+}
+
 fn decode(text: &[u8], alphabet: &[u8; 64]) -> Option<Vec<u8>> {
     let end = text.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
     if text.len() - end > 2 || end % 4 == 1 {
