@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+
+use crate::ready::Ready;
+use crate::stream::{Nagle, Stream};
 
 /// How a connection to a server is made.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct Dial {
     pub to: Target,
     /// The local address, port 0 for any.
     pub source: Option<SocketAddr>,
-    /// TCP_NODELAY.
+    /// TCP_NODELAY, set once there is something it could speed up.
     pub nodelay: bool,
     /// SO_KEEPALIVE.
     pub keepalive: Option<KeepAlive>,
@@ -75,16 +76,13 @@ impl Dial {
     /// # Errors
     ///
     /// When no socket can be had, or the system knows at once that there is no way.
-    pub fn start(&self) -> io::Result<TcpStream> {
+    pub fn start(&self) -> io::Result<Stream> {
         let (domain, address) = match &self.to {
             Target::Inet(to) => (Domain::for_address(*to), SockAddr::from(*to)),
             Target::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
         };
         let socket = Socket::new_raw(domain, Type::STREAM.nonblocking().cloexec(), None)?;
         if domain != Domain::UNIX {
-            if self.nodelay {
-                socket.set_tcp_nodelay(true)?;
-            }
             if let Some(keepalive) = &self.keepalive {
                 keepalive.apply(&socket)?;
             }
@@ -99,7 +97,8 @@ impl Dial {
             Err(error) => return Err(error),
         }
         // Also for a UNIX socket: recv, send and shutdown are the same calls.
-        TcpStream::from_std(std::os::fd::OwnedFd::from(socket).into())
+        let delays = self.nodelay && domain != Domain::UNIX;
+        Stream::with(socket.into(), if delays { Nagle::Off } else { Nagle::Settled })
     }
 }
 
@@ -110,8 +109,8 @@ const EINPROGRESS: i32 = 115;
 /// # Errors
 ///
 /// Why it was not.
-pub async fn established(stream: &TcpStream) -> io::Result<()> {
-    let ready = stream.ready(Interest::WRITABLE).await?;
+pub async fn established(stream: &Stream) -> io::Result<()> {
+    let ready = stream.ready(Ready::WRITABLE).await?;
     // Only what looks broken is worth another system call.
     if ready.is_write_closed() {
         return Err(stream.take_error()?.unwrap_or_else(|| io::ErrorKind::NotConnected.into()));

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use linux::splice::Pipe;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::ready::Ready;
+use crate::stream::Stream;
 
 /// The buffer all small messages of a thread go through, HAProxy's `tune.bufsize`.
 const BUFFER: usize = 16 * 1024;
@@ -126,8 +126,8 @@ impl Flow {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &Stream,
+        to: &Stream,
         pass_end: bool,
         mut most: u64,
         moved: &mut Moved,
@@ -145,7 +145,7 @@ impl Flow {
                 self.stage = Stage::Ended;
                 if pass_end {
                     // A peer that is gone already is found out by reading from it.
-                    let _ = socket2::SockRef::from(&*to).shutdown(std::net::Shutdown::Write);
+                    let _ = socket2::SockRef::from(to).shutdown(std::net::Shutdown::Write);
                 }
                 return Ok(());
             }
@@ -176,21 +176,22 @@ impl Flow {
     fn flush(
         &mut self,
         cx: &mut Context<'_>,
-        to: &mut TcpStream,
+        to: &Stream,
         moved: &mut Moved,
     ) -> Poll<io::Result<()>> {
         let Some(held) = &mut self.held else { return Poll::Ready(Ok(())) };
         match &mut **held {
             Held::Bytes { bytes, written } => {
                 while let left @ [_, ..] = &bytes[*written..] {
-                    *written += ready!(Pin::new(&mut *to).poll_write(cx, left))?;
+                    *written += ready!(to.poll_send(cx, left))?;
                     moved.written = true;
                 }
             }
             Held::Pipe(pipe) => {
                 while !pipe.is_empty() {
-                    ready!(to.poll_write_ready(cx))?;
-                    match to.try_io(Interest::WRITABLE, || pipe.drain(to.as_fd())) {
+                    ready!(to.poll_ready(cx, Ready::WRITABLE));
+                    to.before_send(pipe.len());
+                    match to.try_io(Ready::WRITABLE, || pipe.drain(to.as_fd())) {
                         Ok(_) => moved.written = true,
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(error) => return Poll::Ready(Err(error)),
@@ -208,22 +209,20 @@ impl Flow {
     fn copy(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
+        from: &Stream,
+        to: &Stream,
         most: u64,
         moved: &mut Moved,
     ) -> Poll<Result<usize, (io::Error, Fault)>> {
         let most = usize::try_from(most).unwrap_or(BUFFER).min(BUFFER);
         SHARED.with_borrow_mut(|shared| {
-            let mut buffer = ReadBuf::new(&mut shared.buffer[..most]);
-            if let Err(error) = ready!(Pin::new(from).poll_read(cx, &mut buffer)) {
-                return Poll::Ready(Err((error, Fault::Read)));
-            }
-            let filled = buffer.filled();
-            if filled.is_empty() {
-                return Poll::Ready(Ok(0));
-            }
-            let written = match Pin::new(to).poll_write(cx, filled) {
+            let read = match ready!(from.poll_recv(cx, &mut shared.buffer[..most])) {
+                Ok(0) => return Poll::Ready(Ok(0)),
+                Ok(read) => read,
+                Err(error) => return Poll::Ready(Err((error, Fault::Read))),
+            };
+            let filled = &shared.buffer[..read];
+            let written = match to.poll_send(cx, filled) {
                 Poll::Pending => 0,
                 Poll::Ready(Ok(written)) => written,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err((error, Fault::Write))),
@@ -242,19 +241,19 @@ impl Flow {
     fn splice(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut TcpStream,
+        from: &Stream,
         most: u64,
     ) -> Poll<io::Result<usize>> {
         let most = usize::try_from(most).unwrap_or(PIPE).min(PIPE);
         loop {
-            ready!(from.poll_read_ready(cx))?;
+            ready!(from.poll_ready(cx, Ready::READABLE));
             let Some(mut pipe) = take_pipe() else {
                 // No descriptor left for one: the buffer always works.
                 self.bulk = false;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             };
-            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd(), most)) {
+            match from.try_io(Ready::READABLE, || pipe.fill(from.as_fd(), most)) {
                 Ok(0) => {
                     give_back(pipe);
                     return Poll::Ready(Ok(0));

@@ -8,18 +8,18 @@
 //!      └────────────────────────────────────────────────────────────────┘
 //!
 //!   Listener ─ accept4 ─► stream ─► Dial ─► Relay ─► Ended
-//!                                     └ Timer ┘   one sleeping task per thread for all of them
+//!                                     └ Timer ┘   one list per thread for all of them
+//!   block_on, spawn: the tasks of a thread, on an epoll set of its own
 //! ```
 //!
 //! An idle [`Relay`] owns its two sockets and a few numbers: no buffer, no pipe, no timer of its
 //! own. Bytes are kept only while the receiver does not take them. A [`Relay`] is polled on the
-//! thread it was made on, inside a tokio runtime of that thread on which [`timer::drive`] runs.
+//! thread it was made on, inside its [`block_on`].
 //!
 //! ```
-//! use relay::{Dial, Ended, Limits, Listener, Relay, timer};
+//! use relay::{Dial, Ended, Limits, Listener, Relay};
 //! use std::io::{Read, Write};
 //!
-//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 //! let front = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 //! let (to, via) = (server.local_addr().unwrap(), front.local_addr().unwrap());
@@ -38,15 +38,15 @@
 //!     socket.read_to_string(&mut answer).unwrap();
 //!     answer
 //! });
-//! runtime.block_on(async {
-//!     tokio::spawn(timer::drive());
+//! relay::block_on(async {
 //!     let (client, _address) = Listener::new(front.into()).unwrap().accept().await.unwrap();
 //!     let server = Dial::new(to).start().unwrap();
 //!     relay::established(&server).await.unwrap();
 //!     let mut relay = Relay::new(client, server);
 //!     assert_eq!(std::future::poll_fn(|cx| relay.poll(cx, &Limits::default())).await, Ended::Finished);
 //!     assert_eq!((relay.from_client(), relay.from_server()), (5, 5));
-//! });
+//! })
+//! .unwrap();
 //! assert_eq!(client.join().unwrap(), "HELLO");
 //! # echo.join().unwrap();
 //! ```
@@ -54,12 +54,18 @@
 
 mod connect;
 mod datagram;
+mod executor;
 mod flow;
 mod listen;
 mod pump;
+mod ready;
+mod stream;
 pub mod timer;
 
 pub use connect::{Dial, KeepAlive, Target, established};
 pub use datagram::{Datagram, Door, Room, datagrams_to};
+pub use executor::{Task, block_on, spawn};
 pub use listen::Listener;
 pub use pump::{Ended, Limits, Relay};
+pub use ready::Ready;
+pub use stream::Stream;

@@ -4,9 +4,8 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use crate::flow::{Fault, Flow, Moved, Stage};
+use crate::stream::Stream;
 use crate::timer::{Millis, Timer, now};
 
 /// How long a relay may be silent, and what the end of one side means.
@@ -48,8 +47,8 @@ pub enum Ended {
 /// A client and a server that talk to each other.
 #[derive(Debug)]
 pub struct Relay {
-    client: TcpStream,
-    server: TcpStream,
+    client: Stream,
+    server: Stream,
     up: Flow,
     down: Flow,
     client_active: Millis,
@@ -84,7 +83,7 @@ impl Pace {
 
 impl Relay {
     /// Joins two established connections.
-    pub fn new(client: TcpStream, server: TcpStream) -> Self {
+    pub fn new(client: Stream, server: Stream) -> Self {
         let now = now();
         Self {
             client,
@@ -136,12 +135,12 @@ impl Relay {
     }
 
     /// The client's socket.
-    pub const fn client(&self) -> &TcpStream {
+    pub const fn client(&self) -> &Stream {
         &self.client
     }
 
     /// The server's socket.
-    pub const fn server(&self) -> &TcpStream {
+    pub const fn server(&self) -> &Stream {
         &self.server
     }
 

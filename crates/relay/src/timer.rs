@@ -1,4 +1,4 @@
-//! Deadlines of many connections with one sleeping task per thread.
+//! Deadlines of many connections on one list per thread.
 //!
 //! A timer costs nothing while a connection moves bytes: it is left where it is, and a connection
 //! that is woken by it looks at its real deadline and arms it again.
@@ -115,12 +115,13 @@ pub async fn until(at: Millis) {
     .await;
 }
 
-/// Wakes this thread's timers. One task of each thread runs it; it does not end.
+/// Wakes this thread's timers inside a tokio runtime. One task of such a thread runs it; it does
+/// not end. [`block_on`](crate::block_on) does without.
 pub async fn drive() {
     let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
     poll_fn(|cx| {
         loop {
-            let Some(next) = wake_due(cx.waker()) else { return Poll::<()>::Pending };
+            let Some(next) = wake_due(Some(cx.waker())) else { return Poll::<()>::Pending };
             sleep.as_mut().reset((zero() + Duration::from_millis(next)).into());
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -147,11 +148,18 @@ impl Wheel {
     }
 }
 
+/// Wakes what is due on a thread that looks again before it waits, and returns the next deadline.
+pub(crate) fn wake_due_here() -> Option<Millis> {
+    wake_due(None)
+}
+
 /// Wakes what is due and returns the next deadline.
-fn wake_due(driver: &Waker) -> Option<Millis> {
+fn wake_due(driver: Option<&Waker>) -> Option<Millis> {
     let now = now();
     WHEEL.with_borrow_mut(|wheel| {
-        if !wheel.driver.as_ref().is_some_and(|known| known.will_wake(driver)) {
+        if let Some(driver) = driver
+            && !wheel.driver.as_ref().is_some_and(|known| known.will_wake(driver))
+        {
             wheel.driver = Some(driver.clone());
         }
         // Their owners are told, and take themselves out or arm themselves again.

@@ -31,17 +31,15 @@ fn relay(limits: Limits) -> Ends {
 fn paced(limits: Limits, up: u64, down: u64) -> Ends {
     let ((client, near_client), (server, near_server)) = (pair(), pair());
     let relay = thread::spawn(move || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            tokio::spawn(crate::timer::drive());
-            let client = TcpStream::from_std(near_client).expect("a runtime");
-            let server = TcpStream::from_std(near_server).expect("a runtime");
+        crate::block_on(async {
+            let client = Stream::new(near_client).expect("an epoll set");
+            let server = Stream::new(near_server).expect("an epoll set");
             let mut relay = Relay::new(client, server);
             relay.limit(up, down);
             let ended = poll_fn(|cx| relay.poll(cx, &limits)).await;
             (ended, relay.from_client(), relay.from_server())
         })
+        .expect("an epoll set")
     });
     Ends { client, server, relay }
 }
