@@ -11,9 +11,7 @@ use std::time::Duration;
 use balance::{Again, Candidates, Choice, Retries, ServerId, Ticket, Wake};
 use proxy::{Backend, Cause, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
-use relay::{Dial, Target};
-use tokio::io::Interest;
-use tokio::net::TcpStream;
+use relay::{Dial, Ready, Stream, Target};
 use wire::proxy_protocol::{self, Addresses};
 
 use crate::session::Session;
@@ -22,7 +20,7 @@ use crate::state::{BackendState, Shared};
 /// A session that looks for a server, and its client.
 pub(crate) struct Connecting {
     pub(crate) session: Session,
-    pub(crate) client: TcpStream,
+    pub(crate) client: Stream,
     /// The connection begins with a PROXY header.
     pub(crate) has_header: bool,
 }
@@ -115,7 +113,7 @@ impl Connecting {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
     pub(crate) fn run(
         mut self,
-    ) -> impl Future<Output = (Self, Result<(TcpStream, Slot), Termination>)> {
+    ) -> impl Future<Output = (Self, Result<(Stream, Slot), Termination>)> {
         async move {
             let result = match self.prepare().await {
                 Ok(()) => self.find().await,
@@ -125,7 +123,7 @@ impl Connecting {
         }
     }
 
-    async fn find(&mut self) -> Result<(TcpStream, Slot), Termination> {
+    async fn find(&mut self) -> Result<(Stream, Slot), Termination> {
         const NO_SERVER: Termination = Termination::new(Cause::Server, Phase::Connect);
         let shared = self.session.shared;
         let Some(index) = self.session.backend() else { return Err(NO_SERVER) };
@@ -241,7 +239,7 @@ impl Connecting {
         backend: &'static Backend,
         target: Target,
         index: u32,
-    ) -> Result<(TcpStream, Slot), Termination> {
+    ) -> Result<(Stream, Slot), Termination> {
         let how =
             Towards { target: &target, source: backend.source, header: self.dynamic_header() };
         match self.attempt(backend, how).await {
@@ -361,7 +359,7 @@ impl Connecting {
         &mut self,
         backend: &'static Backend,
         how: Towards<'_>,
-    ) -> Result<TcpStream, Attempt> {
+    ) -> Result<Stream, Attempt> {
         let started = timer::now();
         let to = self.destination(how.target);
         self.session.tries(&upstream(&to));
@@ -407,7 +405,7 @@ impl Connecting {
         backend: &Backend,
         to: &Target,
         source: Option<SocketAddr>,
-    ) -> Result<TcpStream, Attempt> {
+    ) -> Result<Stream, Attempt> {
         let dial = Dial {
             to: to.clone(),
             source,
@@ -480,7 +478,7 @@ impl Connecting {
         hurried: bool,
     ) -> Waited<T> {
         let mut what = pin!(what);
-        let mut left = pin!(self.client.ready(Interest::READABLE | Interest::ERROR));
+        let mut left = pin!(self.client.ready(Ready::READABLE | Ready::ERROR));
         let mut timer = Timer::new();
         let backend = self.session.backend().map(|at| &self.session.shared.config.backends[at]);
         let hasty = backend.is_some_and(|backend| backend.abortonclose);
@@ -500,7 +498,7 @@ impl Connecting {
                     return Poll::Ready(Waited::ClientEnded);
                 }
                 // It has spoken: now only a reset tells that it does not wait for an answer.
-                left.set(self.client.ready(Interest::ERROR));
+                left.set(self.client.ready(Ready::ERROR));
             }
             let now = timer::now();
             if until.is_some_and(|at| now >= at) {
@@ -537,7 +535,7 @@ impl Connecting {
     }
 
     /// Tells a server who its client is. A new connection always has room for it.
-    fn send_header(&mut self, server: &TcpStream, version: ProxyHeader) {
+    fn send_header(&mut self, server: &Stream, version: ProxyHeader) {
         let extra = self.session.extra.as_deref();
         let local = extra.and_then(|extra| extra.local).or_else(|| self.client.local_addr().ok());
         let addresses = self.session.peer.zip(local);

@@ -13,9 +13,8 @@ use std::time::Duration;
 use proxy::{
     BackendIndex, Cause, Content, NginxServer, Peers, Phase, Preread, Severity, Termination,
 };
-use relay::Target;
+use relay::{Ready, Target};
 use relay::timer::{self, Millis, Timer};
-use tokio::io::Interest;
 use wire::client_hello::{self, ClientHello};
 use wire::proxy_protocol::{Error, Header, MAX_V2};
 
@@ -105,7 +104,7 @@ impl Connecting {
         let mut buffer = vec![0; most.min(16 * 1024)];
         loop {
             let mut timer = Timer::new();
-            let mut ready = std::pin::pin!(self.client.ready(Interest::READABLE));
+            let mut ready = std::pin::pin!(self.client.ready(Ready::READABLE));
             let ready = std::future::poll_fn(|cx| {
                 if let std::task::Poll::Ready(ready) = ready.as_mut().poll(cx) {
                     return std::task::Poll::Ready(Some(ready));

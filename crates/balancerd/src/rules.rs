@@ -22,13 +22,14 @@ use proxy::{
     Termination,
 };
 use relay::timer::{self, Millis, Timer};
+use relay::Stream;
 use rules::record::{Record, SILENT};
 use rules::{Expr, Format, Rule, Scope, Truth, Value, Verdict, Waiting, run};
-use tokio::net::TcpStream;
 
 use crate::backend::Connecting;
 use crate::prepare::Ahead;
 use crate::session::Session;
+pub(crate) use view::clf;
 use view::View;
 
 /// What rules see at most: HAProxy's `tune.bufsize` without `tune.maxrewrite`.
@@ -76,7 +77,7 @@ impl Session {
     /// Lends the record, and what the client sent, to an evaluation.
     fn judge<T>(
         &mut self,
-        client: Option<&TcpStream>,
+        client: Option<&Stream>,
         judge: impl FnOnce(&View<'_>, &[u8], &mut Record) -> T,
     ) -> T {
         let extra = self.extra.get_or_insert_default();
@@ -142,7 +143,7 @@ impl Session {
     }
 
     /// Notes what only an open connection tells, if its line may say it.
-    pub(crate) fn note_end(&mut self, client: &TcpStream) {
+    pub(crate) fn note_end(&mut self, client: &Stream) {
         if let (LogFormat::Custom(_), Some(extra)) = (&self.config().log.format, &mut self.extra) {
             extra.rules.info = TcpInfo::of(client).ok();
         }
@@ -407,7 +408,7 @@ impl Connecting {
 
 /// Makes the end of a connection known to nobody: as HAProxy, by TCP_REPAIR where that is allowed,
 /// else by a reset that does not get further than the next router.
-fn silence(client: &TcpStream) {
+fn silence(client: &Stream) {
     let socket = socket2::SockRef::from(client);
     let _ = socket.set_linger(Some(Duration::ZERO));
     if setsockopt(client, sockopt::TcpRepair, &1).is_ok() {
@@ -429,7 +430,7 @@ pub(crate) enum Answered {
 
 impl Session {
     /// Begins to look at what the server says, if rules of its backend do. Returns whether.
-    pub(crate) fn expect_answer(&mut self, server: &TcpStream) -> bool {
+    pub(crate) fn expect_answer(&mut self, server: &Stream) -> bool {
         if let Some(extra) = &mut self.extra {
             extra.rules.bound = server.local_addr().ok();
         }
@@ -451,7 +452,7 @@ impl Session {
     pub(crate) fn poll_answer(
         &mut self,
         cx: &mut Context<'_>,
-        server: &TcpStream,
+        server: &Stream,
     ) -> Poll<Answered> {
         let rules = self.backend_rules();
         let answer = self.extra.as_mut().and_then(|extra| extra.rules.answer.take());

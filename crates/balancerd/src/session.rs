@@ -10,8 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proxy::{BackendIndex, Cause, Frontend, LogFormat, Phase, Severity, Termination};
 use relay::timer::{self, Millis};
-use relay::{Ended, Relay};
-use tokio::net::TcpStream;
+use relay::{Ended, Relay, Stream};
 
 use crate::backend::{Connecting, Slot};
 use crate::facts::Extra;
@@ -356,12 +355,12 @@ pub(crate) struct Serve {
 )]
 enum Doing {
     /// Looking for a server. Boxed: it is large, and soon over.
-    Connecting(Pin<Box<dyn Future<Output = Found> + Send>>),
+    Connecting(Pin<Box<dyn Future<Output = Found>>>),
     Relaying(Relaying),
     Over,
 }
 
-type Found = (Connecting, Result<(TcpStream, Slot), Termination>);
+type Found = (Connecting, Result<(Stream, Slot), Termination>);
 
 struct Relaying {
     session: Session,
@@ -380,7 +379,7 @@ impl Serve {
         shared: &'static Shared,
         thread: u16,
         frontend: u32,
-        client: TcpStream,
+        client: Stream,
         peer: Option<SocketAddr>,
         has_header: bool,
     ) -> Self {
@@ -583,7 +582,7 @@ impl Relaying {
 }
 
 /// HAProxy's line without any `option …log`, when a connection begins.
-fn connect_line(session: &Session, client: &TcpStream) {
+fn connect_line(session: &Session, client: &Stream) {
     let shared = session.shared;
     let route = &shared.frontends[session.frontend as usize].log;
     if !route.takes(Severity::Info) {
@@ -605,7 +604,7 @@ fn connect_line(session: &Session, client: &TcpStream) {
 }
 
 /// `proxy 127.0.0.1:45678 connected to 192.0.2.1:6443`.
-fn proxied(server: &TcpStream) -> impl fmt::Display {
+fn proxied(server: &Stream) -> impl fmt::Display {
     fmt::from_fn(move |f| match (server.local_addr(), server.peer_addr()) {
         (Ok(local), Ok(peer)) => write!(f, "proxy {local} connected to {peer}"),
         _ => f.write_str("proxy unix: connected to unix:"),

@@ -219,15 +219,27 @@ impl Worker {
         let mut threads = Vec::new();
         for (index, sockets) in shares.into_iter().enumerate() {
             let (told, alive) = (stage.subscribe(), alive.clone());
-            let runtime = runtime()?;
-            let thread = thread::Builder::new()
-                .name(format!("worker {index}"))
-                .stack_size(256 * 1024)
-                .spawn(move || {
-                    let index = u16::try_from(index).unwrap_or(u16::MAX);
-                    runtime.block_on(serve(shared, index, sockets, told, alive));
-                })?;
-            threads.push(thread);
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let (datagrams, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(udp);
+            let builder = || thread::Builder::new().stack_size(256 * 1024);
+            if !datagrams.is_empty() {
+                let (told, alive, runtime) = (told.clone(), alive.clone(), runtime()?);
+                let serve = move || {
+                    runtime.block_on(serve_datagrams(shared, index, datagrams, told, alive));
+                };
+                threads.push(builder().name(format!("datagrams {index}")).spawn(serve)?);
+            }
+            // What a session asks of the world besides its two sockets, as a name's addresses,
+            // happens on the thread that looks after all.
+            let outside = tokio::runtime::Handle::current();
+            let serve = move || {
+                let _outside = outside.enter();
+                if let Err(error) = relay::block_on(serve(shared, index, sockets, told, alive)) {
+                    let text = format_args!("cannot wait for connections: {error}");
+                    shared.log.send(&shared.log_route, Severity::Alert, text);
+                }
+            };
+            threads.push(builder().name(format!("worker {index}")).spawn(serve)?);
         }
         Ok(Self { shared, stage, accepting, threads })
     }
@@ -348,30 +360,50 @@ async fn serve(
     mut told: watch::Receiver<Stage>,
     alive: mpsc::Sender<()>,
 ) {
-    tokio::spawn(timer::drive());
     let accepting: Vec<_> = sockets
         .into_iter()
         .filter_map(|Bound { frontend, bind, fd }| {
-            let line = &shared.config.frontends[frontend].binds[bind];
-            let (header, udp) = (line.proxy_protocol, line.udp);
+            let header = shared.config.frontends[frontend].binds[bind].proxy_protocol;
             let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
-            if udp {
-                return Some(tokio::spawn(udp::serve(shared, thread, frontend, fd)));
-            }
             let listener = Listener::new(fd)
                 .inspect_err(|error| {
                     let text = format_args!("cannot watch a listening socket: {error}");
                     shared.log.send(&shared.log_route, Severity::Alert, text);
                 })
                 .ok()?;
-            Some(tokio::spawn(accept(shared, thread, frontend, header, listener)))
+            Some(relay::spawn(accept(shared, thread, frontend, header, listener)))
         })
         .collect();
     // An error means that the sender is gone: the process ends.
     if told.wait_for(|stage| *stage != Stage::Serving).await.is_err() {
         return;
     }
-    for task in accepting {
+    // Their sockets are closed with them.
+    accepting.into_iter().for_each(relay::Task::cancel);
+    drop(alive);
+    let _ = told.wait_for(|stage| *stage == Stage::Ending).await;
+}
+
+/// One thread for datagrams.
+async fn serve_datagrams(
+    shared: &'static Shared,
+    thread: u16,
+    sockets: Vec<Bound>,
+    mut told: watch::Receiver<Stage>,
+    alive: mpsc::Sender<()>,
+) {
+    tokio::spawn(timer::drive());
+    let receiving: Vec<_> = sockets
+        .into_iter()
+        .map(|Bound { frontend, fd, .. }| {
+            let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
+            tokio::spawn(udp::serve(shared, thread, frontend, fd))
+        })
+        .collect();
+    if told.wait_for(|stage| *stage != Stage::Serving).await.is_err() {
+        return;
+    }
+    for task in receiving {
         task.abort();
         // Its socket is closed once it is gone.
         let _ = task.await;
@@ -400,7 +432,7 @@ async fn accept(
         match accepted {
             Ok((client, peer)) => {
                 complained = false;
-                tokio::spawn(Serve::new(shared, thread, frontend, client, peer, header));
+                relay::spawn(Serve::new(shared, thread, frontend, client, peer, header));
             }
             Err(error) if is_exhausted(&error) => {
                 if !complained {

@@ -11,11 +11,10 @@ use balance::{ServerId, State};
 use linux::clock::LocalTime;
 use linux::tcp_info::TcpInfo;
 use proxy::{Backend, Server, Termination};
-use relay::Target;
+use relay::{Stream, Target};
 use rules::format::Variable;
 use rules::record::Process;
 use rules::scope::{BackendNumber, End, Environment, FrontendNumber, Name, Number, ServerNumber};
-use tokio::net::TcpStream;
 
 use crate::log::accept_date;
 use crate::session::Session;
@@ -25,14 +24,14 @@ use crate::state::BackendState;
 #[derive(Clone, Copy)]
 pub(super) struct View<'s> {
     session: &'s Session,
-    client: Option<&'s TcpStream>,
+    client: Option<&'s Stream>,
     /// For a log line: how it ended, bytes from the client and from the server, and whether it is
     /// written before the end (`option logasap`).
     ended: Option<(Termination, (u64, u64), bool)>,
 }
 
 impl<'s> View<'s> {
-    pub(super) const fn new(session: &'s Session, client: Option<&'s TcpStream>) -> Self {
+    pub(super) const fn new(session: &'s Session, client: Option<&'s Stream>) -> Self {
         Self { session, client, ended: None }
     }
 
