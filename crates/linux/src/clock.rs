@@ -72,7 +72,7 @@ fn name(names: &[&'static str], index: u8) -> &'static str {
 impl From<SystemTime> for LocalTime {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = libc::time_t::try_from(since.as_secs()).unwrap_or(libc::time_t::MAX);
+        let seconds = since.as_secs().try_into().unwrap_or_default();
         // SAFETY: `tm` is plain integers and a pointer, for which all zeroes is a value.
         let mut tm: libc::tm = unsafe { std::mem::zeroed() };
         // SAFETY: localtime_r(3) reads `seconds` and writes `tm`, both ours; it fails only for a

@@ -189,7 +189,8 @@ impl VrrpSocket {
         message.msg_iov = &raw mut buffer;
         message.msg_iovlen = 1;
         message.msg_control = control.0.as_mut_ptr().cast();
-        message.msg_controllen = control.0.len();
+        // Of another type in musl.
+        message.msg_controllen = control.0.len() as _;
         // SAFETY: cmsg(3): `control` is aligned for `cmsghdr` and longer than the two messages
         // need; `CMSG_FIRSTHDR` and `CMSG_NXTHDR` return pointers into it, and `CMSG_DATA` ones
         // with room for what is written, without regard to alignment. sendmsg(2) reads the name,
@@ -241,7 +242,8 @@ impl VrrpSocket {
         message.msg_iov = &raw mut place;
         message.msg_iovlen = 1;
         message.msg_control = control.0.as_mut_ptr().cast();
-        message.msg_controllen = control.0.len();
+        // Of another type in musl.
+        message.msg_controllen = control.0.len() as _;
         // SAFETY: recvmsg(2) writes to the name, the buffer and the control data, all of which
         // outlive the call, no more than the lengths given.
         let length = unsafe { libc::recvmsg(self.as_raw_fd(), &raw mut message, 0) };

@@ -49,11 +49,18 @@ pub(crate) fn before_pinning() -> Option<&'static CpuSet> {
 /// `EPERM` without `CAP_SYS_NICE`.
 pub fn set_realtime(priority: Option<u8>) -> io::Result<()> {
     let policy = if priority.is_some() { libc::SCHED_RR } else { libc::SCHED_OTHER };
-    let parameter = libc::sched_param { sched_priority: priority.unwrap_or(0).into() };
-    // SAFETY: sched_setscheduler(2) reads one sched_param, which lives here.
-    Errno::result(unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) })?;
+    let parameter = KernelPriority(priority.unwrap_or(0).into());
+    // SAFETY: sched_setscheduler(2) reads one `struct sched_param`, which lives here. The call
+    // itself, as musl's function of that name only says ENOSYS.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const parameter)
+    })?;
     Ok(())
 }
+
+/// The kernel's `struct sched_param`; that of musl has more fields.
+#[repr(C)]
+pub(crate) struct KernelPriority(pub(crate) libc::c_int);
 
 /// How long a thread with a [realtime](set_realtime) priority may run without waiting for anything,
 /// before the kernel ends the process (`RLIMIT_RTTIME`).

@@ -19,7 +19,7 @@ use nix::sched::CpuSet;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, pthread_sigmask};
 use nix::unistd::{Pid, getpid};
 
-use crate::sched::before_pinning;
+use crate::sched::{KernelPriority, before_pinning};
 use crate::user::Identity;
 
 /// What the child needs before it executes: it calls nothing but the kernel.
@@ -223,7 +223,7 @@ fn prepare(orders: &Orders) -> Result<(), Errno> {
         return Err(Errno::ESRCH);
     }
     // As anybody else, whatever we are.
-    let usual = libc::sched_param { sched_priority: 0 };
+    let usual = KernelPriority(0);
     let _ = call!(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const usual);
     let _ = call!(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, 0);
     if let Some(processors) = orders.processors {
