@@ -12,7 +12,7 @@ mod probe;
 mod tests;
 
 use balance::{ServerId, State};
-use check::{Change, Left, LogLine, Named, Reason};
+use check::{Change, Left, LogLine, Moved, Named, Why};
 use proxy::{Cause, OnMarkedDown, Severity};
 use tokio::task::JoinSet;
 
@@ -80,9 +80,11 @@ impl Watcher {
             self.follow(noted.change);
             if config.log && noted.reported {
                 let health = noted.health;
-                self.say(LogLine::Checked { who: self.who(), reason: &noted.reason, health });
+                let who = self.who();
+                let reason = &noted.reason;
+                self.say(LogLine::Checked { who, agent: false, reason, health, drained: false });
             }
-            let why = (!config.log).then_some(&noted.reason);
+            let why = if config.log { Why::Unsaid } else { Why::Found(&noted.reason) };
             match noted.change {
                 Change::Up => self.came_up(why),
                 Change::Down => self.went_down(why),
@@ -109,10 +111,10 @@ impl Watcher {
         record.follow(now, view.active + view.backup > 0);
     }
 
-    fn went_down(&self, why: Option<&Reason>) {
+    fn went_down(&self, why: Why<'_>) {
         let configured = &self.shared.config.backends[self.backend];
         let left = self.left();
-        self.say(LogLine::Down { who: self.who(), reason: why, left });
+        self.say(self.moved(Moved::Down, why, left));
         if left.active + left.backup == 0 {
             let (backend, listen) = (configured.name.as_str(), configured.listen);
             self.say(LogLine::NoServer { backend, listen });
@@ -122,9 +124,9 @@ impl Watcher {
         }
     }
 
-    fn came_up(&self, why: Option<&Reason>) {
+    fn came_up(&self, why: Why<'_>) {
         let configured = &self.shared.config.backends[self.backend];
-        self.say(LogLine::Up { who: self.who(), reason: why, left: self.left() });
+        self.say(self.moved(Moved::Up, why, self.left()));
         let server = &configured.servers[self.server];
         if server.shutdown_backup_sessions_when_up && !server.backup {
             for (index, other) in configured.servers.iter().enumerate() {
@@ -150,9 +152,13 @@ impl Watcher {
             for ServerId(server) in finished {
                 let watcher = Self { server, ..self };
                 let left = Left { requeued, ..watcher.left() };
-                watcher.say(LogLine::Up { who: watcher.who(), reason: None, left });
+                watcher.say(watcher.moved(Moved::Up, Why::Unsaid, left));
             }
         }
+    }
+
+    fn moved<'s>(&'s self, moved: Moved, why: Why<'s>, left: Left) -> LogLine<'s> {
+        LogLine::Moved { who: self.who(), moved, via: None, why, left, was_stopping: false }
     }
 
     fn who(&self) -> Named<'_> {

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::standing::OnError;
+
 /// The health of one server: a counter from 0 to `rise + fall - 1`; from `rise` on the server is
 /// up.
 ///
@@ -12,6 +14,20 @@ pub struct Health {
     rise: u32,
     fall: u32,
     value: u32,
+}
+
+/// `init-state`: how a server begins.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum InitState {
+    /// Down after `fall` failures.
+    FullyUp,
+    /// Down after the first failure.
+    #[default]
+    Up,
+    /// Up after the first success.
+    Down,
+    /// Up after `rise` successes.
+    FullyDown,
 }
 
 /// What a result did to the [`Health`].
@@ -88,6 +104,37 @@ impl Health {
             0 => Pace::Down,
             value if value == self.full() => Pace::Up,
             _ => Pace::Changing,
+        }
+    }
+
+    /// `init-state`: another beginning than [`new`](Self::new)'s.
+    #[must_use]
+    pub const fn starting(mut self, state: InitState) -> Self {
+        self.value = match state {
+            InitState::FullyUp => self.full(),
+            InitState::Up => self.rise,
+            InitState::Down => self.rise - 1,
+            InitState::FullyDown => 0,
+        };
+        self
+    }
+
+    /// As healthy, or as ill, as can be.
+    pub const fn force(&mut self, up: bool) {
+        self.value = if up { self.full() } else { 0 };
+    }
+
+    /// Up, but one failure away from being down.
+    pub const fn restart(&mut self) {
+        self.value = self.rise;
+    }
+
+    /// What `on-error` does before it counts a failure.
+    pub(crate) fn shorten(&mut self, how: OnError) {
+        match how {
+            OnError::FastInter | OnError::FailCheck => {}
+            OnError::SuddenDeath => self.value = self.value.min(self.rise + 1),
+            OnError::MarkDown => self.value = self.value.min(self.rise),
         }
     }
 

@@ -29,11 +29,13 @@
 
 extern crate alloc;
 
+pub mod agent;
 pub mod config;
 pub mod health;
 pub mod log;
 pub mod probe;
 pub mod schedule;
+pub mod standing;
 pub mod status;
 pub mod words;
 
@@ -44,9 +46,10 @@ pub use config::{
     Action, Awaited, Code, Compare, Config, Connect, Expect, Header, Known, Match, MysqlUser,
     Pattern, Probe, Request, Saying, Step, Text, Verify,
 };
-pub use health::{Change, Health, Pace};
-pub use log::{Left, Level, LogLine, Named};
+pub use health::{Change, Health, InitState, Pace};
+pub use log::{Left, Level, LogLine, Named, Why};
 pub use probe::{Conversation, Endpoint, Handshake, ProxyUse, Turn};
 pub use schedule::Deadline;
+pub use standing::{Admin, Errors, Event, Moved, OnError, Operation, Order, Standing, Watch};
 pub use status::{Outcome, Reason, Status, Verdict};
 pub use words::{Heard, Words};

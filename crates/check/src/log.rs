@@ -3,7 +3,8 @@
 use core::fmt;
 
 use crate::health::Health;
-use crate::status::Reason;
+use crate::standing::Moved;
+use crate::status::{Outcome, Reason};
 
 /// How severe a line is; syslog's numbers.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -43,6 +44,18 @@ pub struct Left {
     pub queued: u32,
 }
 
+/// Why a server moved.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Why<'a> {
+    /// Nothing is said of it: `option log-health-checks` has said it already, or there is no reason.
+    #[default]
+    Unsaid,
+    /// A check found this.
+    Found(&'a Reason),
+    /// An operator said so.
+    Told,
+}
+
 /// One line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogLine<'a> {
@@ -50,28 +63,29 @@ pub enum LogLine<'a> {
     Checked {
         /// Of whom.
         who: Named<'a>,
+        /// Whether it was the agent.
+        agent: bool,
         /// With what result.
         reason: &'a Reason,
         /// And what that made of the server.
         health: Health,
+        /// Its weight is 0.
+        drained: bool,
     },
-    /// A server is down.
-    Down {
+    /// A server moved.
+    Moved {
         /// Who.
         who: Named<'a>,
-        /// Why; only without `option log-health-checks`, whose line says it already.
-        reason: Option<&'a Reason>,
+        /// How.
+        moved: Moved,
+        /// The server it tracks, where that one is the reason.
+        via: Option<Named<'a>>,
+        /// Why.
+        why: Why<'a>,
         /// Who is left.
         left: Left,
-    },
-    /// A server is up.
-    Up {
-        /// Who.
-        who: Named<'a>,
-        /// Why; as for [`LogLine::Down`].
-        reason: Option<&'a Reason>,
-        /// Who is there.
-        left: Left,
+        /// It took no new sessions before.
+        was_stopping: bool,
     },
     /// The last server of a backend is gone.
     NoServer {
@@ -88,45 +102,85 @@ impl LogLine<'_> {
     pub const fn level(&self) -> Level {
         match self {
             Self::NoServer { .. } => Level::Emerg,
-            Self::Down { .. } => Level::Alert,
-            Self::Checked { .. } | Self::Up { .. } => Level::Notice,
+            Self::Moved {
+                moved: Moved::Down | Moved::IntoMaint { was_down: false, .. },
+                was_stopping: false,
+                ..
+            } => Level::Alert,
+            Self::Checked { .. } | Self::Moved { .. } => Level::Notice,
         }
     }
 }
 
 impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = |f: &mut fmt::Formatter<'_>, reason: Option<&Reason>| match reason {
-            Some(reason) => write!(f, "{reason}."),
-            None => f.write_str("."),
-        };
         match self {
-            Self::Checked { who, reason, health } => {
+            Self::Checked { who, agent, reason, health, drained } => {
+                let kind = if *agent { "Agent" } else { "Health" };
                 let backup = if who.backup { "backup " } else { "" };
-                let passed = reason.verdict.status.passed();
-                let result = if passed { "succeeded" } else { "failed" };
+                let result = match reason.verdict.status.outcome() {
+                    Outcome::Passed => "succeeded",
+                    Outcome::Conditional => "conditionally succeeded",
+                    Outcome::Neutral | Outcome::Failed => "failed",
+                };
                 let (step, of) = health.steps();
-                let state = if health.is_up() { "UP" } else { "DOWN" };
+                let state = match (health.is_up(), drained) {
+                    (true, true) => "DRAIN",
+                    (true, false) => "UP",
+                    (false, _) => "DOWN",
+                };
                 let Named { backend, server, .. } = who;
-                write!(f, "Health check for {backup}server {backend}/{server} {result}{reason}")?;
+                write!(f, "{kind} check for {backup}server {backend}/{server} {result}{reason}")?;
                 write!(f, ", status: {step}/{of} {state}.")
             }
-            Self::Down { who, reason: why, left } => {
-                write!(f, "{who} is DOWN")?;
-                reason(f, *why)?;
+            Self::Moved { who, moved, via, why, left, .. } => {
+                let ready = |drain: bool| if drain { "DRAIN" } else { "READY" };
+                let up = |up: bool| if up { "UP" } else { "DOWN" };
+                let forced = |forced: bool| if forced { "forced " } else { "" };
+                write!(f, "{who} ")?;
+                match *moved {
+                    Moved::Down => f.write_str("is DOWN")?,
+                    Moved::Up => f.write_str("is UP")?,
+                    Moved::Stopping => f.write_str("is stopping")?,
+                    Moved::IntoMaint { was_down: false, .. } => {
+                        f.write_str("is going DOWN for maintenance")?;
+                    }
+                    Moved::IntoMaint { was_down: true, .. } => {
+                        f.write_str("was DOWN and now enters maintenance")?;
+                    }
+                    Moved::IntoDrain { .. } => f.write_str("enters drain state")?,
+                    Moved::OutOfMaint { up: is, drain, forced: by } => {
+                        let (is, ready, by) = (up(is), ready(drain), forced(by));
+                        return write!(f, "is {is}/{ready} (leaving {by}maintenance).");
+                    }
+                    Moved::OutOfDrain { up: is, forced: by } => {
+                        return write!(f, "is {} (leaving {}drain).", up(is), forced(by));
+                    }
+                }
+                if let Some(Named { backend, server, .. }) = via {
+                    write!(f, " via {backend}/{server}")?;
+                }
+                match why {
+                    Why::Unsaid => {}
+                    Why::Found(reason) => write!(f, "{reason}")?,
+                    Why::Told => f.write_str(", changed from CLI")?,
+                }
+                f.write_str(".")?;
                 let Left { active, backup, sessions, requeued, queued } = left;
-                write!(f, " {active} active and {backup} backup servers left.")?;
-                f.write_str(left.on_backup())?;
-                write!(f, " {sessions} sessions active, {requeued} requeued")?;
-                write!(f, ", {queued} remaining in queue.")
-            }
-            Self::Up { who, reason: why, left } => {
-                write!(f, "{who} is UP")?;
-                reason(f, *why)?;
-                let Left { active, backup, requeued, queued, .. } = left;
-                write!(f, " {active} active and {backup} backup servers online.")?;
-                f.write_str(left.on_backup())?;
-                write!(f, " {requeued} sessions requeued, {queued} total in queue.")
+                match moved {
+                    Moved::IntoMaint { was_down: true, .. } => return Ok(()),
+                    Moved::Down | Moved::IntoMaint { .. } => {
+                        write!(f, " {active} active and {backup} backup servers left.")?;
+                        f.write_str(left.on_backup())?;
+                        write!(f, " {sessions} sessions active, {requeued} requeued")?;
+                        write!(f, ", {queued} remaining in queue.")
+                    }
+                    _ => {
+                        write!(f, " {active} active and {backup} backup servers online.")?;
+                        f.write_str(left.on_backup())?;
+                        write!(f, " {requeued} sessions requeued, {queued} total in queue.")
+                    }
+                }
             }
             Self::NoServer { backend, listen } => {
                 let kind = if *listen { "proxy" } else { "backend" };

@@ -91,7 +91,7 @@ async fn an_http_check_talks_to_the_server() {
     let listener = tokio::net::TcpListener::bind(loopback()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let steps = vec![Action::Expect(Expect::from(Match::Status(vec![204..=204]))).into()];
-    let config = Config { inter: LONG, ..quick(Probe::Http { steps }) };
+    let config = Config { inter: LONG, ..quick(Probe::http(steps)) };
     let served = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = [0; 64];
@@ -110,7 +110,7 @@ async fn a_server_that_says_nothing_times_out() {
     let config = Config {
         inter: Duration::from_millis(60),
         timeout_check: None,
-        ..quick(Probe::Http { steps: vec![] })
+        ..quick(Probe::http(vec![]))
     };
     let reason = probe(&config, address).await;
     assert_eq!(reason.verdict.status, Status::L7Timeout);
@@ -245,7 +245,9 @@ fn in_the_foreground_lines_look_as_haproxys_do() {
     let text = format!("[ALERT]    ({pid}) : backend 'be' has no server available!");
     assert_eq!(on_terminal(nobody), text);
     let who = Named { backend: "be", server: "s", backup: false };
-    let up = LogLine::Up { who, reason: None, left: Left { active: 1, ..Left::default() } };
+    let left = Left { active: 1, ..Left::default() };
+    let (moved, why) = (Moved::Up, Why::Unsaid);
+    let up = LogLine::Moved { who, moved, via: None, why, left, was_stopping: false };
     let head = format!("[WARNING]  ({pid}) : Server be/s is UP. 1 active");
     assert!(on_terminal(up).starts_with(&head));
 }

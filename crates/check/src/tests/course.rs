@@ -2,6 +2,14 @@
 
 use super::*;
 
+fn checked<'a>(who: Named<'a>, reason: &'a Reason, health: Health) -> LogLine<'a> {
+    LogLine::Checked { who, agent: false, reason, health, drained: false }
+}
+
+fn moved<'a>(who: Named<'a>, moved: Moved, why: Why<'a>, left: Left) -> LogLine<'a> {
+    LogLine::Moved { who, moved, via: None, why, left, was_stopping: false }
+}
+
 /// What HAProxy 2.6.12 logged, with `rise 2 fall 3` and `option log-health-checks`.
 const LOGGED: &[(bool, &[&str])] = &[
     (
@@ -59,17 +67,17 @@ fn a_server_going_down_and_coming_back_is_logged_as_haproxy_logs_it() {
         let change = health.note(passed);
         let mut lines = vec![];
         if change != Change::None || status != last {
-            lines.push(LogLine::Checked { who: WHO, reason: &reason, health }.to_string());
+            lines.push(checked(WHO, &reason, health).to_string());
         }
         last = status;
         let active = u32::from(health.is_up());
         let left = Left { active, ..Left::default() };
         match change {
             Change::Down => {
-                lines.push(LogLine::Down { who: WHO, reason: None, left }.to_string());
+                lines.push(moved(WHO, Moved::Down, Why::Unsaid, left).to_string());
                 lines.push(LogLine::NoServer { backend: "be", listen: true }.to_string());
             }
-            Change::Up => lines.push(LogLine::Up { who: WHO, reason: None, left }.to_string()),
+            Change::Up => lines.push(moved(WHO, Moved::Up, Why::Unsaid, left).to_string()),
             Change::None | Change::Progress => {}
         }
         assert_eq!(lines, expected, "check {index}");
@@ -81,7 +89,7 @@ fn without_log_health_checks_the_reason_is_in_the_line_itself() {
     let verdict = Verdict { code: 500, ..Verdict::new(Status::L7Status).because("ERR") };
     let reason = Reason { verdict, duration: millis(3) };
     let left = Left { backup: 1, sessions: 4, requeued: 2, queued: 3, ..Left::default() };
-    let down = LogLine::Down { who: WHO, reason: Some(&reason), left };
+    let down = moved(WHO, Moved::Down, Why::Found(&reason), left);
     assert_eq!(
         down.to_string(),
         "Server be/s is DOWN, reason: Layer7 wrong status, code: 500, info: \"ERR\", \
@@ -90,7 +98,7 @@ fn without_log_health_checks_the_reason_is_in_the_line_itself() {
     );
     assert_eq!(down.level(), Level::Alert);
     let backup = Named { backup: true, ..WHO };
-    let up = LogLine::Up { who: backup, reason: None, left };
+    let up = moved(backup, Moved::Up, Why::Unsaid, left);
     assert_eq!(
         up.to_string(),
         "Backup Server be/s is UP. 0 active and 1 backup servers online. Running on backup. \
@@ -101,9 +109,9 @@ fn without_log_health_checks_the_reason_is_in_the_line_itself() {
     assert_eq!(nobody.to_string(), "backend be has no server available!");
     assert_eq!(nobody.level(), Level::Emerg);
     let reason = Reason { verdict: Verdict::new(Status::L4Timeout), duration: millis(1001) };
-    let checked = LogLine::Checked { who: backup, reason: &reason, health: Health::new(2, 3) };
+    let line = checked(backup, &reason, Health::new(2, 3));
     assert_eq!(
-        checked.to_string(),
+        line.to_string(),
         "Health check for backup server be/s failed, reason: Layer4 timeout, \
          check duration: 1001ms, status: 1/3 UP."
     );
