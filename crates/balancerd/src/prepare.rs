@@ -13,8 +13,8 @@ use std::time::Duration;
 use proxy::{
     BackendIndex, Cause, Content, NginxServer, Peers, Phase, Preread, Severity, Termination,
 };
-use relay::{Ready, Target};
 use relay::timer::{self, Millis, Timer};
+use relay::{Ready, Target};
 use wire::client_hello::{self, ClientHello};
 use wire::proxy_protocol::{Error, Header, MAX_V2};
 

@@ -21,8 +21,8 @@ use proxy::{
     BackendIndex, BackendRules, Cause, FrontendRules, LogFormat, Phase, ServerTarget, SwitchTarget,
     Termination,
 };
-use relay::timer::{self, Millis, Timer};
 use relay::Stream;
+use relay::timer::{self, Millis, Timer};
 use rules::record::{Record, SILENT};
 use rules::{Expr, Format, Rule, Scope, Truth, Value, Verdict, Waiting, run};
 
@@ -479,15 +479,9 @@ impl Session {
             }
             let held = answer.bytes.len();
             answer.bytes.resize(MOST.max(held), 0);
-            let read = loop {
-                match server.poll_read_ready(cx) {
-                    Poll::Pending => break None,
-                    Poll::Ready(Err(error)) => break Some(Err(error)),
-                    Poll::Ready(Ok(())) => match server.try_read(&mut answer.bytes[held..]) {
-                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                        read => break Some(read),
-                    },
-                }
+            let read = match server.poll_recv(cx, &mut answer.bytes[held..]) {
+                Poll::Pending => None,
+                Poll::Ready(read) => Some(read),
             };
             answer.bytes.truncate(held + read.as_ref().map_or(0, |r| r.as_ref().map_or(0, |n| *n)));
             match read {

@@ -1,14 +1,16 @@
 //! Connections that are watched by the thread they belong to.
 
 use std::cell::Cell;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, send};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -159,9 +161,9 @@ impl Stream {
         }
         self.before_send(bytes.len());
         let written = loop {
-            match (&*SockRef::from(&self.fd)).write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                written => break written,
+            match send(self.fd.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
+                Err(Errno::EINTR) => {}
+                written => break written.map_err(io::Error::from),
             }
         };
         let full = match &written {
