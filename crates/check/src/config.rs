@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use crate::health::InitState;
 use crate::status::Status;
 
 /// The health check of one server.
@@ -46,6 +47,38 @@ pub struct Config {
     pub port: Option<u16>,
     /// `option log-health-checks`: a line for each check that changed something.
     pub log: bool,
+    /// `init-state`.
+    pub init_state: InitState,
+}
+
+/// `agent-check`: a program beside the server that says how it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Agent {
+    /// `agent-inter`: time between two questions.
+    pub inter: Duration,
+    /// `agent-addr`; the server's own address when not given.
+    pub addr: Option<IpAddr>,
+    /// `agent-port`.
+    pub port: u16,
+    /// `agent-send`: what is said first.
+    pub send: Vec<u8>,
+    /// `timeout connect` of the backend.
+    pub timeout_connect: Option<Duration>,
+    /// `timeout check`.
+    pub timeout_check: Option<Duration>,
+}
+
+impl Agent {
+    /// How long a question may take, as a check's.
+    #[must_use]
+    pub fn timing(&self) -> Config {
+        Config {
+            inter: self.inter,
+            timeout_connect: self.timeout_connect,
+            timeout_check: self.timeout_check,
+            ..Config::default()
+        }
+    }
 }
 
 impl Default for Config {
@@ -66,6 +99,7 @@ impl Default for Config {
             addr: None,
             port: None,
             log: false,
+            init_state: InitState::default(),
         }
     }
 }

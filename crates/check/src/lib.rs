@@ -43,7 +43,7 @@ pub mod words;
 mod tests;
 
 pub use config::{
-    Action, Awaited, Code, Compare, Config, Connect, Expect, Header, Known, Match, MysqlUser,
+    Action, Agent, Awaited, Code, Compare, Config, Connect, Expect, Header, Known, Match, MysqlUser,
     Pattern, Probe, Request, Saying, Step, Text, Verify,
 };
 pub use health::{Change, Health, InitState, Pace};

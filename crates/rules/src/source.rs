@@ -116,6 +116,8 @@ pub enum Place {
     StickStore,
     /// `log-format`.
     Log,
+    /// `tcp-check`, `http-check`.
+    Check,
 }
 
 impl Place {
@@ -135,6 +137,7 @@ impl Place {
             Self::FrontendAnswer => "frontend http-response header rule",
             Self::StickStore => "backend stick-store rule",
             Self::Log => "logs",
+            Self::Check => "backend tcp-check rule",
         }
     }
 
@@ -156,6 +159,12 @@ impl Place {
             .or(Source::HTTP_RESPONSE)
             .or(Source::HTTP_RESPONSE_KEPT);
         match self {
+            Self::Check => Source::INTERNAL
+                .or(Source::BACKEND)
+                .or(Source::SERVER)
+                .or(Source::SERVER_CONNECTION)
+                .or(Source::RESPONSE)
+                .or(Source::HTTP_RESPONSE),
             Self::Connection => always,
             Self::Session => session,
             Self::FrontendContent | Self::UseBackend | Self::FrontendRequest => request,
