@@ -1,6 +1,8 @@
 //! balancerd: as `haproxy`, as `nginx`, and under its own name.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use balancerd::{cli_haproxy, cli_nginx, takeover};
@@ -16,11 +18,12 @@ struct Own {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Says what is wrong with a configuration, and what to do about it
+    /// Says whether configurations run here, what they hold of the well-known mistakes, and what to
+    /// write instead; exits with 1 if one does not run, 3 if one will not do what it seems to
     Check {
-        /// Files of one configuration: haproxy's, in order, or nginx's
+        /// Files, or directories such as /etc or a copy of another node's
         #[arg(required = true)]
-        files: Vec<OsString>,
+        files: Vec<PathBuf>,
     },
     /// Starts HAProxy in place of the one left in the same systemd service; nobody is refused
     #[command(override_usage = "balancerd take-over COMMAND [ARGUMENT]...")]
@@ -79,33 +82,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// `balancerd check FILE…`: mistakes with their line, a caret and what to do.
-fn check(files: &[OsString]) -> ExitCode {
-    if let [file] = files
-        && is_nginx(file)
-    {
-        let file = std::path::absolute(file).map_or_else(|_| file.clone(), Into::into);
-        return cli_nginx::main(
-            &["nginx", "--explain", "-t", "-c"]
-                .map(Into::into)
-                .into_iter()
-                .chain([file])
-                .collect::<Vec<_>>(),
-        );
-    }
-    let mut words: Vec<OsString> = ["--explain", "-c", "--"].map(Into::into).into();
-    words.extend_from_slice(files);
-    cli_haproxy::main(OsStr::new("haproxy"), words)
-}
-
-/// Whether a file is nginx's: only its language opens blocks with a brace at the end of a line.
-fn is_nginx(file: &OsStr) -> bool {
-    let text = std::fs::read(file).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    text.lines().any(|line| {
-        let line = line.split('#').next().unwrap_or("").trim();
-        line.ends_with('{') && !line.contains("%{") && !line.starts_with("http-")
-    })
+/// `balancerd check PATH…`: mistakes with their line, a caret and what to do.
+fn check(files: &[PathBuf]) -> ExitCode {
+    let (text, code) = lint::answer(files);
+    // Nobody may be listening, as with `| head`.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    code.into()
 }
 
 #[cfg(test)]
@@ -123,7 +105,7 @@ mod tests {
     fn the_first_word_decides_and_a_check_needs_a_file() {
         let read = |line: &str| Own::try_parse_from(line.split(' '));
         assert!(matches!(read("balancerd check a b").expect("understood").what,
-            What::Check { files } if files == ["a", "b"]));
+            What::Check { files } if files == [PathBuf::from("a"), PathBuf::from("b")]));
         for line in ["balancerd", "balancerd check", "balancerd chekc a", "balancerd -f a"] {
             assert_eq!(read(line).expect_err(line).exit_code(), 2, "{line}");
         }

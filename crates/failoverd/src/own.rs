@@ -10,7 +10,6 @@ use std::time::Duration;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::{self, Options, Persona};
-use crate::configuration;
 use crate::exit;
 use crate::release;
 use crate::status;
@@ -19,7 +18,7 @@ use crate::takeover;
 /// VRRP for Linux: keeps an address on one of several nodes, as keepalived.conf says
 #[derive(Debug, Parser)]
 #[command(name = "failoverd", disable_help_subcommand = true)]
-#[command(override_usage = "failoverd check [FILE]...\n       failoverd [OPTION]...")]
+#[command(override_usage = "failoverd check [PATH]...\n       failoverd [OPTION]...")]
 struct Own {
     #[command(subcommand)]
     what: What,
@@ -27,9 +26,10 @@ struct Own {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Says what is wrong with a configuration, and what to do about it
+    /// Says whether configurations run here, what they hold of the well-known mistakes, and what to
+    /// write instead; exits with 1 if one does not run, 3 if one will not do what it seems to
     Check {
-        /// Files, or patterns of files; the daemon's own if there is none
+        /// Files, or directories such as /etc or a copy of another node's; /etc if there is none
         files: Vec<PathBuf>,
     },
     /// Says how the virtual routers of a running daemon stand
@@ -42,9 +42,11 @@ enum What {
         socket: Option<PathBuf>,
     },
     /// Removes what a daemon that is no more has left of its addresses; units do after a stop
+    #[command(disable_help_flag = true, override_usage = "failoverd release [OPTION]...")]
     Release {
-        /// Its configuration; the daemon's own if none is given
-        file: Option<PathBuf>,
+        /// The daemon's options: where its configuration and its pid file are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<OsString>,
     },
     /// Starts a daemon in place of the one left in the same systemd service, without a transition
     #[command(override_usage = "failoverd take-over COMMAND [ARGUMENT]...")]
@@ -78,7 +80,7 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
     match matches.and_then(|matches| Own::from_arg_matches(&matches)) {
         Ok(Own { what: What::Check { files } }) => check(files),
         Ok(Own { what: What::Status { json, socket } }) => show(json, socket),
-        Ok(Own { what: What::Release { file } }) => release(file),
+        Ok(Own { what: What::Release { options } }) => release(&options),
         Ok(Own { what: What::TakeOver { command } }) => takeover::run(&command),
         Err(error) => {
             // Nobody may be listening, as with `| head`.
@@ -88,23 +90,26 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
     }
 }
 
-/// As `-t`, with each mistake in its line. The code is that of the first file with mistakes.
-fn check(mut files: Vec<PathBuf>) -> u8 {
-    let options = Options::new(Persona::Failoverd);
-    if files.is_empty() {
-        files.push(options.file.clone());
+/// What is wrong with the files of one or several nodes; the machine's own if none is named.
+fn check(mut operands: Vec<PathBuf>) -> u8 {
+    if operands.is_empty() {
+        operands.push(PathBuf::from("/etc"));
     }
-    let codes: Vec<u8> = files
-        .into_iter()
-        .map(|file| configuration::test(&Options { file, ..options.clone() }, None))
-        .collect();
-    codes.into_iter().find(|&code| code != exit::OK).unwrap_or(exit::OK)
+    let (text, code) = lint::answer(&operands);
+    // Nobody may be listening, as with `| head`.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    code
 }
 
 /// Removes leased addresses, and says which.
-fn release(file: Option<PathBuf>) -> u8 {
-    let mut options = Options::new(Persona::Failoverd);
-    options.file = file.unwrap_or(options.file);
+fn release(options: &[OsString]) -> u8 {
+    let options = match cli::read(Persona::Failoverd, options.iter().cloned()) {
+        Ok((_, options)) => options,
+        Err(cli::Refused(why)) => {
+            eprintln!("failoverd release: {why}");
+            return exit::FATAL;
+        }
+    };
     match release::run(&options) {
         Ok(released) => {
             for address in released {

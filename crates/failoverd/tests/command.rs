@@ -59,7 +59,7 @@ fn under_our_own_name_the_help_begins_with_its_words() {
         let output = run("failoverd", &[word]);
         assert_eq!(output.status.code(), Some(0));
         let help = String::from_utf8_lossy(&output.stdout);
-        assert!(help.contains("failoverd check [FILE]...\n"), "{help}");
+        assert!(help.contains("failoverd check [PATH]...\n"), "{help}");
         assert!(help.contains("-f, --use-file=FILE"), "{help}");
     }
     let output = run("failoverd", &["chekc", "x"]);
@@ -116,16 +116,31 @@ fn every_mistake_is_said_in_one_test_in_keepaliveds_words() {
 fn under_our_own_name_a_mistake_is_shown_in_its_line() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = file(directory.path(), GOOD.replace("virtual_router_id", "virtual_router_ib"));
-    for (name, arguments) in [
-        ("failoverd", &["check"][..]),
-        ("failoverd", &["-t", "-f"]),
-        ("keepalived", &["-t", "--explain", "-f"]),
-    ] {
+    for (name, arguments) in
+        [("failoverd", &["-t", "-f"][..]), ("keepalived", &["-t", "--explain", "-f"])]
+    {
         let output = run(name, &[arguments, &[&path]].concat());
         assert_eq!(output.status.code(), Some(5), "{name}");
         let said = said(&output);
         assert!(said.contains("virtual_router_ib 51") && said.contains("^^^"), "{said}");
     }
+}
+
+#[test]
+fn a_check_shows_a_mistake_in_its_line_and_reckons_with_what_is_right() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = file(directory.path(), GOOD.replace("virtual_router_id", "virtual_router_ib"));
+    let output = run("failoverd", &["check", &path]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(matches!(output.status.code(), Some(1 | 3)), "{said}");
+    assert!(said.contains("virtual_router_ib 51") && said.contains("^^^"), "{said}");
+    let path = file(directory.path(), GOOD);
+    let output = run("failoverd", &["check", &path]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("(keepalived): runs here: 1 virtual router"), "{said}");
+    assert!(said.contains("takes over from a master that dies silently after at most"), "{said}");
+    let output = run("failoverd", &["check", "/nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

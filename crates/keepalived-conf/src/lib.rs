@@ -54,7 +54,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
-use conf::{ANYWHERE, Binder, Diagnostic, Manners, Place, Problem, Severity, Sources, Wording};
+use conf::{
+    ANYWHERE, Binder, Diagnostic, Manners, Place, Problem, Severity, Sources, Stmt, Wording,
+};
 use vrrp::config::Config;
 
 pub use system::{Elsewhere, Host, Program, System, Weakness};
@@ -109,6 +111,8 @@ pub struct Loaded {
     pub incomplete: bool,
     /// Whether a script would run that could be somebody else's (`-t` ends with 6).
     pub insecure: bool,
+    /// What was read, block by block, for those who look for the line of a keyword.
+    pub stmts: Vec<Stmt>,
     /// The network namespace it is meant for, even where [`config`](Self::config) is none: perhaps
     /// because its interfaces are there.
     pub net_namespace: Option<String>,
@@ -253,8 +257,8 @@ fn understand(read: Read, options: &Options<'_>) -> Loaded {
     }
     let (missing, incomplete) = (!read.found, read.incomplete);
     let net_namespace = draft.globals.globals.process.net_namespace.take();
-    let sources = read.sources;
-    Loaded { sources, diagnostics, config, missing, incomplete, insecure, net_namespace }
+    let Read { sources, stmts, .. } = read;
+    Loaded { sources, diagnostics, config, missing, incomplete, insecure, stmts, net_namespace }
 }
 
 /// The first block that knows a keyword.

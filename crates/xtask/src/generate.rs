@@ -87,7 +87,35 @@ fn generate(root: &Path, check: bool) -> anyhow::Result<Vec<PathBuf>> {
             differ.push(file);
         }
     }
+    let file = PathBuf::from("docs/reference/checks.md");
+    let page = checks();
+    if !std::fs::read_to_string(root.join(&file)).is_ok_and(|there| there == page) {
+        if !check {
+            std::fs::write(root.join(&file), page)?;
+        }
+        differ.push(file);
+    }
     Ok(differ)
+}
+
+/// What `failoverd check` and `balancerd check` look for.
+fn checks() -> String {
+    let mut page = heading("What a check looks for");
+    page.push_str(
+        "`failoverd check PATH…` and `balancerd check PATH…` read the files of one node (`/etc`) or of several (`/etc \
+         copies/node2`) and name what follows, besides what is wrong with the text itself. Error: it will not do what it \
+         seems to. Exit codes: 0, or 1 if a file does not run here, 2 if there is none, 3 if there are errors.\n\n\
+         | name | | what is wrong |\n|---|---|---|\n",
+    );
+    for rule in lint::RULES {
+        let severity = match rule.severity {
+            conf::Severity::Error => "error",
+            conf::Severity::Warning => "warning",
+            conf::Severity::Notice => "note",
+        };
+        let _ = writeln!(page, "| `{}` | {severity} | {} |", rule.name, rule.what);
+    }
+    page
 }
 
 fn matrix(dialect: &Dialect, tables: &[(&'static str, Vec<Row>)]) -> String {
@@ -160,7 +188,7 @@ mod tests {
     fn a_stale_page_is_found_and_written_anew() {
         let directory = tempfile::tempdir().expect("a directory");
         let all = generate(directory.path(), false).expect("writable");
-        assert_eq!(all.len(), 2 * DIALECTS.len());
+        assert_eq!(all.len(), 2 * DIALECTS.len() + 1);
         assert_eq!(generate(directory.path(), true).expect("readable"), Vec::<PathBuf>::new());
         std::fs::write(directory.path().join(&all[0]), "old").expect("written");
         assert_eq!(generate(directory.path(), true).expect("readable"), [all[0].clone()]);

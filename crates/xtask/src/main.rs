@@ -6,6 +6,7 @@
 //! cargo xtask fuzz                 mutated inputs for every parser and codec
 //! cargo xtask gen                  the pages made from the keyword tables
 //! cargo xtask bench                what a connection costs, here and in the originals
+//! cargo xtask migrate-check /etc   whether configurations run here, and what is wrong with them
 //! cargo xtask tidy                 the rules of the layers and of the house
 //! ```
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         "test" => test::run(args),
         "fuzz" => fuzz::run(args),
         "gen" => generate::run(args),
+        "migrate-check" => migrate_check(args),
         "tidy" => tidy::run(args),
         _ => {
             eprintln!("{USAGE}");
@@ -44,6 +46,15 @@ fn main() -> ExitCode {
     })
 }
 
+/// What the installed `failoverd check` and `balancerd check` say, too.
+fn migrate_check(args: &[String]) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(!args.is_empty(), "usage: cargo xtask migrate-check PATH…, such as /etc");
+    let operands: Vec<_> = args.iter().map(std::path::PathBuf::from).collect();
+    let (text, code) = lint::answer(&operands);
+    print!("{text}");
+    Ok(code.into())
+}
+
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo [NAME…] [--subject ours|upstream]   run the guides on a small network and watch
@@ -52,4 +63,5 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   gen [--check]                            the pages made from the keyword tables
   bench [--quick] [--write]                what a connection costs, here and in the originals
   bench failover|scale|scripts             what failoverd does and costs, beside keepalived
+  migrate-check PATH…                      whether what is in /etc runs here, and its mistakes
   tidy                                     the rules of the layers and of the house";
