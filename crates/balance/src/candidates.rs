@@ -82,11 +82,11 @@ impl Candidates {
     }
 
     /// The same search in a pool where servers have other positions; a server that is not there is
-    /// neither avoided nor asked for.
+    /// neither avoided nor asked for. What is asked for here is asked for once, there.
     #[must_use]
-    pub fn renumbered(&self, position: impl Fn(ServerId) -> Option<ServerId>) -> Self {
+    pub fn renumbered(&mut self, position: impl Fn(ServerId) -> Option<ServerId>) -> Self {
         Self {
-            prefer: self.prefer.and_then(&position),
+            prefer: self.prefer.take().and_then(&position),
             avoid: self.avoid.and_then(&position),
             tried: Vec::new(),
             ..self.clone()

@@ -66,7 +66,7 @@ impl Drop for Slot {
         let state = self.state();
         state.servers[self.server as usize].traffic.end();
         let (now, server) = (self.shared.clock.now(), ServerId(self.server as usize));
-        state.balancer.change(|pool, wakes| pool.release(now, server, wakes));
+        state.balancer.release(now, server);
     }
 }
 
@@ -315,7 +315,8 @@ impl Connecting {
                     let mut place = Place { shared, state, ticket: Some(ticket) };
                     let limit = backend.queue_timeout.or(backend.connect_timeout);
                     let until = limit.map(|limit| queued + millis(limit));
-                    let woken = poll_fn(|cx| state.balancer.poll_wake(ticket, cx));
+                    let woken =
+                        poll_fn(|cx| state.balancer.poll_wake(shared.clock.now(), ticket, cx));
                     let waited = self.wait(woken, until, true).await;
                     let is_reset = matches!(waited, Waited::ClientReset);
                     let cause = match waited {

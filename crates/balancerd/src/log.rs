@@ -12,6 +12,8 @@ mod frame;
 mod sink;
 
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use proxy::{
@@ -26,7 +28,7 @@ use sink::{Buffering, Place, Sink};
 /// Every place log lines go to.
 #[derive(Debug)]
 pub struct Logger {
-    sinks: Vec<(Place, Sink)>,
+    sinks: Vec<(Place, Arc<Sink>)>,
     tag: String,
     hostname: Option<String>,
     own_host: String,
@@ -76,26 +78,39 @@ impl Logger {
     /// behind them may come and go. A file that cannot be opened is reported by
     /// [`problems`](Self::problems).
     pub fn new(config: &Config) -> Self {
+        let open = |place: Place| (place.clone(), Arc::new(Sink::open(&place)));
+        Self::with(config, places(config).into_iter().map(open).collect())
+    }
+
+    /// The one for the configuration that follows in the same process: what is open stays so.
+    ///
+    /// # Errors
+    ///
+    /// A file that would have to be opened: the process may have given up the right to.
+    pub(crate) fn after(before: &Arc<Self>, config: &Config) -> Result<Arc<Self>, PathBuf> {
+        let mut sinks = Vec::new();
+        for place in places(config) {
+            let known = before.sinks.iter().find(|(known, _)| *known == place);
+            let sink = match (known, &place) {
+                (Some((_, sink)), _) => Arc::clone(sink),
+                (None, Place::File(path) | Place::Access(path, _)) => return Err(path.clone()),
+                (None, _) => Arc::new(Sink::open(&place)),
+            };
+            sinks.push((place, sink));
+        }
+        let next = Self::with(config, sinks);
+        let same = next.tag == before.tag
+            && next.hostname == before.hostname
+            && next
+                .sinks
+                .iter()
+                .map(|(place, _)| place)
+                .eq(before.sinks.iter().map(|(place, _)| place));
+        Ok(if same { Arc::clone(before) } else { Arc::new(next) })
+    }
+
+    fn with(config: &Config, sinks: Vec<(Place, Arc<Sink>)>) -> Self {
         let process = &config.process;
-        let mut places: Vec<Place> = Vec::new();
-        let mut add = |place: Place| {
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        };
-        let targets = process.log.iter();
-        let targets = targets.chain(config.frontends.iter().flat_map(|one| &one.log.targets));
-        for target in targets.chain(config.backends.iter().flat_map(|one| &one.log)) {
-            add(Place::from(&target.address));
-        }
-        let errors = process.error_log.iter();
-        for log in errors.chain(config.frontends.iter().flat_map(|one| &one.error_log)) {
-            add(Place::from(&log.target));
-        }
-        let servers = config.frontends.iter().filter_map(|one| one.nginx.as_deref());
-        for log in servers.flat_map(|nginx| &nginx.access_logs) {
-            add(Place::from(log));
-        }
         let own_host = nix::unistd::gethostname()
             .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned());
         let default_tag = match config.flavour {
@@ -103,7 +118,7 @@ impl Logger {
             Flavour::Nginx => "nginx",
         };
         Self {
-            sinks: places.into_iter().map(|place| (place.clone(), Sink::open(&place))).collect(),
+            sinks,
             tag: process.log_tag.clone().unwrap_or_else(|| default_tag.to_owned()),
             hostname: process.log_hostname.clone(),
             own_host,
@@ -112,7 +127,7 @@ impl Logger {
 
     /// Files that could not be opened, and why.
     pub fn problems(&self) -> impl Iterator<Item = (&std::path::Path, &std::io::Error)> {
-        self.sinks.iter().filter_map(|(place, sink)| match (place, sink) {
+        self.sinks.iter().filter_map(|(place, sink)| match (place, &**sink) {
             (Place::File(path) | Place::Access(path, _), Sink::Broken(error)) => {
                 Some((path.as_path(), error))
             }
@@ -288,6 +303,31 @@ impl Logger {
             sink.flush();
         }
     }
+}
+
+/// Every place a configuration names, once.
+fn places(config: &Config) -> Vec<Place> {
+    let process = &config.process;
+    let mut places: Vec<Place> = Vec::new();
+    let mut add = |place: Place| {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    };
+    let targets = process.log.iter();
+    let targets = targets.chain(config.frontends.iter().flat_map(|one| &one.log.targets));
+    for target in targets.chain(config.backends.iter().flat_map(|one| &one.log)) {
+        add(Place::from(&target.address));
+    }
+    let errors = process.error_log.iter();
+    for log in errors.chain(config.frontends.iter().flat_map(|one| &one.error_log)) {
+        add(Place::from(&log.target));
+    }
+    let servers = config.frontends.iter().filter_map(|one| one.nginx.as_deref());
+    for log in servers.flat_map(|nginx| &nginx.access_logs) {
+        add(Place::from(log));
+    }
+    places
 }
 
 impl From<&LogAddress> for Place {

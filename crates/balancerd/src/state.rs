@@ -19,6 +19,7 @@
 
 mod balancer;
 mod gate;
+mod generation;
 mod lasting;
 mod registry;
 mod traffic;
@@ -84,107 +85,7 @@ impl Shared {
         let maxconn = config.process.maxconn.unwrap_or_else(|| automatic_maxconn(threads));
         let lasting = Arc::new(Lasting::new(threads, maxconn));
         let log = Arc::new(Logger::new(&config));
-        Self::build(Running::from(config), lasting, log, None)
-    }
-
-    fn build(
-        config: Running,
-        lasting: Arc<Lasting>,
-        log: Arc<Logger>,
-        before: Option<&Self>,
-    ) -> Result<Self, Vec<Unresolved>> {
-        let maxconn = lasting.process.limit();
-        let mut unresolved = Vec::new();
-        let mut backends: Vec<Arc<BackendState>> = Vec::new();
-        for (index, backend) in config.backends.iter().enumerate() {
-            let reach: u32 = config
-                .frontends
-                .iter()
-                .filter(|frontend| reaches(frontend, BackendIndex(index)))
-                .map(|frontend| frontend.maxconn.unwrap_or(maxconn))
-                .fold(0, u32::saturating_add);
-            let shared = backend
-                .shares_servers_with
-                .and_then(|BackendIndex(other)| backends.get(other))
-                .map(|other| (Arc::clone(&other.balancer), Arc::clone(&other.servers)));
-            let (balancer, servers) = shared.unwrap_or_else(|| {
-                let seed = fastrand::u64(..);
-                let servers = backend.servers.iter().map(proxy::Server::pool_config);
-                let pool = Pool::new(backend.pool_config(reach, seed), servers);
-                let states = backend.servers.iter().map(|server| {
-                    let target = target(&server.address);
-                    if target.is_none() {
-                        unresolved.push(Unresolved {
-                            origin: server.origin.clone(),
-                            backend: backend.name.clone(),
-                            server: server.name.clone(),
-                            address: server.address.clone(),
-                        });
-                    }
-                    let nowhere = || Target::Inet(SocketAddr::from(([0, 0, 0, 0], 0)));
-                    Arc::new(ServerState::new(lasting.next_id(), target.unwrap_or_else(nowhere)))
-                });
-                (Arc::new(Balancer::new(pool)), states.collect())
-            });
-            backends.push(Arc::new(BackendState {
-                id: lasting.next_id(),
-                balancer,
-                servers,
-                traffic: Arc::default(),
-                log: log.route(&backend.log, None),
-                fullconn: backend.pool_config(reach, 0).fullconn,
-            }));
-        }
-        if !unresolved.is_empty() {
-            return Err(unresolved);
-        }
-        let frontends = config
-            .frontends
-            .iter()
-            .map(|frontend| {
-                Arc::new(FrontendState {
-                    gate: Arc::new(Gate::new(frontend.maxconn.unwrap_or(maxconn))),
-                    traffic: Arc::default(),
-                    limits: limits(frontend, config.backend_of(frontend)),
-                    other_limits: dynamic(frontend)
-                        .chain(switched(frontend, config.backends.len()))
-                        .filter_map(|index| {
-                            let backend = config.backends.get(index)?;
-                            Some((index, limits(frontend, Some(backend))))
-                        })
-                        .collect(),
-                    log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
-                    lines: Arc::default(),
-                    access: frontend
-                        .nginx
-                        .iter()
-                        .flat_map(|nginx| &nginx.access_logs)
-                        .map(|one| log.access_route(one))
-                        .collect(),
-                    errors: log.error_route(if frontend.error_log.is_empty() {
-                        &config.process.error_log
-                    } else {
-                        &frontend.error_log
-                    }),
-                })
-            })
-            .collect();
-        let _ = before;
-        let process = &config.process;
-        let zones = process.limit_zones.iter().map(crate::limits::Zone::new).map(Arc::new);
-        Ok(Self {
-            frontends,
-            backends,
-            log_route: log.route(&process.log, None),
-            log,
-            // The dialect has looked at every pattern.
-            program: Arc::new(
-                proxy::variable::Program::new(&process.variables).unwrap_or_default(),
-            ),
-            limits: zones.collect(),
-            lasting,
-            config,
-        })
+        generation::build(Running::from(config), lasting, log, None)
     }
 
     /// Whose manners the process has.
@@ -229,65 +130,10 @@ pub struct Unresolved {
     pub address: ServerAddress,
 }
 
-fn target(address: &ServerAddress) -> Option<Target> {
-    match address {
-        ServerAddress::Unix(path) => Some(Target::Unix(path.clone())),
-        ServerAddress::Host { name, port, resolved: None } => {
-            let mut found =
-                std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), *port)).ok()?;
-            found.next().map(Target::Inet)
-        }
-        known => known.socket().map(Target::Inet),
-    }
-}
-
-/// Whether a frontend names a backend. One whose name a format makes does not count.
-fn reaches(frontend: &Frontend, backend: BackendIndex) -> bool {
-    let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
-    frontend.default_backend == Some(backend)
-        || rules.iter().any(|rule| rule.target == SwitchTarget::Backend(backend))
-}
-
-/// The backends `use_backend` rules may send sessions to.
-fn switched(frontend: &Frontend, all: usize) -> impl Iterator<Item = usize> {
-    let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
-    let any = rules.iter().any(|rule| matches!(rule.target, SwitchTarget::Named(_)));
-    let fixed = rules.iter().filter_map(|rule| match rule.target {
-        SwitchTarget::Backend(BackendIndex(index)) => Some(index),
-        SwitchTarget::Named(_) => None,
-    });
-    (0..if any { all } else { 0 }).chain(fixed)
-}
-
-/// The backends a frontend may send sessions to besides its default one.
-fn dynamic(frontend: &Frontend) -> impl Iterator<Item = usize> {
-    let content = frontend.nginx.as_deref().map(|nginx| &nginx.content);
-    let (upstreams, other) = match content {
-        Some(proxy::Content::Dynamic { upstreams, other, .. }) => {
-            (upstreams.as_slice(), Some(other.0))
-        }
-        _ => (&[][..], None),
-    };
-    upstreams.iter().map(|(_, BackendIndex(index))| *index).chain(other)
-}
-
 impl FrontendState {
     /// The timeouts of a session that goes to a backend.
     pub fn limits_to(&self, backend: usize) -> &Limits {
         self.other_limits.get(&backend).unwrap_or(&self.limits)
-    }
-}
-
-fn limits(frontend: &Frontend, backend: Option<&Backend>) -> Limits {
-    let Some(backend) = backend else { return Limits::default() };
-    Limits {
-        client: frontend.client_timeout,
-        server: backend.server_timeout,
-        client_fin: frontend.client_fin_timeout,
-        server_fin: backend.server_fin_timeout,
-        tunnel: backend.tunnel_timeout,
-        idle: backend.idle_timeout,
-        close_both: backend.half_close == proxy::HalfClose::CloseBoth,
     }
 }
 
@@ -301,6 +147,8 @@ fn automatic_maxconn(threads: usize) -> u32 {
 /// A frontend while it runs.
 #[derive(Debug)]
 pub struct FrontendState {
+    /// No other frontend of the process ever has it.
+    pub(crate) id: u32,
     /// Its connections against its `maxconn`.
     pub gate: Arc<Gate>,
     /// Its counters.

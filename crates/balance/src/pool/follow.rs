@@ -6,7 +6,6 @@ use machine::Instant;
 
 use super::{Picker, Pool, ServerId, State, Wake};
 use crate::config::{PoolConfig, ServerConfig};
-use crate::queue::Queue;
 
 impl Pool {
     /// The pool that `before` becomes with another configuration. `kept` names, for each of
@@ -62,7 +61,7 @@ impl Pool {
         server.effective = server.weight * server.share(now);
         server.served = core::mem::take(&mut old.served);
         server.max_served = old.max_served;
-        server.queue = core::mem::replace(&mut old.queue, Queue::default());
+        server.queue = core::mem::take(&mut old.queue);
         self.connections[id.0] = server.served;
         before.connections[was.0] = 0;
         self.served += server.served;

@@ -36,6 +36,13 @@ impl Gate {
         self.limit.load(Relaxed)
     }
 
+    /// Changes it; those there are stay, even if they are more.
+    pub(super) fn set_limit(&self, limit: u32) {
+        if self.limit.swap(limit, SeqCst) < limit {
+            self.wake();
+        }
+    }
+
     /// Ready when one more connection is allowed.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         if self.current() < self.limit() {
@@ -73,9 +80,13 @@ impl Gate {
     pub(crate) fn leave(&self) {
         self.current.fetch_sub(1, SeqCst);
         if self.waiting.load(SeqCst) != 0 {
-            let mut wakers = lock(&self.wakers);
-            self.waiting.store(0, Relaxed);
-            wakers.drain(..).for_each(Waker::wake);
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
+        let mut wakers = lock(&self.wakers);
+        self.waiting.store(0, Relaxed);
+        wakers.drain(..).for_each(Waker::wake);
     }
 }

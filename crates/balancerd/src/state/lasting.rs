@@ -81,6 +81,12 @@ impl Lasting {
         self.kept_bytes.load(Relaxed)
     }
 
+    /// Another configuration followed one that takes this many bytes.
+    pub(super) fn keeps(&self, bytes: usize) {
+        self.generations.fetch_add(1, Relaxed);
+        self.kept_bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// Ends the sessions of a backend, or of one server of it; how many.
     pub(super) fn end_sessions(&self, backend: u32, server: Option<u32>, cause: Cause) -> usize {
         let ended = self.threads.iter().map(|one| one.kill(backend, server, cause)).sum();
