@@ -44,6 +44,7 @@ mod bind;
 mod keyword;
 mod literal;
 mod nearest;
+pub mod outside;
 mod problem;
 mod reference;
 mod render;

@@ -114,13 +114,19 @@ impl Sources {
         if self.0.len() >= usize::from(FileId::MAX) {
             return Err(ReadError::TooMany);
         }
-        let metadata = std::fs::metadata(path).map_err(ReadError::Io)?;
-        if metadata.is_dir() {
-            return Err(ReadError::Directory);
-        }
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(ReadError::Io)?;
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(ReadError::Io)?;
+        const EISDIR: i32 = 21;
+        let bytes = crate::outside::ask("read", &path.to_string_lossy(), || {
+            if std::fs::metadata(path)?.is_dir() {
+                return Err(std::io::Error::from_raw_os_error(EISDIR));
+            }
+            let mut bytes = Vec::new();
+            std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        let bytes = bytes.map_err(|error| match error.raw_os_error() {
+            Some(EISDIR) => ReadError::Directory,
+            _ => ReadError::Io(error),
+        })?;
         if bytes.len() as u64 > MAX_FILE {
             return Err(ReadError::TooLarge);
         }

@@ -299,7 +299,7 @@ fn finish_converter(
 
 /// The text of a file of patterns.
 pub(crate) fn read_file(file: &str) -> Result<String, String> {
-    match std::fs::read(Path::new(file)) {
+    match conf::outside::ask("read", file, || std::fs::read(Path::new(file))) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(_) => Err(format!("failed to open pattern file <{file}>")),
     }

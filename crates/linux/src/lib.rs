@@ -31,6 +31,7 @@ pub mod proc_events;
 pub mod process;
 pub mod raw;
 pub mod ready;
+pub mod rights;
 pub mod route;
 pub mod sched;
 pub mod spawn;

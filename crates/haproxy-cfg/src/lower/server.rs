@@ -102,10 +102,9 @@ fn http_steps(draft: &Draft, request: &check::Request) -> Vec<Step> {
     for step in &mut steps {
         let Action::SendHttp(sent) = &mut step.action else { continue };
         let default = if first { request.clone() } else { check::Request::default() };
-        for (field, default) in [
-            (&mut sent.method, default.method),
-            (&mut sent.version, default.version),
-        ] {
+        for (field, default) in
+            [(&mut sent.method, default.method), (&mut sent.version, default.version)]
+        {
             if field.is_empty() {
                 *field = default;
             }
