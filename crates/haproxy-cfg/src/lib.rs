@@ -220,7 +220,10 @@ fn finish(mut loader: Loader) -> Loaded {
     let bound = |proxy: &draft::Draft| {
         !proxy.front.disabled && !proxy.binds.is_empty() || proxy.bind_ignored
     };
-    let listens = config.is_some() && loader.proxies.iter().any(bound);
+    // In HAProxy, where operators are answered counts too.
+    let answers = |config: &proxy::Config| !config.process.stats_sockets.is_empty();
+    let listens = config.as_ref().is_some_and(answers)
+        || config.is_some() && loader.proxies.iter().any(bound);
     Loaded {
         sources: loader.sources,
         diagnostics: loader.binder.problems,

@@ -450,6 +450,13 @@ fn a_bind_that_is_ignored_in_a_backend_counts_as_a_listener() {
 }
 
 #[test]
+fn a_configuration_with_nothing_but_a_stats_socket_listens() {
+    let debian = "global\n stats socket /run/haproxy/admin.sock\n";
+    assert!(read(&format!("{debian}{DEFAULTS}")).listens);
+    assert!(!read(DEFAULTS).listens);
+}
+
+#[test]
 fn a_missing_ca_file_is_a_mistake_of_its_file() {
     let text = listen(
         " server s 127.0.0.1:1 check check-ssl ca-file /none/a.pem\n server t 127.0.0.1:1 check check-ssl ca-file /none/b.pem\n",
