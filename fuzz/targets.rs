@@ -81,6 +81,19 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "ipv4_packet", run: ipv4_packet, seeds: IPV4, files: &[], words: &[] },
     Target { name: "arp_frame", run: arp_frame, seeds: &[&[0; 42]], files: &[], words: &[] },
     Target {
+        name: "peers_message",
+        run: wire::peers::fuzz,
+        seeds: &[
+            b"\x0a\x82\x0f\x02\x01f\x04\x04\xff\xf1\x02\xf0\xc4\x0d\x03\xf8\xac\x00\x0a\x80\x15\x00\x00\
+              \x00\x01\x01\x02\x03\x04\x00\x00\xfc\x03\x01\x05\x00\xf0\x91\xbd\x80\x94\x00",
+            b"\x0a\x82\x1a\x01\x03/tt\x06\x0b\xf0\xf4\xfe\x5e\xf0\xd9\xdc\x0c\x05\xf0\xe2\x03\x17\x02\
+              \x18\x02\xf8\xa9\x01",
+            b"\x00\x00\x00\x01\x00\x02\x00\x03\x00\x04\x0a\x84\x05\x02\x00\x00\x00\x09\x0a\x83\x01\x02",
+        ],
+        files: &[],
+        words: &["\x0a\u{80}", "/t"],
+    },
+    Target {
         name: "proxy_header",
         run: proxy_header,
         seeds: &[

@@ -56,5 +56,6 @@ pub mod client_hello;
 pub mod dns;
 pub mod ipv4;
 pub mod ndisc;
+pub mod peers;
 pub mod proxy_protocol;
 pub mod vrrp;
