@@ -15,6 +15,8 @@ pub struct Candidates {
     pub(crate) prefer: Option<ServerId>,
     /// Whether the preferred one may be drained.
     pub(crate) demanded: bool,
+    /// Whether it may even be down.
+    pub(crate) forced: bool,
     pub(crate) avoid: Option<ServerId>,
     /// nginx: every server is tried once, first the primaries, then the backups.
     tried: Vec<u64>,
@@ -46,6 +48,7 @@ impl Candidates {
             source,
             prefer: None,
             demanded: false,
+            forced: false,
             avoid: None,
             tried: Vec::new(),
             backups: false,
@@ -65,6 +68,7 @@ impl Candidates {
     pub fn insist(&mut self, server: ServerId) {
         self.prefer = Some(server);
         self.demanded = false;
+        self.forced = false;
         self.avoid = None;
     }
 
@@ -73,6 +77,12 @@ impl Candidates {
     pub fn demand(&mut self, server: ServerId) {
         self.insist(server);
         self.demanded = true;
+    }
+
+    /// The next pick is this server, even one that is down: `option persist`.
+    pub fn force(&mut self, server: ServerId) {
+        self.insist(server);
+        self.forced = true;
     }
 
     /// The next pick is another server than this one, if there is another: a redispatch.

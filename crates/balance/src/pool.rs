@@ -227,6 +227,7 @@ impl Pool {
         }
         if let Some(server) = candidates.prefer.take()
             && (self.servers[server.0].usable()
+                || candidates.forced
                 || candidates.demanded && self.servers[server.0].state != State::Down)
         {
             return self.take_or_wait(now, server);

@@ -140,8 +140,12 @@ impl Connecting {
         if let Some(expr) = &backend.hash_expr {
             candidates.set_key(self.hash_key(expr));
         }
-        if let Some(server) = self.wanted_server() {
-            candidates.demand(server);
+        let wanted = self.wanted_server();
+        match (wanted, self.stuck_to(wanted.is_some())) {
+            (Some(server), _) => candidates.demand(server),
+            (None, Some(stuck)) if stuck.forced => candidates.force(stuck.server),
+            (None, Some(stuck)) => candidates.demand(stuck.server),
+            (None, None) => {}
         }
         let mut retries =
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
@@ -175,6 +179,7 @@ impl Connecting {
                         if shared.is_nginx() {
                             state.balancer.with(|pool| pool.succeeded(server));
                         }
+                        self.session.remember(slot.backend, slot.server);
                         return Ok((stream, slot));
                     }
                     Err(Attempt::Over(termination)) => {

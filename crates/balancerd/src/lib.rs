@@ -35,6 +35,7 @@ pub mod cli_nginx;
 mod control;
 mod facts;
 mod health;
+mod http;
 mod limits;
 pub mod log;
 mod master;

@@ -8,6 +8,7 @@
 //!                 PD
 //! ```
 
+mod stick;
 mod view;
 
 use std::io::Read as _;
@@ -32,6 +33,8 @@ use crate::session::Session;
 pub(crate) use view::clf;
 use view::View;
 
+pub(crate) use stick::tables;
+
 /// What rules see at most: HAProxy's `tune.bufsize` without `tune.maxrewrite`.
 const MOST: usize = 15 * 1_024;
 /// How long speaking at once may take, in milliseconds.
@@ -46,6 +49,8 @@ const ANSWER_REJECTED: Termination = Termination::new(Cause::Proxy, Phase::Data)
 pub(crate) struct Noted {
     record: Record,
     answer: Option<Answer>,
+    /// Tables and the keys that will lead to the server that accepts the connection.
+    stores: Vec<(usize, Vec<u8>)>,
     /// The client has ended, and rules have seen it.
     pub(crate) ended: bool,
     /// It broke off or was silent for too long: its rules run to their end, and then it is over.
@@ -125,6 +130,13 @@ impl Session {
         self.log_level() == Some(SILENT)
     }
 
+    /// Adds bytes to the counters it tracks.
+    pub(crate) fn count_tracked(&self, up: u64, down: u64) {
+        if let Some(extra) = &self.extra {
+            extra.rules.record.counters.count_bytes(up, down);
+        }
+    }
+
     /// Its line in a format of the configuration.
     pub(crate) fn custom_line(
         &mut self,
@@ -174,6 +186,9 @@ impl Connecting {
         if let Some(rules) = self.session.frontend_rules() {
             let verdict = self.without_bytes(&rules.session);
             self.obey(verdict, false)?;
+            if let Some(extra) = &self.session.extra {
+                extra.rules.record.counters.count_session();
+            }
             self.inspect(&rules.content, rules.inspect_delay).await?;
             if !rules.switching.is_empty() {
                 self.switch(rules).await;
@@ -491,7 +506,14 @@ impl Session {
             }
         };
         match decided {
-            Some(decided) => Poll::Ready(decided),
+            Some(decided) => {
+                if let (Answered::Pass(bytes) | Answered::Close(bytes), Some((backend, server))) =
+                    (&decided, self.backend().zip(self.server()))
+                {
+                    self.remember_answer(bytes, backend, server);
+                }
+                Poll::Ready(decided)
+            }
             None => {
                 if let Some(until) = answer.until {
                     answer.timer.arm(until, cx);

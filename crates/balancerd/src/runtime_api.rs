@@ -11,6 +11,7 @@
 
 mod client;
 mod commands;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -160,6 +160,7 @@ impl Session {
             return;
         }
         self.reported = (from_client, from_server);
+        self.count_tracked(new.0, new.1);
         self.shared.frontends[self.frontend as usize].traffic.bytes(new.0, new.1);
         if let Some(backend) = self.backend() {
             let backend = &self.shared.backends[backend];

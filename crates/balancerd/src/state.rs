@@ -63,6 +63,8 @@ pub struct Shared {
     pub(crate) program: Arc<proxy::variable::Program>,
     /// The zones of `limit_conn`, as [`Process::limit_zones`](proxy::Process::limit_zones).
     pub(crate) limits: Vec<Arc<crate::limits::Zone>>,
+    /// As [`Process::tables`](proxy::Process::tables).
+    pub(crate) tables: Vec<Arc<::rules::tables::SharedTable>>,
     lasting: Arc<Lasting>,
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) env: RefCell<Env>,
     /// The line being read.
     pub(crate) here: RefCell<Origin>,
+    /// `tune.stick-counters`, if it was said.
+    pub(crate) counters: Cell<Option<usize>>,
     /// Whether names are resolved, files looked at and users looked up.
     pub(crate) reach_out: Cell<bool>,
 }
@@ -29,6 +31,20 @@ impl Context {
     /// The line being read.
     pub(crate) fn origin(&self) -> Origin {
         self.here.borrow().clone()
+    }
+
+    /// How many counters a connection tracks at most.
+    pub(crate) fn stick_counters(&self) -> usize {
+        self.counters.get().unwrap_or(3)
+    }
+
+    /// What this process is called among its peers.
+    pub(crate) fn local_peer(&self) -> String {
+        if let Some(name) = self.env.borrow().get("HAPROXY_LOCALPEER") {
+            return name.clone();
+        }
+        let known = self.reach_out.get().then(|| std::fs::read_to_string("/proc/sys/kernel/hostname"));
+        known.and_then(Result::ok).map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
     }
 
     /// The addresses of a name, in the resolver's order. A literal address needs no resolver.

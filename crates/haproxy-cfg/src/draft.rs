@@ -71,24 +71,53 @@ pub(crate) enum CheckOption {
     Tcp,
     /// `option httpchk` with its request.
     Http(check::Request),
+    /// A protocol that needs no steps.
+    Known(check::Known),
+    /// `option external-check`.
+    External,
 }
 
 /// What HTTP would do; reported for tcp proxies, as HAProxy does.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct HttpOnly {
-    pub(crate) forwardfor: bool,
-    pub(crate) originalto: bool,
+    /// What is the model's already.
+    pub(crate) model: proxy::Http,
     pub(crate) cookie: bool,
-    pub(crate) monitor_uri: bool,
-    pub(crate) stats: bool,
-    pub(crate) request_rules: bool,
-    pub(crate) response_rules: bool,
-    pub(crate) after_response_rules: bool,
-    pub(crate) redirect_rules: bool,
+    pub(crate) stats: Option<StatsDraft>,
+    pub(crate) monitor_fail: Vec<ConditionDraft>,
+    pub(crate) request_rules: Vec<HttpRuleDraft>,
+    pub(crate) response_rules: Vec<HttpRuleDraft>,
+    pub(crate) after_response_rules: Vec<HttpRuleDraft>,
+    pub(crate) redirect_rules: Vec<HttpRuleDraft>,
+    /// Keywords that a proxy of `mode http` is refused for.
+    pub(crate) unserved: Vec<(Span, &'static str)>,
+    /// `option httplog clf`.
+    pub(crate) clf: bool,
     pub(crate) unique_id: bool,
     pub(crate) layer7_balance: bool,
     /// `option httplog`: where it stands.
     pub(crate) httplog: Option<Span>,
+}
+
+/// A rule of HTTP.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpRuleDraft {
+    pub(crate) at: Span,
+    /// What messages call its place: `http-request`.
+    pub(crate) family: &'static str,
+    /// `None` where it is known and not built.
+    pub(crate) action: Option<rules::http::HttpAction>,
+    /// What is known and not built: a proxy that speaks HTTP is refused for it.
+    pub(crate) planned: Vec<String>,
+    pub(crate) condition: Option<ConditionDraft>,
+}
+
+/// `stats …` of a proxy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StatsDraft {
+    pub(crate) model: proxy::Stats,
+    pub(crate) admin: Vec<ConditionDraft>,
+    pub(crate) rules: Vec<HttpRuleDraft>,
 }
 
 /// Rules, in the order they stand.
@@ -161,8 +190,12 @@ pub(crate) struct Draft {
     pub(crate) http_steps: Vec<Step>,
     pub(crate) check_timeout: Option<Duration>,
     pub(crate) log_health_checks: bool,
+    /// What its checks are made of besides steps.
+    pub(crate) checks: crate::table::check_words::ChecksDraft,
     pub(crate) tcpka: Tcpka,
     pub(crate) http: HttpOnly,
+    /// Its stick table and what goes by it.
+    pub(crate) stick: crate::table::stick::StickDraft,
 }
 
 /// `option tcpka`, `clitcpka`, `srvtcpka` and their timers.
@@ -203,13 +236,31 @@ impl Default for Draft {
             http_steps: vec![],
             check_timeout: None,
             log_health_checks: false,
+            checks: crate::table::check_words::ChecksDraft::default(),
             tcpka: Tcpka::default(),
             http: HttpOnly::default(),
+            stick: crate::table::stick::StickDraft::default(),
         }
     }
 }
 
 impl Draft {
+    /// `tcp-check` steps to add one to: a section's first takes the place of what the defaults say.
+    pub(crate) fn tcp_steps(&mut self) -> &mut Vec<Step> {
+        if !std::mem::replace(&mut self.checks.own_tcp, true) {
+            self.tcp_steps.clear();
+        }
+        &mut self.tcp_steps
+    }
+
+    /// The same for `http-check`.
+    pub(crate) fn http_steps(&mut self) -> &mut Vec<Step> {
+        if !std::mem::replace(&mut self.checks.own_http, true) {
+            self.http_steps.clear();
+        }
+        &mut self.http_steps
+    }
+
     /// The steps a check that is being written belongs to.
     pub(crate) fn connects(steps: &[Step]) -> bool {
         steps.iter().any(|step| matches!(step.action, Action::Connect(_)))
@@ -220,12 +271,22 @@ impl Draft {
         let mut draft = self.clone();
         draft.kind = kind;
         draft.name = name.to_owned();
+        (draft.checks.own_tcp, draft.checks.own_http) = (false, false);
         draft.front.description = None;
         draft.back.description = None;
         // What defaults inherit from others are not rules.
         if kind == Kind::Defaults {
             draft.acls.clear();
             draft.rules = RuleDrafts::default();
+            let http = &mut draft.http;
+            for rules in [
+                &mut http.request_rules,
+                &mut http.response_rules,
+                &mut http.after_response_rules,
+                &mut http.redirect_rules,
+            ] {
+                rules.clear();
+            }
         }
         draft
     }
@@ -238,6 +299,17 @@ pub(crate) enum VerifyWord {
     None,
     /// `verify required`.
     Required,
+}
+
+/// `observe`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Observe {
+    /// `none`.
+    Nothing,
+    /// `layer4`.
+    Layer4,
+    /// `layer7`.
+    Layer7,
 }
 
 /// One word of `init-addr`.
@@ -266,6 +338,14 @@ pub(crate) struct ServerDraft {
     pub(crate) check: check::Config,
     pub(crate) check_ssl: bool,
     pub(crate) check_send_proxy: bool,
+    pub(crate) check_proto: Option<&'static str>,
+    /// `agent-check`.
+    pub(crate) agent_checked: bool,
+    pub(crate) agent: check::Agent,
+    pub(crate) track: Option<String>,
+    pub(crate) observe: Observe,
+    pub(crate) error_limit: u32,
+    pub(crate) on_error: check::OnError,
     pub(crate) ssl: bool,
     pub(crate) verify: Option<VerifyWord>,
     pub(crate) ca_file: Option<PathBuf>,
@@ -289,6 +369,13 @@ impl Default for ServerDraft {
             check: check::Config::default(),
             check_ssl: false,
             check_send_proxy: false,
+            check_proto: None,
+            agent_checked: false,
+            agent: crate::table::check_option::agent(),
+            track: None,
+            observe: Observe::Nothing,
+            error_limit: 10,
+            on_error: check::OnError::default(),
             ssl: false,
             verify: None,
             ca_file: None,
@@ -309,6 +396,10 @@ pub(crate) struct Global {
     pub(crate) ca_base: Option<PathBuf>,
     /// `no strict-limits`.
     pub(crate) lax_limits: bool,
+    /// `external-check`.
+    pub(crate) external_check: bool,
+    /// `insecure-fork-wanted`.
+    pub(crate) insecure_fork: bool,
     /// `zero-warning`.
     pub(crate) zero_warning: bool,
     /// Keywords that may stand once, as they come.

@@ -1,22 +1,17 @@
 //! Formats: `%ci:%cp %[req.ssl_sni]` → pieces.
 
 use rules::Place;
-use rules::format::{Flags, Format, Part, VARIABLES};
+use rules::format::{Flags, Format, HTTP_VARIABLES, Part, VARIABLES};
 
 use crate::context::Context;
 use crate::expr::{Manner, Wrong, read};
 
-/// Variables of HTTP: known, and reserved for it.
-const HTTP: &[&str] = &[
-    "CC", "CS", "HM", "HP", "HPO", "HQ", "HU", "HV", "TR", "Ta", "Ti", "Tq", "Tr", "Trg", "Trl",
-    "r", "tr", "trg", "trl",
-];
 /// Variables of later versions: known, and not built.
 const PLANNED: &[&str] = &["OG"];
 
 /// The variables that are known and have no value here.
 pub(crate) fn unbuilt() -> impl Iterator<Item = &'static str> {
-    HTTP.iter().chain(PLANNED).copied()
+    PLANNED.iter().copied()
 }
 
 /// What a format is for.
@@ -134,9 +129,12 @@ pub(crate) fn parse(context: &Context, text: &str, purpose: Purpose) -> Result<F
         flush(&mut plain, &mut format);
         if let Some((_, variable, _)) = VARIABLES.iter().find(|(known, ..)| *known == name) {
             format.parts.push(Part::Variable(*variable, flags));
-        } else if HTTP.contains(&name) && !purpose.http {
-            return Err(format!("format variable '{name}' is reserved for HTTP mode").into());
-        } else if PLANNED.contains(&name) || HTTP.contains(&name) {
+        } else if let Some((_, variable, _)) = HTTP_VARIABLES.iter().find(|(n, ..)| *n == name) {
+            if !purpose.http {
+                return Err(format!("format variable '{name}' is reserved for HTTP mode").into());
+            }
+            format.parts.push(Part::Variable(*variable, flags));
+        } else if PLANNED.contains(&name) {
             return Err(Wrong::Planned(format!("log-format %{name}")));
         } else {
             return Err(format!(

@@ -2,6 +2,8 @@
 
 mod directive;
 mod files;
+mod mailers;
+mod userlist;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -15,6 +17,7 @@ use crate::context::{Shared, is_planned};
 use crate::draft::{Draft, Global, Kind};
 use crate::lexer::{self, MAX_WORDS};
 use crate::say::{BARE, CAPITAL, Complain, NOWHERE, SUMMARY, TIGHT};
+use crate::table::peers::{self, PeersDraft};
 use crate::table::proxy::misplaced;
 use crate::table::section::{Nothing, SECTIONS, Section};
 use crate::table::{PROXY_TABLES, bit, find, global, global_names, named, names};
@@ -36,6 +39,7 @@ enum Current {
     Defaults(usize),
     Proxy(usize),
     Other(&'static Section),
+    Peers(usize),
     /// In a section whose first line was refused; the section's keyword.
     Broken(&'static str),
 }
@@ -47,11 +51,15 @@ pub(crate) struct Loader {
     pub(crate) context: Shared,
     pub(crate) global: Global,
     pub(crate) proxies: Vec<Draft>,
+    pub(crate) peers: Vec<PeersDraft>,
+    pub(crate) mailers: Vec<mailers::Mailers>,
     /// Whether a mistake stopped the reading of a file.
     pub(crate) aborted: bool,
     defaults: Vec<Draft>,
     current: Current,
     conditions: Vec<Condition>,
+    /// The users of each `userlist`, and its groups with their members.
+    userlists: Vec<(rules::Users, Vec<(String, Vec<String>)>)>,
 }
 
 impl Loader {
@@ -62,10 +70,13 @@ impl Loader {
             global: Global { context: Rc::clone(&context), ..Global::default() },
             context,
             proxies: vec![],
+            peers: vec![],
+            mailers: vec![],
             aborted: false,
             defaults: vec![],
             current: Current::Outside,
             conditions: vec![],
+            userlists: vec![],
         }
     }
 
@@ -170,6 +181,7 @@ impl Loader {
                 format!("{} {}", self.proxies[i].kind.keyword(), self.proxies[i].name)
             }
             Current::Other(section) => section.name.into(),
+            Current::Peers(i) => format!("peers {}", self.peers[i].name),
             Current::Broken(keyword) => keyword.into(),
         };
         let pseudo = |name: &str| match name {
@@ -282,6 +294,14 @@ impl Loader {
                 self.proxy_keyword(stmt, &mut draft);
                 self.proxies[index] = draft;
             }
+            Current::Peers(index) => {
+                if find(&[peers::TABLE], conf::ANYWHERE, &stmt.words).is_none() {
+                    self.unknown(&stmt, "peers", &[]);
+                    return;
+                }
+                let place = Place::new(conf::ANYWHERE, "peers");
+                self.binder.bind_one(peers::TABLE, place, &stmt, &mut self.peers[index]);
+            }
             Current::Other(section) => {
                 let place = Place::new(conf::ANYWHERE, section.said);
                 let known = find(&[section.table], conf::ANYWHERE, &stmt.words).is_some();
@@ -289,6 +309,11 @@ impl Loader {
                 // A section that is refused as a whole has been complained about.
                 if section.planned {
                 } else if known {
+                    match section.name {
+                        "userlist" => self.userlist_keyword(&stmt),
+                        "mailers" => self.mailers_keyword(&stmt),
+                        _ => {}
+                    }
                     self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
                 } else if section.name == "ring" {
                     self.binder.refuse(at, format!("unknown statement '{word}'."));
@@ -309,7 +334,34 @@ impl Loader {
             let keyword = format!("section '{}'", section.name);
             self.binder.error(stmt.at(), Problem::Planned { keyword });
         }
+        if section.name == "peers" {
+            return self.peers_section(stmt);
+        }
+        if section.name == "userlist" {
+            self.userlist_section(stmt.word(1));
+        }
+        if section.name == "mailers" {
+            self.mailers_section(stmt.word(1));
+        }
         self.current = Current::Other(section);
+    }
+
+    fn peers_section(&mut self, stmt: &Stmt) {
+        let name = stmt.word(1);
+        if let Some(extra) = stmt.words.get(2) {
+            crate::number::unexpected(&mut self.binder, "peers", &extra.text, extra.span);
+            return;
+        }
+        if let Some(known) = self.peers.iter().find(|section| section.name == name) {
+            let text = format!(
+                "peers section '{name}' has the same name as another peers section declared at {}.",
+                known.origin
+            );
+            self.binder.complain(Severity::Error, "P:", stmt.at(), text);
+        }
+        let proxy = Draft { context: Rc::clone(&self.context), at: stmt.at(), ..Draft::default() };
+        self.peers.push(PeersDraft::new(name, &self.context.local_peer(), proxy));
+        self.current = Current::Peers(self.peers.len() - 1);
     }
 
     /// The last word pair `from NAME` of a section line, and the defaults it names.
@@ -590,6 +642,9 @@ impl Loader {
         }
         let place = Place::new(here, kind.keyword());
         self.binder.bind_one(table, place, &stmt, draft);
+        if crate::table::http::is_unserved(row) {
+            draft.http.unserved.push((span, row.name));
+        }
         if row.name == "id" {
             self.same_id(draft, span);
         }

@@ -1,13 +1,16 @@
 //! Sections → the model, and what only all sections together can tell.
 
+mod checks;
 mod http;
+mod http_rules;
 mod log;
 mod rules;
 mod server;
+mod stick;
 
 use std::time::Duration;
 
-use conf::{Problem, Severity, Span};
+use conf::Severity;
 use proxy::{BackendIndex, Config, Flavour, FrontendKind, KeepAlive, LogTarget, Mode, Origin};
 
 use crate::draft::{Draft, Kind, LogLine};
@@ -28,7 +31,8 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         .filter(|p| p.kind.is_server_side())
         .map(|p| (p.name.clone(), p.front.disabled))
         .collect();
-    let names = rules::Names::new(&loader.proxies);
+    (config.process.tables, config.process.peers) = stick::tables(loader);
+    let names = rules::Names::new(&loader.proxies, &config.process.tables);
     for index in 0..loader.proxies.len() {
         let draft = loader.proxies[index].clone();
         // A disabled proxy is known by name, and looked at no further.
@@ -40,14 +44,21 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         if draft.kind.is_client_side() {
             let mut frontend = frontend(&draft, &targets, &backends);
             (frontend.rules, frontend.log.format) = (lowered.frontend, lowered.log);
+            frontend.http = lowered.http.clone();
             config.frontends.push(frontend);
         }
         if draft.kind.is_server_side() {
             let mut backend = server::backend(loader, &draft, &targets);
             backend.rules = lowered.backend;
+            backend.http = lowered.http;
+            if let Some(rules) = &backend.rules {
+                stick::remember_servers(&mut config.process.tables, &rules.stick);
+            }
+            backend.email_alert = checks::email(loader, &draft);
             config.backends.push(backend);
         }
     }
+    checks::track(loader, &mut config.backends);
     config
 }
 
@@ -140,15 +151,8 @@ fn check(
         }
     }
     let mut lowered = rules::lower(loader, draft, names);
-    let b = &mut loader.binder;
-    if draft.mode == Mode::Http {
-        let own = |at: &Span| at.file == draft.at.file && at.start > draft.at.start;
-        let at = draft.mode_at.filter(own).unwrap_or(draft.at);
-        let keyword = format!("mode http ({noun} '{name}')");
-        b.error(at, Problem::Planned { keyword }).help =
-            Some("write 'mode tcp' if the traffic is only to be passed on".into());
-    }
-    http::before_timeouts(b, draft);
+    lowered.http = http_rules::lower(loader, draft, names);
+    http::before_timeouts(&mut loader.binder, draft);
     timeouts(loader, draft);
     http::tcp_check(&mut loader.binder, draft);
     lowered.log = rules::log(loader, draft, names);

@@ -7,17 +7,23 @@ use crate::draft::Kind;
 
 pub(crate) mod bind;
 pub(crate) mod check;
+pub(crate) mod check_expect;
+pub(crate) mod check_option;
+pub(crate) mod check_words;
 pub(crate) mod global;
 pub(crate) mod global_names;
 pub(crate) mod http;
+pub(crate) mod http_rules;
 pub(crate) mod log;
 pub(crate) mod option;
+pub(crate) mod peers;
 pub(crate) mod proxy;
 pub(crate) mod rules;
 pub(crate) mod section;
 pub(crate) mod server;
 pub(crate) mod server_names;
 pub(crate) mod stats;
+pub(crate) mod stick;
 pub(crate) mod tcp_rules;
 pub(crate) mod timeout;
 
@@ -58,20 +64,22 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     let mut all: Vec<(&'static str, Vec<Row>)> = vec![
         ("global", join(&[&global::TABLE, &global_names::TABLE])),
         ("defaults, frontend, listen, backend", join(&[&proxy::TABLE, &log::TABLE])),
-        ("option", option::TABLE.rows()),
+        ("option", join(&[&option::TABLE, &check_option::TABLE])),
         ("timeout", timeout::TABLE.rows()),
         ("tcp-check and http-check", check::TABLE.rows()),
         ("stats", stats::TABLE.rows()),
         ("HTTP", http::TABLE.rows()),
         ("rules, ACLs and stickiness", rules::TABLE.rows()),
         ("bind", bind::TABLE.rows()),
-        ("server and default-server", join(&[&server::TABLE, &server_names::TABLE])),
+        ("server and default-server", join(&[&server::TABLE, &check_option::SERVERS, &server_names::TABLE])),
         ("actions of rules", rules::ACTIONS.rows()),
     ];
     all.push(("fetches", fetches()));
     all.push(("converters", converters()));
     all.push(("variables of log-format", variables()));
-    all.extend(section::SECTIONS.iter().map(|s| (s.name, s.table.rows())));
+    all.push(("peers", peers::TABLE.rows()));
+    let others = section::SECTIONS.iter().filter(|section| section.name != "peers");
+    all.extend(others.map(|s| (s.name, s.table.rows())));
     all
 }
 
@@ -105,7 +113,7 @@ fn usage(args: ::rules::Args) -> String {
 fn fetches() -> Vec<Row> {
     let rows = ::rules::fetch::all().map(|row| built(row.name, usage(row.args), row.doc));
     let all: Vec<_> = rows.collect();
-    let own = ::rules::fetch::KEYWORDS.iter().filter(|k| all.iter().all(|row| row.name != k.name));
+    let own = ::rules::fetch::keywords().filter(|k| all.iter().all(|row| row.name != k.name));
     let own = own.map(|keyword| built(keyword.name, String::new(), "A name of ACLs for a fetch."));
     let own: Vec<_> = own.collect();
     let planned = ::rules::fetch::PLANNED.iter().map(|name| unbuilt(name));
@@ -118,16 +126,17 @@ fn converters() -> Vec<Row> {
 }
 
 fn variables() -> Vec<Row> {
-    let rows = ::rules::format::VARIABLES.iter();
+    let rows = ::rules::format::VARIABLES.iter().chain(::rules::format::HTTP_VARIABLES);
     let rows = rows.map(|(name, _, doc)| built(name, String::new(), doc));
     rows.chain(crate::format::unbuilt().map(unbuilt)).collect()
 }
 
 /// The tables of a proxy section.
-pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 8] = [
+pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 9] = [
     proxy::TABLE,
     log::TABLE,
     option::TABLE,
+    check_option::TABLE,
     timeout::TABLE,
     check::TABLE,
     stats::TABLE,

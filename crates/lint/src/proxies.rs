@@ -121,7 +121,7 @@ fn backend(proxy: &Proxy, config: &Config, backend: &Backend, note: &mut Note<'_
     }
     for server in &backend.servers {
         if let Some(check) = &server.check
-            && let Probe::Http { steps } = &check.probe
+            && let Probe::Http { steps, .. } = &check.probe
         {
             http_check(proxy, backend, server, check, steps, note);
             // Once for all of them.

@@ -4,17 +4,23 @@
 //! targets, names are indices. Times are [`Duration`]s; an absent limit is `None`.
 
 mod backend;
+mod checks;
 mod frontend;
+mod http;
 mod log;
 mod nginx;
 mod rules;
 mod running;
+mod stick;
+mod transport;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use backend::{Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress};
 pub use balance::{Algorithm, Passive};
+pub use checks::{CheckAct, CheckWords, EmailAlert, Tracked};
+pub use self::http::{Forwarded, Http, Stats};
 pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
 pub use log::{
     ErrorLog, ErrorLogTarget, Facility, LogAddress, LogFormat, LogFraming, LogPolicy, LogTarget,
@@ -27,6 +33,8 @@ pub use nginx::{
 };
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;
+pub use transport::{Foreign, HeaderOptions, Inbound, Outbound};
+pub use self::stick::{Peer, PeersSection, StickRule, StickTable, Stickiness};
 
 /// A whole proxy process: immutable, comparable, without positions of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -120,6 +128,10 @@ pub struct Process {
     pub working_directory: Option<PathBuf>,
     /// The variables nginx's configuration defines.
     pub variables: Vec<crate::variable::Definition>,
+    /// Stick tables of all sections, in the order of the file.
+    pub tables: Vec<StickTable>,
+    /// `peers` sections that are complete.
+    pub peers: Vec<PeersSection>,
     /// `limit_conn_zone` of nginx.
     pub limit_zones: Vec<LimitZone>,
 }

@@ -139,9 +139,14 @@ pub const KEYWORDS: &[Keyword] = &[
     Keyword { name: "payload_lv", fetch: "payload_lv", matched: Match::Bin },
 ];
 
+/// All of those names.
+pub fn keywords() -> impl Iterator<Item = &'static Keyword> {
+    KEYWORDS.iter().chain(http::KEYWORDS)
+}
+
 /// What an ACL of this name looks at, and how it is matched by default.
 pub fn keyword(name: &str) -> Option<(&'static Fetch, Option<Match>)> {
-    if let Some(keyword) = KEYWORDS.iter().chain(http::KEYWORDS).find(|k| k.name == name) {
+    if let Some(keyword) = keywords().find(|keyword| keyword.name == name) {
         return Some((named(keyword.fetch)?, Some(keyword.matched)));
     }
     named(name).map(|fetch| (fetch, None))

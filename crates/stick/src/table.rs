@@ -14,6 +14,13 @@ use crate::{Millis, Rate};
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct EntryId(u32);
 
+impl EntryId {
+    /// A number no other entry of its table has at the same time.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// The number of a change; 0 is none.
 pub type Update = u64;
 

@@ -131,6 +131,10 @@ impl Environment for View<'_> {
                 });
                 Some(slots.max().unwrap_or(0))
             }
+            Number::ResponseCaptureSlots => {
+                let http = config.http.as_deref();
+                i64::try_from(http.map_or(0, |http| http.response_captures.len())).ok()
+            }
             // No `bind` line ends TLS.
             Number::ClientTls => Some(0),
             Number::ClientTimeout => millis(config.client_timeout),
@@ -258,6 +262,10 @@ impl Environment for View<'_> {
         servers.iter().position(|server| server.name == name)
     }
 
+    fn table(&self, table: usize) -> Option<&std::sync::Arc<rules::tables::SharedTable>> {
+        self.session.shared.tables.get(table)
+    }
+
     fn random(&self, below: u64) -> u64 {
         fastrand::u64(..below.max(1))
     }
@@ -357,20 +365,24 @@ impl View<'_> {
                 None => put!("<NOSRV>"),
             },
             Variable::ServerQueue => put!("{}", session.queues.0),
-            Variable::Status => put!("0"),
+            Variable::Status => match session.extra.as_ref().and_then(|extra| extra.http.as_ref()) {
+                Some(notes) => put!("{}", notes.status),
+                None => put!("0"),
+            },
             Variable::TerminationAndCookieState => put!("{ended}--"),
             Variable::TerminationState => put!("{ended}"),
             Variable::Timestamp => put!("{}", session.date / 1_000),
             Variable::TotalTime | Variable::UserTime => put!("{plus}{total}"),
             Variable::WaitTime => put!("{}", session.queue_time),
             Variable::TlsCipher | Variable::TlsVersion | Variable::UniqueId => return None,
+            of_http => return session.extra.as_ref()?.http.as_ref()?.write(session, of_http, out),
         }
         Some(())
     }
 }
 
 /// `21/Nov/2026:14:21:05 +0000`.
-fn clf(at: SystemTime, local: bool) -> String {
+pub(crate) fn clf(at: SystemTime, local: bool) -> String {
     let time = LocalTime::from(at);
     let time = if local || time.offset == 0 {
         time

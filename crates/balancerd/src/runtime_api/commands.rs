@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use balance::ServerId;
 use proxy::Level;
 
+use super::table;
 use crate::health::Board;
 use crate::state::Shared;
 use crate::stats::{self, Filter};
@@ -84,6 +85,24 @@ const COMMANDS: &[Command] = &[
         arguments: "[up|no-maint]* [<iid> <type> <sid>]",
         help: "counters of all proxies and servers, as CSV",
         run: show_stat,
+    },
+    Command {
+        words: "show table",
+        arguments: "[<table> [<filter>]*]",
+        help: "stick tables, or what one of them holds (filter: data/key)",
+        run: |call| operate(call, table::show),
+    },
+    Command {
+        words: "set table",
+        arguments: "<table> key <k> [data.* <v>]*",
+        help: "sets what a stick table stores with a key",
+        run: |call| operate(call, table::set),
+    },
+    Command {
+        words: "clear table",
+        arguments: "<table> [<filter>]*",
+        help: "removes entries of a stick table (filter: data/key)",
+        run: |call| operate(call, table::clear),
     },
     Command {
         words: "show version",
@@ -177,7 +196,7 @@ const PLANNED: &[(Level, &[&str])] = &[
     ),
     (
         Level::Operator,
-        &["clear table", "set table", "show env", "show errors", "show sess", "show table"],
+        &["show env", "show errors", "show sess"],
     ),
     (
         Level::User,
@@ -214,6 +233,14 @@ const PLANNED: &[(Level, &[&str])] = &[
         ],
     ),
 ];
+
+/// What an operator may do.
+fn operate(call: &Call<'_>, run: fn(&Shared, &[&str]) -> String) -> Reply {
+    Reply::Text(match call.level {
+        Level::User => "Permission denied\n".into(),
+        Level::Operator | Level::Admin => run(call.shared, call.arguments),
+    })
+}
 
 /// Carries one command out.
 pub(super) fn run(shared: &Shared, board: &Board, level: Level, words: &[&str]) -> Reply {

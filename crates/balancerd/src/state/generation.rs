@@ -95,6 +95,7 @@ pub(super) fn build(
             None => Arc::new(proxy::variable::Program::new(&process.variables).unwrap_or_default()),
         },
         limits: process.limit_zones.iter().enumerate().map(zone).collect(),
+        tables: crate::rules::tables(process, before.map_or(&[], |before| &before.tables)),
         lasting,
         config,
     })

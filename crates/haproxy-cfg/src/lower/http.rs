@@ -21,7 +21,7 @@ pub(super) fn before_timeouts(b: &mut Binder, draft: &Draft) {
                 format!("cookie will be ignored for {noun} '{name}' (needs 'mode http')."),
             );
         }
-        if http.monitor_uri && draft.kind.is_client_side() {
+        if http.model.monitor_uri.is_some() && draft.kind.is_client_side() {
             warn(
                 b,
                 draft,
@@ -74,7 +74,7 @@ pub(super) fn after_timeouts(b: &mut Binder, draft: &Draft) {
         return;
     }
     let (noun, name, http) = (draft.kind.noun(), &draft.name, &draft.http);
-    if http.stats {
+    if http.stats.is_some() {
         warn(
             b,
             draft,
@@ -82,19 +82,22 @@ pub(super) fn after_timeouts(b: &mut Binder, draft: &Draft) {
         );
     }
     let rules = [
-        (http.request_rules, "http-request"),
-        (http.response_rules, "http-response"),
-        (http.after_response_rules, "http-after-response"),
-        (http.redirect_rules, "redirect"),
+        (&http.request_rules, "http-request"),
+        (&http.response_rules, "http-response"),
+        (&http.after_response_rules, "http-after-response"),
+        (&http.redirect_rules, "redirect"),
     ];
-    for (_, keyword) in rules.iter().filter(|(used, _)| *used) {
+    for (_, keyword) in rules.iter().filter(|(rules, _)| !rules.is_empty()) {
         warn(
             b,
             draft,
             format!("'{keyword}' rules ignored for {noun} '{name}' as they require HTTP mode."),
         );
     }
-    for (_, option) in [(http.forwardfor, "forwardfor"), (http.originalto, "originalto")]
+    for (_, option) in [
+        (http.model.forwarded_for.is_some(), "forwardfor"),
+        (http.model.original_to.is_some(), "originalto"),
+    ]
         .iter()
         .filter(|(used, _)| *used)
     {

@@ -10,6 +10,11 @@ use crate::format::{Purpose, parse};
 use crate::load::Loader;
 use crate::say::{CAPITAL, Complain, NOWHERE};
 
+/// `option httplog`.
+const HTTP: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
+/// `option httplog clf`.
+const HTTP_CLF: &str = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+
 /// The format a frontend logs with, and whether there is anything of it; complains about one that
 /// is none.
 pub(super) fn format(loader: &mut Loader, draft: &Draft) -> (LogFormat, bool) {
@@ -19,6 +24,14 @@ pub(super) fn format(loader: &mut Loader, draft: &Draft) -> (LogFormat, bool) {
     let at = draft.log_at.unwrap_or(draft.at);
     let mut format = draft.log_format.clone();
     let mut nothing = false;
+    if draft.mode == Mode::Http && format == LogFormat::Tcp && draft.http.httplog.is_some() {
+        let purpose = Purpose { places: &[Place::Log], http: true, log: true };
+        let text = if draft.http.clf { HTTP_CLF } else { HTTP };
+        if let Ok(read) = parse(&draft.context, text, purpose) {
+            format = LogFormat::Custom(read);
+        }
+        return (format, true);
+    }
     if let LogFormat::Custom(parsed) = &mut format {
         let purpose = Purpose { places: &[Place::Log], http: draft.mode == Mode::Http, log: true };
         match parse(&draft.context, &draft.log_text, purpose) {

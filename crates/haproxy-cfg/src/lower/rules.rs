@@ -23,6 +23,7 @@ pub(super) struct Lowered {
     pub(super) frontend: Option<Box<FrontendRules>>,
     pub(super) backend: Option<Box<BackendRules>>,
     pub(super) log: LogFormat,
+    pub(super) http: Option<Box<proxy::Http>>,
 }
 
 /// What proxies are called.
@@ -31,16 +32,19 @@ pub(super) struct Names {
     pub(super) frontends: Vec<String>,
     /// Backends with their servers.
     pub(super) backends: Vec<(String, Vec<String>)>,
+    /// Stick tables and what their keys are.
+    pub(super) tables: Vec<(String, stick::KeyType)>,
 }
 
 impl Names {
-    pub(super) fn new(proxies: &[Draft]) -> Self {
+    pub(super) fn new(proxies: &[Draft], tables: &[proxy::StickTable]) -> Self {
         let servers = |p: &Draft| p.servers.iter().map(|server| server.name.clone()).collect();
         let fronts = proxies.iter().filter(|p| p.kind.is_client_side());
         let backs = proxies.iter().filter(|p| p.kind.is_server_side());
         Self {
             frontends: fronts.map(|p| p.name.clone()).collect(),
             backends: backs.map(|p| (p.name.clone(), servers(p))).collect(),
+            tables: tables.iter().map(|table| (table.name.clone(), table.config.key)).collect(),
         }
     }
 
@@ -77,6 +81,7 @@ pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowere
             servers: rules.servers.iter().filter_map(|rule| lowering.server(rule)).collect(),
             response: lowering.rules(&rules.response),
             response_delay: rules.response_delay,
+            stick: lowering.stickiness(),
         };
         let idle = BackendRules {
             inspect_delay: rules.inspect_delay,
@@ -97,11 +102,26 @@ pub(super) fn log(loader: &mut Loader, draft: &Draft, names: &Names) -> LogForma
     }
 }
 
-struct Lowering<'l> {
-    loader: &'l mut Loader,
-    draft: &'l Draft,
-    names: &'l Names,
+pub(super) struct Lowering<'l> {
+    pub(super) loader: &'l mut Loader,
+    pub(super) draft: &'l Draft,
+    pub(super) names: &'l Names,
     acls: Vec<Arc<Acl>>,
+}
+
+impl<'l> Lowering<'l> {
+    /// Of a section whose named ACLs are known.
+    pub(super) fn new(loader: &'l mut Loader, draft: &'l Draft, names: &'l Names) -> Self {
+        let mut lowering = Lowering { loader, draft, names, acls: vec![] };
+        let complaints = lowering.loader.binder.problems.len();
+        for acl in &draft.acls {
+            let acl = lowering.acl(acl);
+            lowering.acls.push(acl);
+        }
+        // What is wrong with them was said when the rules of TCP were lowered.
+        lowering.loader.binder.problems.truncate(complaints);
+        lowering
+    }
 }
 
 impl Lowering<'_> {
@@ -120,7 +140,7 @@ impl Lowering<'_> {
         Arc::new(Acl { name: acl.name.as_str().into(), tests })
     }
 
-    fn condition(&mut self, draft: &ConditionDraft) -> Condition {
+    pub(super) fn condition(&mut self, draft: &ConditionDraft) -> Condition {
         let mut any = vec![];
         for group in &draft.any {
             let mut terms = vec![];
@@ -140,6 +160,7 @@ impl Lowering<'_> {
         let mut rules = vec![];
         for draft in drafts {
             let mut action = draft.action.clone();
+            self.track(&mut action, draft.at);
             let place = format!("{} expression", draft.family);
             for expr in action.exprs_mut() {
                 self.sample(expr, draft.at, &place);
@@ -151,7 +172,7 @@ impl Lowering<'_> {
     }
 
     /// Resolves an expression that stands outside of ACLs.
-    fn sample(&mut self, expr: &mut Expr, at: Span, place: &str) {
+    pub(super) fn sample(&mut self, expr: &mut Expr, at: Span, place: &str) {
         self.resolve(expr, at, |reference| {
             let Reference { fetch, converter, .. } = reference;
             match converter {
@@ -190,7 +211,18 @@ impl Lowering<'_> {
                     names.backend(shown).map(Arg::Backend).ok_or_else(|| missing("backend"))
                 }
                 ArgKind::Server => server(names, own, name, &what),
-                _ => Err(format!("unable to find table '{shown}' referenced in {what}.")),
+                ArgKind::Users => match self.loader.userlist(name) {
+                    Some(users) => Ok(Arg::Users(Arc::new(users))),
+                    None => {
+                        Err(format!("unable to find userlist '{shown}' referenced in {what}."))
+                    }
+                },
+                _ => names
+                    .tables
+                    .iter()
+                    .position(|(known, _)| known == shown)
+                    .map(Arg::Table)
+                    .ok_or_else(|| format!("unable to find table '{shown}' referenced in {what}.")),
             };
             match found {
                 Ok(arg) => *reference.arg = arg,

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use check::{Action, Probe, Step, Verify};
+use check::{Action, Verify};
 use conf::Severity;
 use proxy::{Backend, LogTarget, ProxyHeader, Server, ServerAddress};
 
-use super::{keepalive, limit};
+use super::{checks, keepalive, limit};
 use crate::draft::{CheckOption, Draft, InitAddr, Kind, ServerDraft, VerifyWord};
 use crate::load::{Loader, strip_os};
 use crate::say::{Complain, NOWHERE, SUMMARY};
@@ -18,6 +18,7 @@ pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> 
     back.listen = draft.kind == Kind::Listen;
     back.mode = draft.mode;
     back.log = targets.to_vec();
+    back.check_words = draft.checks.words.clone();
     back.keepalive = keepalive(draft.tcpka.server, &draft.tcpka.server_timers);
     let forced: Vec<u32> = draft.servers.iter().filter_map(|s| s.forced_id).collect();
     let mut next = 1;
@@ -31,6 +32,8 @@ pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> 
             next - 1
         });
         server.check = line.checked.then(|| health(loader, draft, line));
+        server.agent = checks::agent(draft, line);
+        server.observe = checks::observed(line);
         // Checks that go elsewhere meet somebody else, who may not expect a header.
         let elsewhere = line.check.port.is_some() || line.check.addr.is_some();
         server.check_header = match line.check_send_proxy {
@@ -47,7 +50,7 @@ fn speaks_tls(draft: &Draft, line: &ServerDraft) -> bool {
     let steps = match draft.check {
         CheckOption::Http(_) => draft.http_steps.as_slice(),
         CheckOption::Tcp => draft.tcp_steps.as_slice(),
-        CheckOption::None => &[],
+        _ => &[],
     };
     let by_step =
         steps.iter().any(|step| matches!(&step.action, Action::Connect(connect) if connect.tls));
@@ -86,46 +89,8 @@ fn health(loader: &Loader, draft: &Draft, line: &ServerDraft) -> check::Config {
         }
         _ => Verify::None,
     };
-    config.probe = match &draft.check {
-        CheckOption::None => Probe::Connect,
-        CheckOption::Tcp => Probe::Tcp { steps: draft.tcp_steps.clone() },
-        CheckOption::Http(request) => Probe::http(http_steps(draft, request)),
-    };
+    config.probe = checks::probe(draft);
     config
-}
-
-/// The steps of an HTTP check: the first request is what `option httpchk` says, as far as
-/// `http-check send` says nothing else.
-fn http_steps(draft: &Draft, request: &check::Request) -> Vec<Step> {
-    let mut steps = draft.http_steps.clone();
-    let mut first = true;
-    for step in &mut steps {
-        let Action::SendHttp(sent) = &mut step.action else { continue };
-        let default = if first { request.clone() } else { check::Request::default() };
-        for (field, default) in
-            [(&mut sent.method, default.method), (&mut sent.version, default.version)]
-        {
-            if field.is_empty() {
-                *field = default;
-            }
-        }
-        if sent.uri.is_empty() {
-            sent.uri = default.uri;
-        }
-        if sent.headers.is_empty() {
-            sent.headers = default.headers;
-        }
-        if sent.body.is_empty() {
-            sent.body = default.body;
-        }
-        first = false;
-    }
-    if first {
-        let after_connect = steps.iter().position(|step| matches!(step.action, Action::Connect(_)));
-        let at = after_connect.map_or(0, |at| at + 1);
-        steps.insert(at, Step::from(Action::SendHttp(request.clone())));
-    }
-    steps
 }
 
 /// What HAProxy checks of servers once all sections are read.
@@ -143,6 +108,7 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
             loader.binder.refuse(line.at, text);
         }
     }
+    checks::check(loader, draft);
     for line in &draft.servers {
         tls(loader, draft, line);
         let config = &line.check;

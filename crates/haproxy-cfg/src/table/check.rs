@@ -1,15 +1,16 @@
 //! `tcp-check …` and `http-check …`: the steps of a check.
 
-use check::{Action, Connect, Expect, Match, Request, Step, Text};
+use check::{Action, Connect, Request, Step, Text};
 use conf::Form::Words;
-use conf::{Binder, Keyword, Problem, Span, Status, Word};
+use conf::{Binder, Keyword, Problem, Span, Word};
 
+use super::check_expect::expect;
+use super::check_words::{act, format, header_format, number};
 use super::{SERVER, text};
 use crate::address::plain_ip;
-use crate::context::Context;
 use crate::draft::Draft;
 use crate::lexer::bytes_of;
-use crate::number::leading;
+use crate::number::{leading, surplus};
 use crate::say::Complain;
 
 type P = Keyword<Draft>;
@@ -18,38 +19,42 @@ const ALL: usize = usize::MAX;
 
 /// The steps of checks.
 pub(crate) const TABLE: &[P] = &[
-    P::new("tcp-check", Words("<step>", 0..=ALL, |_, w, b| {
+    P::new("tcp-check", Words("<step>", 0..=ALL, |p, w, b| {
         let got = text(w, 0);
+        if is_act(got) {
+            if let Some(act) = act(p, "tcp-check", w, b) {
+                p.tcp_steps().push(Action::Act(act).into());
+            }
+            return;
+        }
         refuse(b, w, format!("'tcp-check' only supports 'comment', 'connect', 'send', 'send-binary', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '{got}'"));
     }))
     .within(SERVER)
     .doc("See the rows of the single steps."),
-    P::new("http-check", Words("<step>", 0..=ALL, |_, w, b| {
+    P::new("http-check", Words("<step>", 0..=ALL, |p, w, b| {
         let got = text(w, 0);
-        if ["set-var", "unset-var"].iter().any(|kind| got.starts_with(kind)) {
-            b.error(at(w), Problem::Planned { keyword: "http-check set-var".into() });
+        if is_act(got) {
+            if let Some(act) = act(p, "http-check", w, b) {
+                p.http_steps().push(Action::Act(act).into());
+            }
             return;
         }
         refuse(b, w, format!("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '{got}'"));
     }))
     .within(SERVER)
     .doc("See the rows of the single steps."),
-    P::new("tcp-check connect", Words("[port <n>] [addr <ip>] [ssl] [sni <name>] [alpn <list>] [linger] [default] [comment <text>]", 0..=ALL, |p, w, b| {
-        connect("tcp-check", &p.context.clone(), &mut p.tcp_steps, w, b);
-    }))
-    .within(SERVER)
-    .doc("Opens a connection."),
-    P::new("http-check connect", Words("[port <n>] [addr <ip>] [ssl] [sni <name>] [alpn <list>] [linger] [default] [comment <text>]", 0..=ALL, |p, w, b| {
-        connect("http-check", &p.context.clone(), &mut p.http_steps, w, b);
-    }))
-    .within(SERVER)
-    .doc("Opens a connection."),
+    P::new("tcp-check connect", Words(CONNECT, 0..=ALL, |p, w, b| connect(p, "tcp-check", w, b)))
+        .within(SERVER)
+        .doc("Opens a connection."),
+    P::new("http-check connect", Words(CONNECT, 0..=ALL, |p, w, b| connect(p, "http-check", w, b)))
+        .within(SERVER)
+        .doc("Opens a connection."),
     P::new("tcp-check send", Words("<data> [comment <text>]", 0..=ALL, |p, w, b| {
         let Some(data) = w.first() else {
             return refuse(b, w, "'tcp-check send' : 'string' expects a send as argument.".into());
         };
         if let Some(comment) = comment("tcp-check send", &w[1..], b) {
-            p.tcp_steps.push(Step { action: Action::Send(bytes_of(&data.text)), comment });
+            p.tcp_steps().push(Step { action: Action::Send(bytes_of(&data.text)), comment });
         }
     }))
     .within(SERVER)
@@ -62,51 +67,147 @@ pub(crate) const TABLE: &[P] = &[
             return refuse(b, w, format!("'tcp-check send-binary' : '{}' invalid binary string (an even number of hex digit is expected).\n.", data.text));
         };
         if let Some(comment) = comment("tcp-check send-binary", &w[1..], b) {
-            p.tcp_steps.push(Step { action: Action::Send(bytes), comment });
+            p.tcp_steps().push(Step { action: Action::Send(bytes), comment });
         }
     }))
     .within(SERVER)
     .doc("Sends bytes written as hexadecimal digits."),
-    P::new("tcp-check expect", Words("[min-recv <n>] [comment <text>] [!] string|binary <pattern>", 0..=ALL, |p, w, b| {
-        if let Some(step) = expect("tcp-check", w, b) {
-            p.tcp_steps.push(step);
+    P::new("tcp-check send-lf", Words("<format> [comment <text>]", 0..=ALL, |p, w, b| {
+        send_format(p, "send-lf", Action::SendFormat, w, b);
+    }))
+    .within(SERVER)
+    .doc("Sends what a format says."),
+    P::new("tcp-check send-binary-lf", Words("<format> [comment <text>]", 0..=ALL, |p, w, b| {
+        send_format(p, "send-binary-lf", Action::SendHexFormat, w, b);
+    }))
+    .within(SERVER)
+    .doc("Sends what a format says, written as hexadecimal digits."),
+    P::new("tcp-check expect", Words("[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <format>] [status-code <expr>] [!] string|rstring|string-lf|binary|rbinary|binary-lf <pattern>", 0..=ALL, |p, w, b| {
+        if let Some(step) = expect(p, "tcp-check", w, b) {
+            p.tcp_steps().push(step);
         }
     }))
     .within(SERVER)
     .doc("What the answer must hold."),
-    P::new("http-check expect", Words("[min-recv <n>] [comment <text>] [!] status|string <pattern>", 0..=ALL, |p, w, b| {
-        if let Some(step) = expect("http-check", w, b) {
-            p.http_steps.push(step);
+    P::new("http-check expect", Words("[min-recv <n>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <format>] [status-code <expr>] [!] status|rstatus|hdr|fhdr|string|rstring|string-lf <pattern>", 0..=ALL, |p, w, b| {
+        if let Some(step) = expect(p, "http-check", w, b) {
+            p.http_steps().push(step);
         }
     }))
     .within(SERVER)
     .doc("What the answer must be; 2xx and 3xx without it."),
-    P::new("http-check send", Words("[meth <m>] [uri <uri>] [ver <v>] [hdr <name> <value>]… [body <text>] [comment <text>]", 0..=ALL, |p, w, b| {
-        if let Some(step) = send(w, b) {
-            p.http_steps.push(step);
+    P::new("http-check send", Words("[meth <m>] [uri|uri-lf <uri>] [ver <v>] [hdr <name> <format>]… [body|body-lf <text>] [comment <text>]", 0..=ALL, |p, w, b| {
+        if let Some(step) = send(p, w, b) {
+            p.http_steps().push(step);
         }
     }))
     .within(SERVER)
     .doc("The request."),
-    P::new("tcp-check comment", Words("<text>", 0..=ALL, |_, w, b| said("tcp-check", w, b)))
+    P::new("tcp-check comment", Words("<text>", 0..=ALL, |p, w, b| {
+        if said("tcp-check", w, b) {
+            p.tcp_steps().push(Action::Comment.into());
+        }
+    }))
+    .within(SERVER)
+    .doc("Nothing, but it is counted as a step."),
+    P::new("http-check comment", Words("<text>", 0..=ALL, |p, w, b| {
+        if said("http-check", w, b) {
+            p.http_steps().push(Action::Comment.into());
+        }
+    }))
+    .within(SERVER)
+    .doc("Nothing, but it is counted as a step."),
+    P::new("http-check disable-on-404", Words("", 0..=ALL, |p, w, b| {
+        if !surplus(b, "http-check", w, 0) {
+            p.checks.disable_on_404 = true;
+        }
+    }))
+    .within(SERVER)
+    .doc("A server that answers 404 gets no new sessions."),
+    P::new("http-check send-state", Words("", 0..=ALL, |p, w, b| {
+        if !surplus(b, "http-check", w, 0) {
+            p.checks.send_state = true;
+        }
+    }))
+    .within(SERVER)
+    .doc("A header tells the server how it is seen."),
+    P::new("http-check set-var", Words("(<name>) <expr>", 0..=ALL, |p, w, b| bare("http-check", "set-var", p, w, b)))
         .within(SERVER)
-        .status(Status::Accepted("a comment")),
-    P::new("http-check comment", Words("<text>", 0..=ALL, |_, w, b| said("http-check", w, b)))
+        .doc("Sets a variable."),
+    P::new("http-check set-var-fmt", Words("(<name>) <format>", 0..=ALL, |p, w, b| bare("http-check", "set-var-fmt", p, w, b)))
         .within(SERVER)
-        .status(Status::Accepted("a comment")),
-    P::planned("http-check disable-on-404", "").within(SERVER),
-    P::planned("http-check send-state", "").within(SERVER),
-    P::planned("http-check set-var", "(<name>) <expr>").within(SERVER),
-    P::planned("http-check set-var-fmt", "(<name>) <format>").within(SERVER),
-    P::planned("http-check unset-var", "(<name>)").within(SERVER),
-    P::planned("tcp-check send-lf", "<format>").within(SERVER),
-    P::planned("tcp-check send-binary-lf", "<format>").within(SERVER),
-    P::planned("tcp-check set-var", "(<name>) <expr>").within(SERVER),
-    P::planned("tcp-check set-var-fmt", "(<name>) <format>").within(SERVER),
-    P::planned("tcp-check unset-var", "(<name>)").within(SERVER),
-    P::planned("external-check command", "<command>").within(SERVER),
-    P::planned("external-check path", "<path>").within(SERVER),
+        .doc("Sets a variable to what a format says."),
+    P::new("http-check unset-var", Words("(<name>)", 0..=ALL, |p, w, b| bare("http-check", "unset-var", p, w, b)))
+        .within(SERVER)
+        .doc("Forgets a variable."),
+    P::new("tcp-check set-var", Words("(<name>) <expr>", 0..=ALL, |p, w, b| bare("tcp-check", "set-var", p, w, b)))
+        .within(SERVER)
+        .doc("Sets a variable."),
+    P::new("tcp-check set-var-fmt", Words("(<name>) <format>", 0..=ALL, |p, w, b| bare("tcp-check", "set-var-fmt", p, w, b)))
+        .within(SERVER)
+        .doc("Sets a variable to what a format says."),
+    P::new("tcp-check unset-var", Words("(<name>)", 0..=ALL, |p, w, b| bare("tcp-check", "unset-var", p, w, b)))
+        .within(SERVER)
+        .doc("Forgets a variable."),
+    P::new("external-check", Words("command|path <value>", 0..=ALL, |_, w, b| match text(w, 0) {
+        "" => refuse(b, w, "missing argument after 'external-check'.\n".into()),
+        got => refuse(b, w, format!("'external-check' only supports 'command' and 'path'. but got '{got}'.")),
+    }))
+    .within(SERVER)
+    .doc("See the rows below."),
+    P::new("external-check command", Words("<command>", 0..=ALL, |p, w, b| {
+        if let Some(value) = one("command", w, b) {
+            p.checks.command = Some(value);
+        }
+    }))
+    .within(SERVER)
+    .doc("The program of `option external-check`."),
+    P::new("external-check path", Words("<path>", 0..=ALL, |p, w, b| {
+        if let Some(value) = one("path", w, b) {
+            p.checks.path = Some(value);
+        }
+    }))
+    .within(SERVER)
+    .doc("Its `PATH`."),
 ];
+
+const CONNECT: &str = "[port <n>|<expr>] [addr <ip>] [send-proxy] [ssl] [sni <name>] [alpn <list>] [linger] [default] [comment <text>]";
+
+fn is_act(word: &str) -> bool {
+    ["set-var(", "set-var-fmt(", "unset-var("].iter().any(|kind| word.starts_with(kind))
+}
+
+/// `set-var` without its parentheses.
+fn bare(kind: &str, name: &str, p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let mut all = vec![Word { text: name.to_owned(), ..words.first().cloned().unwrap_or_default() }];
+    all.extend_from_slice(words);
+    act(p, kind, &all, b);
+}
+
+fn one(keyword: &str, words: &[Word], b: &mut Binder) -> Option<String> {
+    let Some(value) = words.first() else {
+        refuse(b, words, format!("missing argument after '{keyword}'."));
+        return None;
+    };
+    (!surplus(b, "external-check", words, 1)).then(|| value.owned())
+}
+
+fn send_format(
+    p: &mut Draft,
+    keyword: &str,
+    action: fn(usize) -> Action,
+    words: &[Word],
+    b: &mut Binder,
+) {
+    let name = format!("tcp-check {keyword}");
+    let Some(data) = words.first() else {
+        return refuse(b, words, format!("'{name}' : 'string' expects a {keyword} as argument."));
+    };
+    let Some(comment) = comment(&name, &words[1..], b) else { return };
+    if let Some(number) = format(p, &format!("'{name}'"), data, b) {
+        p.tcp_steps().push(Step { action: action(number), comment });
+    }
+}
 
 fn at(words: &[Word]) -> Span {
     words.first().map_or_else(Span::default, |word| word.span)
@@ -116,10 +217,11 @@ fn refuse(b: &mut Binder, words: &[Word], text: String) {
     b.refuse(at(words), text);
 }
 
-fn said(kind: &str, words: &[Word], b: &mut Binder) {
+fn said(kind: &str, words: &[Word], b: &mut Binder) -> bool {
     if words.is_empty() {
         refuse(b, words, format!("'{kind} comment' : expects a string as argument."));
     }
+    !words.is_empty()
 }
 
 /// Nothing or `comment <text>`; the outer `None` is a complaint.
@@ -144,7 +246,7 @@ fn comment(name: &str, words: &[Word], b: &mut Binder) -> Option<Option<String>>
 }
 
 /// Bytes of an even number of hexadecimal digits.
-fn hex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
@@ -152,9 +254,12 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(pair).collect()
 }
 
-fn connect(kind: &str, context: &Context, steps: &mut Vec<Step>, words: &[Word], b: &mut Binder) {
+fn connect(p: &mut Draft, kind: &str, words: &[Word], b: &mut Binder) {
     let name = format!("'{kind} connect'");
-    if !steps.is_empty() && !Draft::connects(steps) {
+    let context = p.context.clone();
+    let steps = if kind == "tcp-check" { p.tcp_steps() } else { p.http_steps() };
+    let before = |step: &Step| matches!(step.action, Action::Act(_) | Action::Comment);
+    if !steps.iter().all(before) && !Draft::connects(steps) {
         return refuse(
             b,
             words,
@@ -182,18 +287,12 @@ fn connect(kind: &str, context: &Context, steps: &mut Vec<Step>, words: &[Word],
                         ),
                     );
                 }
-                _ => {
-                    return refuse(
-                        b,
-                        rest,
-                        format!(
-                            "{name} : error detected while parsing port expression : unknown fetch method '{}'.",
-                            port.text
-                        ),
-                    );
-                }
+                _ => match number(p, &name, "port", port, b) {
+                    Some(number) => step.port_expr = Some(number),
+                    None => return,
+                },
             },
-            ("addr", Some(address)) => match plain_ip(context, &address.text) {
+            ("addr", Some(address)) => match plain_ip(&context, &address.text) {
                 Ok(ip) => step.addr = Some(ip),
                 Err(error) => return refuse(b, rest, format!("{name} : 'addr' : {error}\n..")),
             },
@@ -216,16 +315,42 @@ fn connect(kind: &str, context: &Context, steps: &mut Vec<Step>, words: &[Word],
                     format!("{name} : '{missing}' expects a value as argument.."),
                 );
             }
-            (planned @ ("send-proxy" | "via-socks4" | "proto"), _) => {
-                let keyword = format!("{kind} connect {planned}");
+            ("proto", None) => {
+                let text = format!("{name} : 'proto' expects a MUX protocol as argument..");
+                return refuse(b, rest, text);
+            }
+            ("proto", Some(proto)) => match proto.text.as_str() {
+                // What there is anyway.
+                "none" if kind == "tcp-check" => {}
+                "h1" if kind == "http-check" => {}
+                "h1" | "h2" | "fcgi" | "none" if kind == "tcp-check" => {
+                    let text = format!("{name} : 'proto' : invalid MUX protocol '{}' for tcp-check.", proto.text);
+                    return refuse(b, rest, text);
+                }
+                "h2" => {
+                    let keyword = format!("{kind} connect proto h2");
+                    b.error(word.span, Problem::Planned { keyword });
+                }
+                "none" | "fcgi" => {
+                    let text = format!("{name} : 'proto' : invalid MUX protocol '{}' for http-check.", proto.text);
+                    return refuse(b, rest, text);
+                }
+                other => {
+                    let text = format!("{name} : 'proto' : unknown MUX protocol '{other}'..");
+                    return refuse(b, rest, text);
+                }
+            },
+            ("via-socks4", _) => {
+                let keyword = format!("{kind} connect via-socks4");
                 b.error(word.span, Problem::Planned { keyword });
-                two = planned == "proto";
+                two = false;
             }
             (flag, _) => {
                 two = false;
                 match flag {
                     "ssl" => step.tls = true,
                     "linger" => step.linger = true,
+                    "send-proxy" => step.send_proxy = true,
                     "default" => step.default = true,
                     other => {
                         return refuse(
@@ -241,10 +366,11 @@ fn connect(kind: &str, context: &Context, steps: &mut Vec<Step>, words: &[Word],
         }
         rest = after.get(usize::from(two)..).unwrap_or(&[]);
     }
+    let steps = if kind == "tcp-check" { p.tcp_steps() } else { p.http_steps() };
     steps.push(Step { action: Action::Connect(step), comment });
 }
 
-fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
+fn send(p: &mut Draft, words: &[Word], b: &mut Binder) -> Option<Step> {
     // What is not said here is what `option httpchk` says; empty until then.
     let mut request = Request {
         method: String::new(),
@@ -254,8 +380,9 @@ fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
     };
     let mut comment = None;
     let mut rest = words;
-    let mut refuse = |words: &[Word], text: &str| {
-        b.refuse(at(words), format!("'http-check send' : {text}"));
+    let name = "'http-check send'";
+    let refuse = |b: &mut Binder, words: &[Word], text: &str| {
+        b.refuse(at(words), format!("{name} : {text}"));
         None
     };
     while let Some((word, after)) = rest.split_first() {
@@ -266,27 +393,20 @@ fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
             ("body", [value, ..]) => request.body = Text::Plain(bytes_of(&value.text)),
             ("comment", [value, ..]) => comment = Some(value.owned()),
             ("hdr", [name, value, ..]) => {
-                // A header is a format; without `%` it is its own text.
-                if value.text.contains('%') {
-                    let keyword = "http-check send hdr with a log format".into();
-                    b.error(value.span, Problem::Planned { keyword });
-                    return None;
-                }
-                request.headers.push((name.owned(), value.text.as_str().into()));
+                let value = header_format(p, "'http-check send'", value, b)?;
+                request.headers.push((name.owned(), value));
                 rest = &after[2..];
                 continue;
             }
-            ("hdr", _) => return refuse(rest, "'hdr' expects <name> and <value> as arguments."),
-            (keyword @ ("meth" | "uri" | "ver" | "body" | "comment"), []) => {
-                return refuse(rest, &format!("'{keyword}' expects a string as argument.."));
-            }
-            (planned @ ("uri-lf" | "body-lf"), _) => {
-                let keyword = format!("http-check send {planned}");
-                b.error(word.span, Problem::Planned { keyword });
-                return None;
+            ("hdr", _) => return refuse(b, rest, "'hdr' expects <name> and <value> as arguments."),
+            ("uri-lf", [value, ..]) => request.uri = Text::Format(format(p, name, value, b)?),
+            ("body-lf", [value, ..]) => request.body = Text::Format(format(p, name, value, b)?),
+            (keyword @ ("meth" | "uri" | "uri-lf" | "ver" | "body" | "body-lf" | "comment"), []) => {
+                return refuse(b, rest, &format!("'{keyword}' expects a string as argument.."));
             }
             (other, _) => {
                 return refuse(
+                    b,
                     rest,
                     &format!(
                         "expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got '{other}' as argument.."
@@ -297,102 +417,4 @@ fn send(words: &[Word], b: &mut Binder) -> Option<Step> {
         rest = &after[1..];
     }
     Some(Step { action: Action::SendHttp(request), comment })
-}
-
-fn expect(kind: &str, words: &[Word], b: &mut Binder) -> Option<Step> {
-    let http = kind == "http-check";
-    let name = format!("'{kind} expect'");
-    let (mut negated, mut min_recv, mut comment, mut matching) = (false, None, None, None);
-    let mut rest = words;
-    while let Some((word, after)) = rest.split_first() {
-        let mut keyword = word.text.as_str();
-        if let Some(negation) = keyword.strip_prefix('!') {
-            negated = true;
-            if negation.is_empty() {
-                rest = after;
-                continue;
-            }
-            keyword = negation;
-        }
-        let planned = match keyword {
-            "rstring" | "string-lf" | "on-success" | "on-error" | "status-code" | "ok-status"
-            | "error-status" | "tout-status" => true,
-            "rstatus" | "hdr" | "fhdr" => http,
-            "rbinary" | "binary-lf" => !http,
-            _ => false,
-        };
-        if planned {
-            let keyword = format!("{kind} expect {keyword}");
-            b.error(word.span, Problem::Planned { keyword });
-            return None;
-        }
-        let known = match keyword {
-            "min-recv" | "comment" => true,
-            "string" => matching.is_none(),
-            "status" => http && matching.is_none(),
-            "binary" => !http && matching.is_none(),
-            _ => false,
-        };
-        if !known {
-            let supported = if http {
-                "'only supports min-recv, [!]string', '[!]rstring', '[!]string-lf', '[!]status', '[!]rstatus', [!]hdr, [!]fhdr or comment"
-            } else {
-                "'only supports min-recv, '[!]binary', '[!]string', '[!]rstring', '[!]string-lf''[!]rbinary', '[!]binary-lf' or comment"
-            };
-            refuse(b, rest, format!("{name} : {supported} but got '{}' as argument..", word.text));
-            return None;
-        }
-        let Some(value) = after.first() else {
-            refuse(b, rest, format!("{name} : '{keyword}' expects a <pattern> as argument."));
-            return None;
-        };
-        match keyword {
-            "min-recv" => min_recv = usize::try_from(leading(&value.text).0).ok(),
-            "comment" => comment = Some(value.owned()),
-            "string" => matching = Some(Match::String(bytes_of(&value.text))),
-            "binary" => match hex(&value.text) {
-                Some(bytes) => matching = Some(Match::Binary(bytes)),
-                None => {
-                    let bad = value.text.chars().find(|c| !c.is_ascii_hexdigit());
-                    let reason = bad.map_or_else(
-                        || "an even number of hex digit is expected".to_owned(),
-                        |c| format!("an hex digit is expected (found '{c}')"),
-                    );
-                    refuse(b, rest, format!("{name} : invalid binary string ({reason})."));
-                    return None;
-                }
-            },
-            _ => match status_ranges(&value.text) {
-                Ok(ranges) => matching = Some(Match::Status(ranges)),
-                Err(error) => {
-                    refuse(b, rest, format!("{name} : {error}."));
-                    return None;
-                }
-            },
-        }
-        rest = &after[1..];
-    }
-    let Some(matching) = matching else {
-        refuse(b, words, format!("{name} : expects at least a matching pattern as arguments."));
-        return None;
-    };
-    Some(Step { action: Action::Expect(Expect { negated, min_recv, ..matching.into() }), comment })
-}
-
-/// `200,300-310`.
-fn status_ranges(text: &str) -> Result<Vec<std::ops::RangeInclusive<u16>>, String> {
-    if let Some(bad) = text.chars().find(|c| !c.is_ascii_digit() && !matches!(c, '-' | ',')) {
-        return Err(format!("invalid character '{bad}' in the list of status codes"));
-    }
-    let range = |part: &str| {
-        let (low, high) = part.split_once('-').unwrap_or((part, part));
-        let (Ok(low), Ok(high)) = (low.parse::<u16>(), high.parse::<u16>()) else {
-            return Err(format!("invalid range of status codes '{part}'"));
-        };
-        if low > high || low < 100 || high > 999 {
-            return Err(format!("invalid range of status codes '{part}'"));
-        }
-        Ok(low..=high)
-    };
-    text.split(',').map(range).collect()
 }

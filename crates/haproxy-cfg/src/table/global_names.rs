@@ -1,5 +1,6 @@
 //! `global`: keywords known by name.
 
+use conf::Form::Words;
 use conf::Keyword;
 
 use crate::draft::Global;
@@ -9,7 +10,6 @@ type G = Keyword<Global>;
 const TUNING: &str = "tunes HAProxy's own engine";
 const TLS: &str = "TLS is not terminated yet";
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
-const PEERS: &str = "has an effect through stick tables only, which are refused";
 const STATE: &str = "server state is kept across reloads anyway";
 
 /// Rows that are accepted without an effect, or refused as not built.
@@ -20,12 +20,20 @@ pub(crate) const TABLE: &[G] = &[
     G::accepted("cpu-policy", "…", TUNING),
     G::planned("default-path", "…"),
     G::accepted("expose-experimental-directives", "…", TUNING),
-    G::planned("external-check", "…"),
+    G::new("external-check", Words("", 0..=1, |g, _, _| g.external_check = true))
+        .doc("Programs may be run to check servers."),
     G::accepted("fd-hard-limit", "…", TUNING),
     G::planned("grace", "…"),
-    G::accepted("insecure-fork-wanted", "…", TUNING),
+    G::new("insecure-fork-wanted", Words("", 0..=1, |g, _, _| g.insecure_fork = true))
+        .doc("A reminder that external checks run programs."),
     G::accepted("insecure-setuid-wanted", "…", TUNING),
-    G::accepted("localpeer", "…", PEERS),
+    G::new(
+        "localpeer",
+        conf::Form::Text("<name>", |g, name| {
+            g.context.env.borrow_mut().insert("HAPROXY_LOCALPEER".into(), name.owned());
+        }),
+    )
+    .doc("What this process is called among its peers; by default the machine's name."),
     G::planned("lua-load", "…"),
     G::planned("maxconnrate", "…"),
     G::accepted("maxpipes", "…", TUNING),
@@ -121,7 +129,12 @@ pub(crate) const TABLE: &[G] = &[
     G::accepted("tune.sndbuf.frontend", "…", TUNING),
     G::accepted("tune.ssl.keylog", "…", TLS),
     G::accepted("tune.ssl.maxrecord", "…", TLS),
-    G::accepted("tune.stick-counters", "…", TUNING),
+    G::new(
+        "tune.stick-counters",
+        conf::Form::U32(0..=100, |g, count| g.context.counters.set(Some(count as usize))),
+    )
+    .default("3")
+    .doc("How many counters a connection may track."),
     G::accepted("tune.vars.global-max-size", "…", TUNING),
     G::accepted("tune.vars.proc-max-size", "…", TUNING),
     G::accepted("tune.vars.reqres-max-size", "…", TUNING),

@@ -4,6 +4,7 @@ use conf::Form::{Switch, Words};
 use conf::{Binder, Keyword, Severity, Span, Status, Word};
 use proxy::LogFormat;
 
+use super::http::{UNSERVED, forwarded};
 use super::{CLIENT, PROXY, SERVER, text};
 use crate::draft::{CheckOption, Draft};
 use crate::number::{integer, surplus};
@@ -12,16 +13,19 @@ use crate::say::{Complain, TIGHT};
 type P = Keyword<Draft>;
 
 const ALL: usize = usize::MAX;
-/// Why options of HTTP have no effect.
-const HTTP: Status = Status::Accepted("HTTP only, and HTTP is not served yet");
 /// Why a tuning option has no effect.
 const TUNING: Status = Status::Accepted("a tuning hint for HAProxy's own engine");
 /// Why splice options have no effect.
 const SPLICE: Status = Status::Accepted("bulk data is spliced anyway");
 
 /// An HTTP option that has no effect, with `no`.
-const fn http(name: &'static str) -> P {
-    P::new(name, Switch(|_, _| {})).within(PROXY).status(HTTP)
+const fn http(name: &'static str, why: &'static str) -> P {
+    P::new(name, Switch(|_, _| {})).within(PROXY).status(Status::Accepted(why))
+}
+
+/// An HTTP option that is not built: a proxy of `mode http` is refused for it.
+const fn unserved(name: &'static str) -> P {
+    P::new(name, Switch(|_, _| {})).within(PROXY).status(UNSERVED)
 }
 
 /// The options of a proxy.
@@ -99,11 +103,12 @@ pub(crate) const TABLE: &[P] = &[
                 return;
             }
             p.log_format = LogFormat::Tcp;
+            p.http.clf = text(w, 0) == "clf";
             p.http.httplog = Some(w.first().map_or_else(Span::default, |w| w.span));
         }),
     )
     .within(PROXY)
-    .doc("Of a TCP proxy: as `option tcplog`."),
+    .doc("Requests are logged with times, counters and a termination code. Of a TCP proxy: as `option tcplog`."),
     P::new(
         "option httpslog",
         Words("", 0..=ALL, |p, _, _| {
@@ -126,26 +131,14 @@ pub(crate) const TABLE: &[P] = &[
     P::new("option httpchk", Words("[[<method>] <uri> [<version>]]", 0..=ALL, httpchk))
         .within(SERVER)
         .doc("Checks are HTTP requests."),
-    P::new(
-        "option ssl-hello-chk",
-        Words("", 0..=ALL, |_, w, b| {
-            surplus(b, "option ssl-hello-chk", w, 0);
-        }),
-    )
-    .within(SERVER)
-    .status(Status::Planned),
-    P::planned("option mysql-check", "[user <name>]").within(SERVER),
-    P::planned("option pgsql-check", "user <name>").within(SERVER),
-    P::planned("option redis-check", "").within(SERVER),
-    P::planned("option ldap-check", "").within(SERVER),
-    P::planned("option smtpchk", "[<hello>]").within(SERVER),
-    P::planned("option spop-check", "").within(SERVER),
-    P::planned("option external-check", "").within(SERVER),
     P::planned("option transparent", "").within(SERVER),
     P::planned("option http_proxy", "").within(PROXY),
-    P::planned("option persist", "").within(SERVER),
+    P::new("option persist", conf::Form::Switch(|p, on| p.stick.persist = on))
+        .within(SERVER)
+        .doc("A server that is remembered is used although it is down."),
     P::new("option independent-streams", Switch(|_, _| {})).within(PROXY).status(TUNING),
-    P::new("option idle-close-on-response", Switch(|_, _| {})).within(CLIENT).status(HTTP),
+    http("option idle-close-on-response", "idle clients are answered before a process ends anyway")
+        .within(CLIENT),
     P::new("option socket-stats", Switch(|_, _| {}))
         .within(CLIENT)
         .status(Status::Accepted("statistics count frontends, not addresses")),
@@ -159,44 +152,60 @@ pub(crate) const TABLE: &[P] = &[
         .status(Status::Planned),
     P::new(
         "option forwardfor",
-        Words("[except <net>] [header <name>] [if-none]", 0..=ALL, |p, _, _| {
-            p.http.forwardfor = true;
+        Words("[except <net>] [header <name>] [if-none]", 0..=ALL, |p, w, b| {
+            p.http.model.forwarded_for = forwarded(w, b, "forwardfor", "x-forwarded-for");
         }),
     )
     .within(PROXY)
-    .status(Status::Accepted("HTTP only: a tcp proxy warns about it")),
+    .doc("Servers are told a client's address in a header."),
     P::new(
         "option originalto",
-        Words("[except <net>] [header <name>]", 0..=ALL, |p, _, _| {
-            p.http.originalto = true;
+        Words("[except <net>] [header <name>]", 0..=ALL, |p, w, b| {
+            p.http.model.original_to = forwarded(w, b, "originalto", "x-original-to");
         }),
     )
     .within(PROXY)
-    .status(Status::Accepted("HTTP only: a tcp proxy warns about it")),
-    P::accepted("option forwarded", "[param…]", "HTTP only, and HTTP is not served yet")
-        .within(PROXY),
-    http("option accept-invalid-http-request"),
-    http("option accept-invalid-http-response"),
-    http("option accept-unsafe-violations-in-http-request"),
-    http("option accept-unsafe-violations-in-http-response"),
-    http("option checkcache"),
-    http("option disable-h2-upgrade"),
-    http("option h1-case-adjust-bogus-client"),
-    http("option h1-case-adjust-bogus-server"),
-    http("option http-buffer-request"),
-    http("option http-drop-request-trailers"),
-    http("option http-drop-response-trailers"),
-    http("option http-ignore-probes"),
-    http("option http-keep-alive"),
-    http("option http-no-delay"),
-    http("option http-pretend-keepalive"),
-    http("option http-restrict-req-hdr-names").within(PROXY),
-    http("option http-server-close"),
-    http("option http-use-htx"),
-    http("option http-use-proxy-header"),
-    http("option httpclose"),
-    http("option prefer-last-server"),
-    http("option use-small-buffers"),
+    .doc("Servers are told in a header where a client connected to."),
+    P::new("option forwarded", Words("[param…]", 0..=ALL, |_, _, _| {}))
+        .within(PROXY)
+        .status(UNSERVED),
+    unserved("option accept-invalid-http-request"),
+    unserved("option accept-invalid-http-response"),
+    unserved("option accept-unsafe-violations-in-http-request"),
+    unserved("option accept-unsafe-violations-in-http-response"),
+    unserved("option checkcache"),
+    http("option disable-h2-upgrade", "there is no HTTP/2"),
+    unserved("option h1-case-adjust-bogus-client"),
+    unserved("option h1-case-adjust-bogus-server"),
+    http("option http-buffer-request", "no rule looks at bodies"),
+    unserved("option http-drop-request-trailers"),
+    unserved("option http-drop-response-trailers"),
+    P::new("option http-ignore-probes", Switch(|p, on| p.http.model.ignore_probes = on))
+        .within(CLIENT)
+        .doc("Connections without a request are neither answered nor logged."),
+    P::new(
+        "option http-keep-alive",
+        Switch(|p, on| {
+            if on {
+                (p.http.model.close, p.http.model.server_close) = (false, false);
+            }
+        }),
+    )
+    .within(PROXY)
+    .doc("Connections are kept for further requests, as they are by default."),
+    http("option http-no-delay", "nothing is held back"),
+    http("option http-pretend-keepalive", "servers are always asked to keep their connection"),
+    unserved("option http-restrict-req-hdr-names").within(PROXY),
+    P::new("option http-server-close", Switch(|p, on| p.http.model.server_close = on))
+        .within(PROXY)
+        .doc("A connection to a server is for one request."),
+    http("option http-use-htx", "there is no other way"),
+    unserved("option http-use-proxy-header"),
+    P::new("option httpclose", Switch(|p, on| p.http.model.close = on))
+        .within(PROXY)
+        .doc("Connections are for one request."),
+    http("option prefer-last-server", "a client keeps its server for as long as both want to"),
+    http("option use-small-buffers", "buffers are as small as they can be"),
 ];
 
 /// `option` with a name no row has.

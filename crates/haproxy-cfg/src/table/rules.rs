@@ -5,7 +5,7 @@ use conf::{Binder, Form, Keyword, Problem, Span, Unit, Within, Word};
 use rules::Place;
 
 use super::tcp_rules::{Family, refuse_planned, rule as tcp_rule};
-use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, text};
+use super::{stick, CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, text};
 use crate::acl::{AclDraft, condition, conflicts, test};
 use crate::draft::{Draft, Kind, TargetDraft};
 use crate::expr::texts;
@@ -82,15 +82,40 @@ pub(crate) const TABLE: &[P] = &[
     .within(PROXY)
     .doc("A rule that may look at the first bytes of the server."),
     rule("quic-initial", "<action> [if|unless <condition>]", CLIENT),
-    rule("force-persist", "if|unless <condition>", NAMED),
+    P::new(
+        "force-persist",
+        Words("if|unless <condition>", 0..=ALL, |p, w, b| stick::persistence(p, true, w, b)),
+    )
+    .within(NAMED)
+    .doc("When it holds, a server that is remembered is used although it is down."),
     rule("force-be-switch", "if|unless <condition>", CLIENT_ONLY),
-    rule("ignore-persist", "if|unless <condition>", NAMED),
-    rule("stick match", "<pattern> [table <t>] [if|unless <condition>]", SERVER_ONLY),
-    rule("stick on", "<pattern> [table <t>] [if|unless <condition>]", SERVER_ONLY),
-    rule("stick store-request", "<pattern> [table <t>] [if|unless <condition>]", SERVER_ONLY),
-    rule("stick store-response", "<pattern> [table <t>] [if|unless <condition>]", SERVER_ONLY),
-    rule("stick-table", "type <type> size <size> [param…]", NAMED),
+    P::new(
+        "ignore-persist",
+        Words("if|unless <condition>", 0..=ALL, |p, w, b| stick::persistence(p, false, w, b)),
+    )
+    .within(NAMED)
+    .doc("When it holds, cookies do not lead to servers."),
+    sticky("stick match", |p, w, b| stick::stick(p, "match", w, b))
+        .doc("Leads to the server that a table remembers for a key."),
+    sticky("stick on", |p, w, b| stick::stick(p, "on", w, b))
+        .doc("Leads to the server that a table remembers for a key, and remembers it."),
+    sticky("stick store-request", |p, w, b| stick::stick(p, "store-request", w, b))
+        .doc("Remembers the server for a key of the request."),
+    sticky("stick store-response", |p, w, b| stick::stick(p, "store-response", w, b))
+        .doc("Remembers the server for a key of its answer."),
+    P::new(
+        "stick-table",
+        Words("type <type> size <size> [param*]", 0..=ALL, stick::stick_table),
+    )
+    .within(NAMED)
+    .doc("What is remembered of keys: servers to stick to, counters, rates."),
 ];
+
+/// A `stick` rule.
+const fn sticky(name: &'static str, read: fn(&mut Draft, &[Word], &mut Binder)) -> P {
+    P::new(name, Words("<pattern> [table <t>] [if|unless <condition>]", 0..=ALL, read))
+        .within(NAMED)
+}
 
 fn acl(p: &mut Draft, words: &[Word], b: &mut Binder) {
     let span = words.first().map_or_else(Span::default, |w| w.span);
@@ -212,23 +237,23 @@ fn inspect_delay(
 pub(crate) const ACTIONS: &[A] = &[
     A::new("accept", Form::Known("…"))
         .doc("Accepts the connection: no more rules of this place are asked."),
-    A::planned("add-header", "…"),
-    A::planned("allow", "…"),
-    A::planned("auth", "…"),
-    A::planned("del-header", "…"),
-    A::planned("deny", "…"),
+    A::new("add-header", Form::Known("…")).doc("Adds a header."),
+    A::new("allow", Form::Known("…")).doc("No more rules of this place are asked."),
+    A::new("auth", Form::Known("…")).doc("Asks for credentials."),
+    A::new("del-header", Form::Known("…")).doc("Removes headers of a name."),
+    A::new("deny", Form::Known("…")).doc("Answers an error."),
     A::planned("expect-proxy", "…"),
-    A::planned("redirect", "…"),
+    A::new("redirect", Form::Known("…")).doc("Answers another place."),
     A::new("reject", Form::Known("…")).doc("Closes the connection."),
-    A::planned("return", "…"),
-    A::planned("set-header", "…"),
+    A::new("return", Form::Known("…")).doc("Answers by itself."),
+    A::new("set-header", Form::Known("…")).doc("Sets a header."),
     A::new("set-var", Form::Known("…")).doc("Sets a variable."),
     A::new("silent-drop", Form::Known("…"))
         .doc("Forgets the connection without telling the client."),
-    A::planned("track-sc0", "…"),
-    A::planned("track-sc1", "…"),
-    A::planned("track-sc2", "…"),
-    A::planned("use-service", "…"),
+    A::new("track-sc0", Form::Known("…")).doc("Tracks the entry of a key: it counts this connection."),
+    A::new("track-sc1", Form::Known("…")).doc("As `track-sc0`, another counter."),
+    A::new("track-sc2", Form::Known("…")).doc("As `track-sc0`, a third counter."),
+    A::new("use-service", Form::Known("…")).doc("Answers counters for Prometheus (`prometheus-exporter`)."),
     A::planned("add-acl", "…"),
     A::planned("cache-store", "…"),
     A::planned("cache-use", "…"),
@@ -238,39 +263,39 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("del-map", "…"),
     A::planned("do-resolve", "…"),
     A::planned("expect-netscaler-cip", "…"),
-    A::planned("replace-header", "…"),
-    A::planned("replace-path", "…"),
-    A::planned("replace-pathq", "…"),
-    A::planned("replace-uri", "…"),
-    A::planned("replace-value", "…"),
-    A::planned("sc-add-gpc", "…"),
-    A::planned("sc-inc-gpc", "…"),
-    A::planned("sc-inc-gpc0", "…"),
-    A::planned("sc-inc-gpc1", "…"),
-    A::planned("sc-set-gpt", "…"),
-    A::planned("sc-set-gpt0", "…"),
+    A::new("replace-header", Form::Known("…")).doc("Replaces values of a header."),
+    A::new("replace-path", Form::Known("…")).doc("Replaces the path."),
+    A::new("replace-pathq", Form::Known("…")).doc("Replaces path and query."),
+    A::new("replace-uri", Form::Known("…")).doc("Replaces the target."),
+    A::new("replace-value", Form::Known("…")).doc("Replaces elements of a header."),
+    A::new("sc-add-gpc", Form::Known("…")).doc("Adds to a general counter of what is tracked."),
+    A::new("sc-inc-gpc", Form::Known("…")).doc("Adds one to a general counter of what is tracked."),
+    A::new("sc-inc-gpc0", Form::Known("…")).doc("Adds one to the first general counter of what is tracked."),
+    A::new("sc-inc-gpc1", Form::Known("…")).doc("Adds one to the second general counter of what is tracked."),
+    A::new("sc-set-gpt", Form::Known("…")).doc("Sets a tag of what is tracked."),
+    A::new("sc-set-gpt0", Form::Known("…")).doc("Sets the tag of what is tracked."),
     A::new("set-dst", Form::Known("…")).doc("Sets the address the client connected to."),
     A::new("set-dst-port", Form::Known("…")).doc("Sets the port the client connected to."),
     A::new("set-log-level", Form::Known("…"))
         .doc("Sets the severity of the connection's log line, or `silent`."),
     A::planned("set-map", "…"),
     A::planned("set-mark", "…"),
-    A::planned("set-method", "…"),
+    A::new("set-method", Form::Known("…")).doc("Sets the method."),
     A::accepted("set-nice", "…", "no connection has priority over another here"),
-    A::planned("set-path", "…"),
-    A::planned("set-pathq", "…"),
+    A::new("set-path", Form::Known("…")).doc("Sets the path."),
+    A::new("set-pathq", Form::Known("…")).doc("Sets path and query."),
     A::planned("set-priority-class", "…"),
     A::planned("set-priority-offset", "…"),
-    A::planned("set-query", "…"),
+    A::new("set-query", Form::Known("…")).doc("Sets the query."),
     A::new("set-src", Form::Known("…")).doc("Sets the client's address."),
     A::new("set-src-port", Form::Known("…")).doc("Sets the client's port."),
-    A::planned("set-status", "…"),
+    A::new("set-status", Form::Known("…")).doc("Sets the status of an answer."),
     A::planned("set-timeout", "…"),
     A::planned("set-tos", "…"),
-    A::planned("set-uri", "…"),
+    A::new("set-uri", Form::Known("…")).doc("Sets the target."),
     A::new("set-var-fmt", Form::Known("…")).doc("Sets a variable to what a format stands for."),
-    A::planned("strict-mode", "…"),
-    A::planned("tarpit", "…"),
+    A::accepted("strict-mode", "…", "a rewriting here succeeds or leaves its message as it was"),
+    A::new("tarpit", Form::Known("…")).doc("Answers an error, late."),
     A::new("unset-var", Form::Known("…")).doc("Removes a variable."),
     A::planned("wait-for-body", "…"),
     A::planned("disable-l7-retry", "…"),
@@ -293,5 +318,5 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("dgram-drop", "…"),
     A::planned("send-retry", "…"),
     A::planned("set-headers-bin", "…"),
-    A::planned("track-sc", "…"),
+    A::new("track-sc", Form::Known("…")).doc("As `track-sc0`; with a number, one of `tune.stick-counters`."),
 ];

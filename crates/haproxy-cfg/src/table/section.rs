@@ -42,10 +42,13 @@ const fn row(name: &'static str, why: &'static str) -> N {
     N { within: Within(u32::MAX), ..N::accepted(name, "…", why) }
 }
 
+/// A keyword its section's reader looks at by itself.
+const fn done(name: &'static str, usage: &'static str, doc: &'static str) -> N {
+    N { within: Within(u32::MAX), ..N::new(name, conf::Form::Known(usage)).doc(doc) }
+}
+
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
-const PEERS: &str = "has an effect through stick tables only, which are refused";
 const RESOLVERS: &str = "has an effect through `server … resolvers` only, which is refused";
-const MAILERS: &str = "has an effect through `email-alert` only, which is refused";
 const RING: &str = "has an effect through `log ring@…` only, which is refused";
 
 /// The sections beside `global`, `defaults`, `frontend`, `listen` and `backend`.
@@ -61,23 +64,29 @@ pub(crate) const SECTIONS: &[Section] = &[
             row("timeout", RESOLVERS),
         ],
     ),
+    // Its keywords are in `peers`.
+    passive("peers", &[]),
+    Section {
+        said: "users",
+        ..passive(
+            "userlist",
+            &[
+                done("group", "<name> [users <users>]", "A group of users."),
+                done(
+                    "user",
+                    "<name> insecure-password <password> [groups <groups>]",
+                    "A user; passwords that are encrypted (`password`) are refused.",
+                ),
+            ],
+        )
+    },
     passive(
-        "peers",
+        "mailers",
         &[
-            row("bind", PEERS),
-            row("default-bind", PEERS),
-            row("default-server", PEERS),
-            row("disabled", PEERS),
-            row("enabled", PEERS),
-            row("log", PEERS),
-            row("peer", PEERS),
-            row("server", PEERS),
-            row("shards", PEERS),
-            row("table", PEERS),
+            done("mailer", "<name> <ip>:<port>", "A relay that is handed mail about servers."),
+            done("timeout", "mail <time>", "How long handing one over may take; 10s."),
         ],
     ),
-    Section { said: "users", ..passive("userlist", &[row("group", HTTP), row("user", HTTP)]) },
-    passive("mailers", &[row("mailer", MAILERS), row("timeout", MAILERS)]),
     passive(
         "cache",
         &[

@@ -179,7 +179,7 @@ pub(crate) const TABLE: &[S] = &[
     .doc("Share of the load."),
 ];
 
-fn refuse(b: &mut Binder, words: &[Word], text: &str) {
+pub(super) fn refuse(b: &mut Binder, words: &[Word], text: &str) {
     b.refuse(words.first().map_or_else(conf::Span::default, |w| w.span), text);
 }
 
@@ -200,7 +200,7 @@ fn count(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<u32> {
 }
 
 /// A time above 0. HAProxy names 'agent-inter' for all of them.
-fn delay(s: &ServerDraft, b: &mut Binder, keyword: &str, words: &[Word]) -> Option<Duration> {
+pub(super) fn delay(s: &ServerDraft, b: &mut Binder, keyword: &str, words: &[Word]) -> Option<Duration> {
     let time = any_delay(s, b, keyword, "agent-inter", words)?;
     if time.is_zero() {
         let name = shown(s);
@@ -288,7 +288,7 @@ pub(crate) fn source(
 pub(crate) fn default_server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     draft.default_server.context = draft.context.clone();
     let place = Place::new(PROXY, "default-server").context("default-server");
-    parameters(b, &[TABLE, server_names::TABLE], place, words, &mut draft.default_server);
+    parameters(b, &[TABLE, super::check_option::SERVERS, server_names::TABLE], place, words, &mut draft.default_server);
 }
 
 /// `server <name> <address> [param…]`.
@@ -331,7 +331,7 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     server.forced_id = None;
     server.line = server.server.origin.line as usize;
     let place = Place::new(PROXY, "server").context(&line_name);
-    parameters(b, &[TABLE, server_names::TABLE], place, rest, &mut server);
+    parameters(b, &[TABLE, super::check_option::SERVERS, server_names::TABLE], place, rest, &mut server);
     if let Some(id) = server.forced_id {
         let clash = draft.servers.iter().find(|other| other.forced_id == Some(id));
         if let Some(other) = clash {

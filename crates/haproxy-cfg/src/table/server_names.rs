@@ -9,34 +9,22 @@ type S = Keyword<ServerDraft>;
 const PLAIN: &str = "takes back what is refused anyway";
 const TLS: &str = "TLS to servers is refused; checks speak TLS 1.2 and 1.3";
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
-const STICK: &str = "has an effect through stick tables only, which are refused";
 const TUNING: &str = "tunes HAProxy's own engine";
 const RING: &str = "has an effect through `log ring@…` only, which is refused";
 const RES: &str = "has an effect with `resolvers` only, which is refused";
-const OBS: &str = "has an effect with `observe` only, which is refused";
-const AGENT: &str = "has an effect with `agent-check` only, which is refused";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[S] = &[
-    S::planned("agent-check", ""),
-    S::accepted("agent-inter", "<value>", AGENT),
-    S::accepted("agent-port", "<value>", AGENT),
     S::planned("resolvers", "<value>"),
     S::accepted("sni", "<value>", TLS),
     S::planned("ssl", ""),
-    S::accepted("agent-addr", "<value>", AGENT),
-    S::accepted("agent-send", "<value>", AGENT),
     S::accepted("alpn", "<value>", TLS),
-    S::accepted("check-proto", "<value>", HTTP),
     S::accepted("ciphers", "<value>", TLS),
     S::accepted("ciphersuites", "<value>", TLS),
     S::planned("crl-file", "<value>"),
     S::planned("crt", "<value>"),
-    S::accepted("error-limit", "<value>", OBS),
-    S::planned("init-state", "<value>"),
     S::accepted("log-proto", "<value>", RING),
     S::planned("namespace", "<value>"),
-    S::accepted("no-agent-check", "", PLAIN),
     S::accepted("no-ssl", "", PLAIN),
     S::accepted("no-ssl-reuse", "", TLS),
     S::accepted("no-sslv3", "", TLS),
@@ -45,9 +33,8 @@ pub(crate) const TABLE: &[S] = &[
     S::accepted("no-tlsv11", "", TLS),
     S::accepted("no-tlsv12", "", TLS),
     S::accepted("no-tlsv13", "", TLS),
-    S::accepted("non-stick", "", STICK),
-    S::planned("observe", "<value>"),
-    S::accepted("on-error", "<value>", OBS),
+    S::new("non-stick", conf::Form::Flag(|s| s.server.non_stick = true))
+        .doc("Connections to it are not remembered in stick tables."),
     S::accepted("pool-low-conn", "<value>", HTTP),
     S::accepted("pool-max-conn", "<value>", HTTP),
     S::accepted("pool-purge-delay", "<value>", HTTP),
@@ -61,16 +48,15 @@ pub(crate) const TABLE: &[S] = &[
     S::planned("socks4", "<value>"),
     S::accepted("ssl-max-ver", "<value>", TLS),
     S::accepted("ssl-min-ver", "<value>", TLS),
-    S::accepted("stick", "", STICK),
+    S::new("stick", conf::Form::Flag(|s| s.server.non_stick = false))
+        .doc("Takes `non-stick` back."),
     S::planned("tcp-ut", "<value>"),
     S::accepted("tfo", "", TUNING),
-    S::planned("track", "<value>"),
     S::planned("usesrc", "<value>"),
     S::planned("cc", "<value>"),
     S::planned("check-pool-conn-name", "<value>"),
     S::planned("check-reuse-pool", ""),
     S::accepted("check-sni-auto", "", TLS),
-    S::planned("check-via-socks4", ""),
     S::accepted("curves", "<value>", TLS),
     S::accepted("force-tlsv12", "", TLS),
     S::accepted("force-tlsv13", "", TLS),
@@ -86,7 +72,7 @@ pub(crate) const TABLE: &[S] = &[
     S::accepted("npn", "<value>", TLS),
     S::accepted("pool-conn-name", "<value>", HTTP),
     S::planned("set-proxy-v2-tlv-fmt", "<value>"),
-    S::accepted("shard", "<value>", STICK),
+    S::planned("shard", "<value>"),
     S::accepted("sni-auto", "", TLS),
     S::accepted("ssl-reuse", "", TLS),
     S::accepted("strict-maxconn", "", TUNING),

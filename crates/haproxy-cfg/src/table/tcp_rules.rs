@@ -18,20 +18,34 @@ pub(super) enum Family {
     Session,
     Content,
     Response,
+    /// `http-request`.
+    Request,
+    /// `http-response`.
+    Answer,
+    /// `http-after-response`.
+    AfterAnswer,
 }
 
 impl Family {
-    const fn name(self) -> &'static str {
+    /// Whether it is one of HTTP.
+    const fn is_http(self) -> bool {
+        matches!(self, Self::Request | Self::Answer | Self::AfterAnswer)
+    }
+
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Connection => "tcp-request connection",
             Self::Session => "tcp-request session",
             Self::Content => "tcp-request content",
             Self::Response => "tcp-response content",
+            Self::Request => "http-request",
+            Self::Answer => "http-response",
+            Self::AfterAnswer => "http-after-response",
         }
     }
 
     /// The places its rules stand in; the first one is named in complaints.
-    const fn places(self, kind: Kind) -> &'static [Place] {
+    pub(super) const fn places(self, kind: Kind) -> &'static [Place] {
         match (self, kind) {
             (Self::Connection, _) => &[Place::Connection],
             (Self::Session, _) => &[Place::Session],
@@ -39,6 +53,14 @@ impl Family {
             (Self::Content, Kind::Backend) => &[Place::BackendContent],
             (Self::Content, _) => &[Place::FrontendContent, Place::BackendContent],
             (Self::Response, _) => &[Place::Response],
+            (Self::Request, Kind::Frontend) => &[Place::FrontendRequest],
+            (Self::Request, Kind::Backend) => &[Place::BackendRequest],
+            (Self::Request, _) => &[Place::FrontendRequest, Place::BackendRequest],
+            (Self::Answer | Self::AfterAnswer, Kind::Frontend) => &[Place::FrontendAnswer],
+            (Self::Answer | Self::AfterAnswer, Kind::Backend) => &[Place::BackendAnswer],
+            (Self::Answer | Self::AfterAnswer, _) => {
+                &[Place::FrontendAnswer, Place::BackendAnswer]
+            }
         }
     }
 
@@ -47,7 +69,8 @@ impl Family {
         match self {
             Self::Connection | Self::Session => CONNECTION_ACTIONS,
             Self::Content => CONTENT_ACTIONS,
-            Self::Response => RESPONSE_ACTIONS,
+            // Those of HTTP have a list of their own.
+            _ => RESPONSE_ACTIONS,
         }
     }
 }
@@ -167,6 +190,7 @@ pub(super) fn rule(p: &mut Draft, family: Family, words: &[Word], b: &mut Binder
         Family::Session => p.rules.session.push(rule),
         Family::Content => p.rules.content.push(rule),
         Family::Response => p.rules.response.push(rule),
+        Family::Request | Family::Answer | Family::AfterAnswer => {}
     }
 }
 
@@ -301,11 +325,17 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
             planned("expect-proxy")
         }
         _ if name.starts_with("track-sc") && request => {
-            if rest.is_empty() {
-                let label = format!("{} {name}", family.name());
-                return Err(format!("'{label}' : missing fetch method").into());
-            }
-            planned(name)
+            let label = format!("{} {name}", family.name());
+            let content = family == Family::Content;
+            let read = |words| expression(p, family, None, words);
+            super::stick::track(&p.context, &p.name, content, &label, words, &read)
+        }
+        _ if name.starts_with("sc-")
+            && let Some(read) = super::stick::act(&p.context, name, argument, words, &|words| {
+                expression(p, family, None, words)
+            }) =>
+        {
+            read
         }
         _ => {
             let known = family.actions();
@@ -336,7 +366,7 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
 }
 
 /// `set-var(name) expr`, `set-var-fmt(name) format`, `unset-var(name)`.
-fn variable<'w>(
+pub(super) fn variable<'w>(
     p: &Draft,
     family: Family,
     name: &str,
@@ -366,13 +396,13 @@ fn variable<'w>(
     let Some(format) = rest.first() else {
         return Ok((Action::SetVarFormat(variable, rules::Format::default()), rest));
     };
-    let purpose = Purpose { places: family.places(p.kind), http: false, log: false };
+    let purpose = Purpose { places: family.places(p.kind), http: family.is_http(), log: false };
     let format = format::parse(&p.context, &format.text, purpose)?;
     Ok((Action::SetVarFormat(variable, format), &rest[1..]))
 }
 
 /// An expression whose fetch finds something here; `said` is what complaints call it.
-fn expression<'w>(
+pub(super) fn expression<'w>(
     p: &Draft,
     family: Family,
     said: Option<&str>,
@@ -395,7 +425,7 @@ fn expression<'w>(
 }
 
 /// `capture expr len n`.
-fn capture<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'w>, Wrong> {
+pub(super) fn capture<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'w>, Wrong> {
     let label = format!("{} capture", family.name());
     let (expr, rest) = expression(p, family, None, words)
         .map_err(|wrong| wrong.map(|text| format!("'{label}' : {text}")))?;

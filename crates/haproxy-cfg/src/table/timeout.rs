@@ -13,9 +13,6 @@ use crate::say::Complain;
 type P = Keyword<Draft>;
 
 const ALL: usize = usize::MAX;
-/// Why timeouts of HTTP have no effect.
-const HTTP: Status = Status::Accepted("HTTP only, and HTTP is not served yet");
-
 /// The timeouts of a proxy.
 pub(crate) const TABLE: &[P] = &[
     P::new("timeout", Words("<event> <time>", 0..=ALL, |_, w, b| {
@@ -48,16 +45,16 @@ pub(crate) const TABLE: &[P] = &[
     }))
     .within(SERVER)
     .doc("How long connecting to a server may take."),
-    P::new("timeout http-keep-alive", Words("<time>", 0..=ALL, |_, w, b| {
-        check(b, "timeout http-keep-alive", w);
+    P::new("timeout http-keep-alive", Words("<time>", 0..=ALL, |p, w, b| {
+        set(b, "timeout http-keep-alive", w, &mut p.http.model.keep_alive_timeout);
     }))
     .within(PROXY)
-    .status(HTTP),
-    P::new("timeout http-request", Words("<time>", 0..=ALL, |_, w, b| {
-        check(b, "timeout http-request", w);
+    .doc("How long a client may wait with its next request; `timeout http-request` if absent."),
+    P::new("timeout http-request", Words("<time>", 0..=ALL, |p, w, b| {
+        set(b, "timeout http-request", w, &mut p.http.model.request_timeout);
     }))
     .within(PROXY)
-    .status(HTTP),
+    .doc("How long a request's head may take; `timeout client` if absent."),
     P::new("timeout queue", Words("<time>", 0..=ALL, |p, w, b| {
         set(b, "timeout queue", w, &mut p.back.queue_timeout);
     }))
@@ -73,9 +70,11 @@ pub(crate) const TABLE: &[P] = &[
     }))
     .within(SERVER)
     .doc("Instead of it once the server's direction is half closed."),
-    P::new("timeout tarpit", Words("<time>", 0..=ALL, |_, w, b| check(b, "timeout tarpit", w)))
-        .within(PROXY)
-        .status(HTTP),
+    P::new("timeout tarpit", Words("<time>", 0..=ALL, |p, w, b| {
+        set(b, "timeout tarpit", w, &mut p.http.model.tarpit_timeout);
+    }))
+    .within(PROXY)
+    .doc("How long `tarpit` waits; `timeout connect` if absent."),
     P::new("timeout tunnel", Words("<time>", 0..=ALL, |p, w, b| {
         set(b, "timeout tunnel", w, &mut p.back.tunnel_timeout);
     }))

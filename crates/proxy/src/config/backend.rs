@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
-use super::{BackendRules, KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
+use super::{Outbound, CheckWords, EmailAlert, Tracked, BackendRules, KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
 use crate::variable::Template;
 
 /// A `backend`, the server side of a `listen`, or an nginx `upstream`.
@@ -72,10 +72,18 @@ pub struct Backend {
     pub nodelay: bool,
     /// `source`, `proxy_bind`: the local address of connections to servers.
     pub source: Option<SocketAddr>,
+    /// What a `source` line says besides; `None` for most.
+    pub outbound: Option<Box<Outbound>>,
     /// `option abortonclose`: a client that half-closes while it waits gives up.
     pub abortonclose: bool,
     /// Its rules; `None` costs nothing.
     pub rules: Option<Box<BackendRules>>,
+    /// What its checks' steps mean by number.
+    pub check_words: CheckWords,
+    /// `email-alert`.
+    pub email_alert: Option<Box<EmailAlert>>,
+    /// `mode http`: what it does with messages.
+    pub http: Option<Box<super::Http>>,
     /// `disabled`: known, shown, not used.
     pub disabled: bool,
     /// `description` of the section.
@@ -126,8 +134,12 @@ impl Backend {
             nolinger: false,
             nodelay: true,
             source: None,
+            outbound: None,
             abortonclose: false,
             rules: None,
+            check_words: CheckWords::default(),
+            email_alert: None,
+            http: None,
             disabled: false,
             description: None,
             upload_rate: 0,
@@ -206,14 +218,24 @@ pub struct Server {
     /// How it is checked, with the backend's `httpchk`, `tcp-check` and timeouts; `None`: not at
     /// all.
     pub check: Option<check::Config>,
+    /// `agent-check`: who else is asked.
+    pub agent: Option<check::Agent>,
+    /// `track`: whose state it has.
+    pub track: Option<Tracked>,
+    /// `observe layer4`: after so many errors in a row, what is done.
+    pub observe: Option<(u32, check::OnError)>,
     /// nginx: what failed connections do.
     pub passive: Option<Passive>,
     /// `on-marked-down shutdown-sessions`.
     pub on_marked_down: OnMarkedDown,
     /// `on-marked-up shutdown-backup-sessions`.
     pub shutdown_backup_sessions_when_up: bool,
+    /// `non-stick`: connections to it are not remembered in stick tables.
+    pub non_stick: bool,
     /// `source` of this line.
     pub source: Option<SocketAddr>,
+    /// What it says of sockets besides; `None` for most.
+    pub outbound: Option<Box<Outbound>>,
     /// The PROXY header its checks send first.
     pub check_header: Option<ProxyHeader>,
     /// `send-proxy`, `send-proxy-v2`, `proxy_protocol on`: what it is sent first.
@@ -232,15 +254,20 @@ impl Server {
             weight: 1,
             backup: false,
             disabled: false,
+            non_stick: false,
             maxconn: None,
             minconn: None,
             maxqueue: None,
             slowstart: Duration::ZERO,
             check: None,
+            agent: None,
+            track: None,
+            observe: None,
             passive: None,
             on_marked_down: OnMarkedDown::Nothing,
             shutdown_backup_sessions_when_up: false,
             source: None,
+            outbound: None,
             check_header: None,
             send_proxy: None,
             origin: Origin::default(),

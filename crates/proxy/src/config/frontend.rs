@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BackendIndex, ErrorLog, FrontendRules, LogPolicy, NginxServer, Origin};
+use super::{Inbound, BackendIndex, ErrorLog, FrontendRules, Http, LogPolicy, NginxServer, Origin};
 
 /// A `frontend`, the client side of a `listen`, or an nginx `server`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,10 +42,14 @@ pub struct Frontend {
     pub nodelay: bool,
     /// Its rules; `None` costs nothing.
     pub rules: Option<Box<FrontendRules>>,
+    /// `mode http`: what it does with messages.
+    pub http: Option<Box<Http>>,
     /// `disabled`: known, shown, not listening.
     pub disabled: bool,
     /// `description` of the section.
     pub description: Option<String>,
+    /// `unique-id-format`.
+    pub unique_id: Option<Box<rules::format::Format>>,
     /// What an nginx `server` does besides passing its sessions on; `None` if that is all.
     pub nginx: Option<Box<NginxServer>>,
 }
@@ -70,8 +74,10 @@ impl Frontend {
             nolinger: false,
             nodelay: true,
             rules: None,
+            http: None,
             disabled: false,
             description: None,
+            unique_id: None,
             nginx: None,
         }
     }
@@ -121,6 +127,8 @@ pub struct Bind {
     pub reuseport: bool,
     /// `transparent`: IP_TRANSPARENT.
     pub transparent: bool,
+    /// What it says of its sockets besides; `None` for most.
+    pub inbound: Option<Box<Inbound>>,
     /// Permission bits of a UNIX socket.
     pub mode: Option<u32>,
     /// Owner of a UNIX socket, by name or as digits.
@@ -153,6 +161,7 @@ impl Bind {
             fastopen: None,
             reuseport: true,
             transparent: false,
+            inbound: None,
             mode: None,
             user: None,
             group: None,

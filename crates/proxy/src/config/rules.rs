@@ -52,6 +52,8 @@ pub struct BackendRules {
     pub response: Vec<Rule>,
     /// `tcp-response inspect-delay`.
     pub response_delay: Option<Duration>,
+    /// `stick` rules and what goes with them.
+    pub stick: super::Stickiness,
 }
 
 /// A `use-server` rule.
