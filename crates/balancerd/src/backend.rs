@@ -151,6 +151,7 @@ impl Connecting {
             Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
         let started = timer::now();
         let mut tries = 0_usize;
+        state.awaited.wait(state, backend.connect_timeout).await;
         loop {
             let Some(slot) = self.slot(backend, state, index, &mut candidates).await? else {
                 if shared.is_nginx() {
@@ -192,7 +193,8 @@ impl Connecting {
                 if let Some(next) = backend.next_upstream {
                     self.passive_failure(backend, state, server);
                     count_failure(state, server);
-                    let servers = backend.servers.iter().filter(|server| !server.disabled).count();
+                    let down = backend.servers.iter().filter(|server| server.disabled).count();
+                    let servers = state.balancer.look(balance::Pool::present) - down;
                     let spent = tries >= servers
                         || next.tries > 0 && tries >= next.tries as usize
                         || !next.timeout.is_zero() && elapsed(started) >= next.timeout;
@@ -442,8 +444,11 @@ impl Connecting {
     fn passive_failure(&self, backend: &Backend, state: &BackendState, server: ServerId) {
         let now = self.session.shared.clock.now();
         if state.balancer.with(|pool| pool.failed(now, server)) {
-            let name = &backend.servers[server.0].name;
-            self.session.error_line(Severity::Warning, Some(name), |f| {
+            let name = match backend.servers[server.0].address {
+                proxy::ServerAddress::Unix(_) => backend.servers[server.0].name.clone(),
+                _ => upstream(&state.servers[server.0].target()),
+            };
+            self.session.error_line(Severity::Warning, Some(&name), |f| {
                 f.write_str("upstream server temporarily disabled while connecting to upstream")
             });
         }

@@ -21,6 +21,7 @@ pub(crate) fn start(
     foreground: bool,
 ) {
     tokio::task::spawn_local(health::run(shared, board, foreground));
+    tokio::task::spawn_local(crate::resolver::follow::run(shared));
     for (index, socket) in stats {
         let level = shared.config.process.stats_sockets[index].level;
         let mut stage = stage.clone();

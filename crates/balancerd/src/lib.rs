@@ -42,7 +42,7 @@ mod master;
 mod prepare;
 pub mod privilege;
 mod report;
-mod resolve;
+mod resolver;
 mod rules;
 mod runtime_api;
 mod session;

@@ -460,10 +460,11 @@ impl Session {
         let Some(resolver) = &self.shared.config.backends[index].resolver else {
             return Err(format!("no resolver defined to resolve {name}"));
         };
-        let ips = crate::resolve::lookup(self.shared, resolver, name).await?;
+        let failed = |why| format!("{name} could not be resolved {why}");
+        let found = self.shared.known.addresses(resolver, name).await.map_err(failed)?;
         // A different one each time.
-        let at = fastrand::usize(..ips.len().max(1));
-        let ip = ips.get(at).ok_or_else(|| format!("{name} could not be resolved"))?;
+        let at = fastrand::usize(..found.all.len().max(1));
+        let ip = found.all.get(at).ok_or_else(|| format!("{name} could not be resolved"))?;
         Ok(Target::Inet(SocketAddr::new(*ip, port)))
     }
 }

@@ -38,6 +38,7 @@ use proxy::{
 use relay::{Limits, Target};
 
 use crate::log::{Logger, Route};
+use crate::resolver::follow::Awaited;
 use crate::{bind, privilege};
 
 pub use balancer::Balancer;
@@ -178,6 +179,8 @@ pub struct BackendState {
     pub balancer: Arc<Balancer>,
     /// Its servers, in the order of the file.
     pub servers: Arc<[Arc<ServerState>]>,
+    /// Answers of name servers its servers depend on, while the first has not come.
+    pub(crate) awaited: Arc<Awaited>,
     /// Its counters.
     pub traffic: Arc<Traffic>,
     /// Where changes of its servers are logged.

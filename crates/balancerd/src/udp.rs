@@ -302,7 +302,11 @@ impl Flows {
         let backend = &shared.config.backends[index];
         let found = match session.extra.as_mut().and_then(|extra| extra.target.take()) {
             Some(target) => open(session, backend, &target, backend.send_proxy, flow).map(|_| None),
-            None => pick(session, backend, index, flow),
+            None => {
+                let state = &shared.backends[index];
+                state.awaited.wait(state, backend.connect_timeout).await;
+                pick(session, backend, index, flow)
+            }
         };
         let slot = match found {
             Ok(slot) => slot,

@@ -235,6 +235,9 @@ pub(crate) struct Upstream {
     /// What `hash` hashes.
     pub(crate) key: Option<String>,
     pub(crate) zone: bool,
+    /// Its own `resolver` and `resolver_timeout`.
+    pub(crate) resolver: Option<Resolver>,
+    pub(crate) resolver_timeout: Option<Duration>,
 }
 
 /// One `server` of an upstream.
@@ -250,7 +253,17 @@ pub(crate) struct Peer {
     pub(crate) fail_timeout: Duration,
     pub(crate) backup: bool,
     pub(crate) down: bool,
+    /// What a name server is asked while the process runs.
+    pub(crate) asked: Option<Asked>,
     pub(crate) span: Span,
+}
+
+/// A name that is asked for while the process runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) name: String,
+    pub(crate) service: bool,
+    pub(crate) port: u16,
 }
 
 /// The addresses of a host as server addresses.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use balance::{Algorithm, Passive};
 use conf::{Binder, Problem, Sources, Word};
 use proxy::{
-    Backend, BackendIndex, BindAddress, Config, ErrorLog, ErrorLogTarget, Flavour, Frontend,
-    FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Server, ServerAddress, Threads,
+    Backend, BackendIndex, BindAddress, Config, Discovery, ErrorLog, ErrorLogTarget, Flavour,
+    Frontend, FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Server, ServerAddress,
+    Threads,
 };
 
 use crate::address::{self, Host, Use};
@@ -26,6 +27,9 @@ pub(crate) use variables::Names;
 /// What nginx is compiled with on Debian.
 const PID: &str = "/run/nginx.pid";
 const USER: &str = "nobody";
+
+/// The addresses one line with `resolve` may have at a time.
+const SLOTS: usize = 128;
 
 /// The group of that user: Debian's name of it, and that of others.
 const GROUPS: [&str; 2] = ["nogroup", "nobody"];
@@ -118,6 +122,7 @@ struct Group {
     servers: Vec<Server>,
     algorithm: Option<Algorithm>,
     key: Option<proxy::variable::Template>,
+    discoveries: Vec<Discovery>,
 }
 
 struct Lower<'a> {
@@ -186,6 +191,7 @@ impl<'a> Lower<'a> {
                 servers: self.literal(pass)?,
                 algorithm: None,
                 key: None,
+                discoveries: vec![],
             },
         };
         Some(self.backend_to(to, scope))
@@ -195,7 +201,9 @@ impl<'a> Lower<'a> {
     fn group(&mut self, upstream: &Upstream) -> Option<Group> {
         let servers = self.peers_of(upstream)?;
         let key = upstream.key.as_ref().map(|key| self.template(key));
-        Some(Group { name: upstream.name.clone(), servers, algorithm: upstream.method, key })
+        let discoveries = self.discoveries(upstream)?;
+        let name = upstream.name.clone();
+        Some(Group { name, servers, algorithm: upstream.method, key, discoveries })
     }
 
     fn backend_to(&mut self, to: Group, scope: &Scope) -> BackendIndex {
@@ -203,6 +211,7 @@ impl<'a> Lower<'a> {
         let key = to.name.to_ascii_lowercase();
         let mut backend = Backend::new(index.0 as u32 + 1, to.name);
         backend.servers = to.servers;
+        backend.discoveries = to.discoveries;
         for server in &mut backend.servers {
             server.send_proxy = scope.send_proxy.flatten();
         }
@@ -269,8 +278,65 @@ impl<'a> Lower<'a> {
             for address in &peer.addresses {
                 servers.push(self.peer(servers.len() as u32 + 1, peer, address));
             }
+            if peer.asked.is_some() {
+                // Empty until an answer fills them.
+                let nowhere = ServerAddress::Socket(([0, 0, 0, 0], 0).into());
+                for _ in 0..SLOTS {
+                    let slot = self.peer(servers.len() as u32 + 1, peer, &nowhere);
+                    servers.push(Server { weight: 0, ..slot });
+                }
+            }
         }
         Some(servers)
+    }
+
+    /// The lines of an upstream whose servers a name server tells, or a complaint. `scope` is the
+    /// level its resolver is taken from unless it has its own: that of `stream {}`.
+    fn discoveries(&mut self, upstream: &Upstream) -> Option<Vec<Discovery>> {
+        let mut first = 0;
+        let mut found = Vec::new();
+        for peer in &upstream.peers {
+            let Some(asked) = &peer.asked else {
+                first += peer.addresses.len();
+                continue;
+            };
+            let at = |lower: &Self| {
+                let file = lower.sources.name(upstream.span.file);
+                let line = lex::line_of_terminator(lower.sources, upstream.span);
+                format!("upstream \"{}\" in {file}:{line}", upstream.name)
+            };
+            if !upstream.zone {
+                let place = at(self);
+                let message =
+                    format!("resolving names at run time requires {place} to be in shared memory");
+                self.error(NOWHERE, message);
+                return None;
+            }
+            let outer = &self.stream.scope;
+            let resolver = upstream.resolver.as_ref().or(outer.resolver.as_ref()).cloned();
+            let Some(mut resolver) = resolver else {
+                let place = at(self);
+                let message =
+                    format!("no resolver defined to resolve names at run time in {place}");
+                self.error(NOWHERE, message);
+                return None;
+            };
+            if let Some(timeout) = upstream.resolver_timeout.or(outer.resolver_timeout) {
+                resolver.timeout = timeout;
+            }
+            found.push(Discovery {
+                resolver,
+                name: asked.name.clone(),
+                service: asked.service,
+                port: asked.port,
+                first,
+                slots: SLOTS,
+                weight: peer.weight,
+                backup: peer.backup,
+            });
+            first += SLOTS;
+        }
+        Some(found)
     }
 
     fn peer(&self, id: u32, peer: &Peer, address: &ServerAddress) -> Server {

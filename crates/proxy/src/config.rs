@@ -28,8 +28,8 @@ pub use log::{
 };
 
 pub use nginx::{
-    AccessLog, AccessTarget, Content, HttpAnswer, HttpLocation, HttpServer, LimitConn, LimitZone,
-    NginxServer, Peers, Preread, ProxyHeader, Resolver,
+    AccessLog, AccessTarget, Content, Discovery, HttpAnswer, HttpLocation, HttpServer, LimitConn,
+    LimitZone, NginxServer, Peers, Preread, ProxyHeader, Resolver,
 };
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;

@@ -19,8 +19,10 @@ const DRAWS: u32 = 20;
 pub(super) struct Smooth {
     method: Method,
     peers: Vec<Peer>,
-    /// The servers that are no backups.
+    /// The servers that are no backups, and no empty slots.
     primaries: Vec<u32>,
+    /// How many servers there are that are no empty slots.
+    present: usize,
 }
 
 #[derive(Debug)]
@@ -45,12 +47,23 @@ impl Smooth {
         };
         let peer =
             |server: &&ServerConfig| Peer::new(server.weight, server.passive.unwrap_or_default());
-        let primary = |&index: &u32| !servers[index as usize].backup;
-        Self {
+        let mut smooth = Self {
             method,
             peers: servers.iter().map(peer).collect(),
-            primaries: (0..servers.len() as u32).filter(primary).collect(),
-        }
+            primaries: Vec::new(),
+            present: 0,
+        };
+        smooth.count(servers);
+        smooth
+    }
+
+    /// Looks again at who is there.
+    fn count(&mut self, servers: &[&ServerConfig]) {
+        let present = |index: u32| servers[index as usize].weight > 0;
+        let primary = |&index: &u32| present(index) && !servers[index as usize].backup;
+        let all = 0..servers.len() as u32;
+        self.primaries = all.clone().filter(primary).collect();
+        self.present = all.filter(|&index| present(index)).count();
     }
 
     /// `set weight`; the places of `hash … consistent` stay.
@@ -71,7 +84,7 @@ impl Smooth {
         connections: &[u32],
         usable: &dyn Fn(&Candidates, usize, &Peer) -> bool,
     ) -> Option<usize> {
-        let Self { method, peers, primaries } = self;
+        let Self { method, peers, primaries, .. } = self;
         let key = &candidates.key;
         let few = primaries.len() < 2;
         let usable = |index: usize, peer: &Peer| usable(candidates, index, peer);
@@ -137,10 +150,11 @@ impl Pool {
         let servers = &self.servers;
         let second = smooth::seconds(now);
         // A server that is alone is never left out for its failures.
-        let alone = servers.len() == 1;
+        let alone = smooth.present == 1;
         let usable = |candidates: &Candidates, index: usize, peer: &Peer| {
             let server: &Server = &servers[index];
             server.config.backup == candidates.backups
+                && peer.weight() > 0
                 && !candidates.was_tried(index)
                 && matches!(server.state, State::Up | State::Starting { .. })
                 && (server.config.maxconn == 0 || server.served < server.config.maxconn)
@@ -174,14 +188,47 @@ impl Pool {
     /// nginx: a connect to `server` failed; true if it is left out from now on (`upstream server
     /// temporarily disabled`). [`release`](Self::release) it as well.
     pub fn failed(&mut self, now: Instant, id: ServerId) -> bool {
-        let alone = self.servers.len() == 1;
         match &mut self.picker {
-            Picker::Smooth(smooth) if alone => {
+            Picker::Smooth(smooth) if smooth.present == 1 => {
                 smooth.peers[id.0].forgive();
                 false
             }
             Picker::Smooth(smooth) => smooth.peers[id.0].failed(smooth::seconds(now)),
             _ => false,
+        }
+    }
+
+    /// nginx: a slot gets a server that a name server told of, with this weight, or is emptied with
+    /// the weight 0. Nothing is known of a new server's failures; whoever is connected stays.
+    ///
+    /// Only pools of nginx's algorithms have slots; of others it is
+    /// [`set_weight`](Self::set_weight) alone.
+    pub fn fill(&mut self, now: Instant, id: ServerId, weight: u32, backup: bool) {
+        if !self.config.algorithm.is_smooth() {
+            let mut wakes = Vec::new();
+            return self.set_weight(now, id, weight, &mut wakes);
+        }
+        let server = &mut self.servers[id.0];
+        (server.config.weight, server.config.backup) = (weight, backup);
+        server.weight = weight;
+        self.weight_changed(now, id);
+        let Self { servers, picker: Picker::Smooth(smooth), .. } = self else { return };
+        let configs: Vec<&ServerConfig> = servers.iter().map(|server| &server.config).collect();
+        let passive = configs[id.0].passive.unwrap_or_default();
+        smooth.peers[id.0] = Peer::new(weight, passive);
+        smooth.count(&configs);
+        if let Method::Consistent(circle) = &mut smooth.method {
+            *circle = Circle::new(&configs);
+        }
+    }
+
+    /// How many servers there are that are no empty slots: with nginx's algorithms, slots whose
+    /// weight is 0 hold nobody.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        match &self.picker {
+            Picker::Smooth(smooth) => smooth.present,
+            _ => self.servers.len(),
         }
     }
 

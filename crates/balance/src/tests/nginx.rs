@@ -94,3 +94,43 @@ fn max_conns_counts_connections_being_made() {
     bench.close(2);
     assert_eq!(bench.open(), 2);
 }
+
+#[test]
+fn an_empty_slot_is_nobody_until_it_is_filled() {
+    let now = Instant::ZERO;
+    for algorithm in [
+        Algorithm::SmoothRoundRobin,
+        Algorithm::SmoothLeastConn,
+        Algorithm::SmoothHash { consistent: false },
+        Algorithm::SmoothHash { consistent: true },
+        Algorithm::SmoothRandom { two: true },
+    ] {
+        let config = PoolConfig { algorithm, ..PoolConfig::default() };
+        let slot = || ServerConfig { weight: 0, text: "a:1".into(), ..passive(1, 10) };
+        let mut pool = Pool::new(config, [slot(), slot(), slot()]);
+        let picked = |pool: &mut Pool| {
+            let mut candidates = Candidates::new(None);
+            candidates.set_key("key");
+            match pool.pick(now, &mut candidates) {
+                Choice::Server(server) => {
+                    pool.release(now, server, &mut Vec::new());
+                    Some(server.0)
+                }
+                _ => None,
+            }
+        };
+        assert_eq!((picked(&mut pool), pool.present()), (None, 0), "{algorithm:?}");
+        pool.fill(now, ServerId(1), 2, false);
+        assert_eq!((picked(&mut pool), pool.present()), (Some(1), 1), "{algorithm:?}");
+        // Alone, it is never left out.
+        assert!(!pool.failed(now, ServerId(1)), "{algorithm:?}");
+        pool.fill(now, ServerId(2), 1, false);
+        let seen: Vec<_> = (0..60).filter_map(|_| picked(&mut pool)).collect();
+        assert!(seen.len() == 60 && !seen.contains(&0), "{algorithm:?}");
+        // A backup is for when nobody else is there.
+        pool.fill(now, ServerId(1), 2, true);
+        assert_eq!(picked(&mut pool), Some(2), "{algorithm:?}");
+        pool.fill(now, ServerId(2), 0, false);
+        assert_eq!(picked(&mut pool), Some(1), "{algorithm:?}");
+    }
+}

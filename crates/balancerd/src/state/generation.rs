@@ -14,6 +14,7 @@ use super::{
 };
 use crate::limits::Zone;
 use crate::log::Logger;
+use crate::resolver::follow::Awaited;
 
 impl Shared {
     /// The state of the configuration that follows in the same process. Frontends and backends are
@@ -248,14 +249,16 @@ impl Draft<'_> {
     ) -> Arc<BackendState> {
         let config = backend.pool_config(self.reach, fastrand::u64(..));
         let fullconn = config.fullconn;
-        let (balancer, servers) = match (self.servers, self.old) {
-            (Servers::Of(other), _) => {
-                (Arc::clone(&others[other].balancer), Arc::clone(&others[other].servers))
-            }
+        let same = |other: &BackendState| {
+            let (balancer, servers) = (&other.balancer, &other.servers);
+            (Arc::clone(balancer), Arc::clone(servers), Arc::clone(&other.awaited))
+        };
+        let (balancer, servers, awaited) = match (self.servers, self.old) {
+            (Servers::Of(other), _) => same(&others[other]),
             (Servers::Same(_), Some((old, state))) if same_log && Arc::ptr_eq(old, backend) => {
                 return Arc::clone(state);
             }
-            (Servers::Same(state), _) => (Arc::clone(&state.balancer), Arc::clone(&state.servers)),
+            (Servers::Same(state), _) => same(state),
             (Servers::Changed(servers), old) => {
                 let (servers, kept): (Vec<_>, Vec<_>) = servers.into_iter().unzip();
                 let configs = backend.servers.iter().map(proxy::Server::pool_config);
@@ -265,7 +268,8 @@ impl Draft<'_> {
                     }
                     _ => Arc::new(Balancer::new(Pool::new(config, configs))),
                 };
-                (balancer, servers.into())
+                let awaited = Awaited::new(!backend.discoveries.is_empty());
+                (balancer, servers.into(), Arc::new(awaited))
             }
         };
         let old = self.old.map(|(_, state)| state);
@@ -273,6 +277,7 @@ impl Draft<'_> {
             id: old.map_or_else(|| lasting.next_id(), |old| old.id),
             balancer,
             servers,
+            awaited,
             traffic: old.map(|old| Arc::clone(&old.traffic)).unwrap_or_default(),
             log: log.route(&backend.log, None),
             fullconn,

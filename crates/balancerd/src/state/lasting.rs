@@ -34,7 +34,7 @@ pub struct Lasting {
     /// Sessions of datagrams that ended because newer ones needed their room.
     pub datagram_sessions_cut: AtomicU64,
     /// Names that were looked up for clients.
-    pub(crate) known: crate::resolve::Known,
+    pub(crate) known: crate::resolver::Caches,
     /// Sessions by thread.
     pub(crate) threads: Vec<Registry>,
     kills: AtomicU32,
@@ -57,7 +57,7 @@ impl Lasting {
             draining: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             datagram_sessions_cut: AtomicU64::new(0),
-            known: crate::resolve::Known::default(),
+            known: crate::resolver::Caches::default(),
             threads: (0..threads).map(|_| Registry::default()).collect(),
             kills: AtomicU32::new(0),
             ids: AtomicU32::new(0),

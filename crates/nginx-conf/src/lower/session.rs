@@ -32,7 +32,13 @@ impl Lower<'_> {
                 upstreams.push((upstream.name.to_ascii_lowercase(), index));
             }
         }
-        let other = Group { name: pass.text.clone(), servers: vec![], algorithm: None, key: None };
+        let other = Group {
+            name: pass.text.clone(),
+            servers: vec![],
+            algorithm: None,
+            key: None,
+            discoveries: vec![],
+        };
         let other = self.backend_to(other, scope);
         (None, Content::Dynamic { to: self.template(&pass.text), upstreams, other })
     }

@@ -232,7 +232,14 @@ pub(crate) const SCOPE: &[Row] = &[
         .within(BOTH)
         .status(Deprecated { instead: "proxy_buffer_size" })
         .doc("The buffer of each direction."),
-    Row::new("resolver", Words("<address> … [valid=<time>] [ipv4=on|off] [ipv6=on|off]", 1..=usize::MAX, resolver))
+    Row::new(
+        "resolver",
+        Words(
+            "<address> … [valid=<time>] [ipv4=on|off] [ipv6=on|off] [status_zone=<zone>]",
+            1..=usize::MAX,
+            |s: &mut Scope, w, b| resolver(&mut s.resolver, w, b),
+        ),
+    )
         .within(BOTH)
         .doc("Name servers for names that are known only when a client comes."),
     Row::new("resolver_timeout", Words("<time>", 1..=1, |s, w, b| {

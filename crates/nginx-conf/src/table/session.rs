@@ -139,14 +139,8 @@ pub(super) fn rate(name: &'static str, slot: &mut Option<u64>, words: &[Word], b
 }
 
 /// `resolver`.
-pub(super) fn resolver(scope: &mut Scope, words: &[Word], b: &mut Binder) {
-    let mut resolver = Resolver {
-        servers: vec![],
-        valid: None,
-        v4: true,
-        v6: true,
-        timeout: Duration::from_secs(30),
-    };
+pub(super) fn resolver(slot: &mut Option<Resolver>, words: &[Word], b: &mut Binder) {
+    let mut resolver = Resolver::new(vec![]);
     for word in words {
         let wrong = || Problem::Other(format!("invalid parameter: {}", word.text));
         let flag = |value: &str| match value {
@@ -161,7 +155,10 @@ pub(super) fn resolver(scope: &mut Scope, words: &[Word], b: &mut Binder) {
             }
             Some(("ipv4", value)) => flag(value).map(|on| resolver.v4 = on).is_some(),
             Some(("ipv6", value)) => flag(value).map(|on| resolver.v6 = on).is_some(),
-            Some(("status_zone", _)) => true,
+            Some(("status_zone", zone)) => {
+                resolver.status_zone = Some(zone.to_owned());
+                true
+            }
             _ => match servers(&word.text) {
                 servers if servers.is_empty() => {
                     let message = format!("host not found in resolver \"{}\"", word.text);
@@ -189,7 +186,7 @@ pub(super) fn resolver(scope: &mut Scope, words: &[Word], b: &mut Binder) {
         b.error(at, Problem::Other("\"ipv4\" and \"ipv6\" cannot both be \"off\"".into()));
         return;
     }
-    scope.resolver = Some(resolver);
+    *slot = Some(resolver);
 }
 
 /// The addresses of a name server, port 53 unless it says otherwise.

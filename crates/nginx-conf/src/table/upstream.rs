@@ -10,9 +10,10 @@ use conf::{Binder, Keyword, Problem, Span, Word};
 use proxy::ServerAddress;
 
 use super::IN_UPSTREAM;
+use super::session::resolver;
 use crate::address::{self, Host, Use};
-use crate::draft::{Peer, Upstream, addresses};
-use crate::value::{Resolution, check_millis, digits, size, time};
+use crate::draft::{Asked, Peer, Upstream, addresses};
+use crate::value::{Resolution, digits, millis, size, time};
 
 type Row = Keyword<Upstream>;
 
@@ -30,20 +31,29 @@ pub(crate) const UPSTREAM: &[Row] = &[
     Row::new("random", Words("[two [least_conn]]", 0..=2, random))
         .within(IN_UPSTREAM)
         .doc("A server at random, or the better of two."),
-    Row::new("resolver", Words("<address> …", 1..=usize::MAX, |_, _, _| {}))
-        .within(IN_UPSTREAM)
-        .status(Accepted("used by `resolve` only, which is refused"))
-        .doc("Name servers."),
-    Row::new("resolver_timeout", Words("<time>", 1..=1, |_, w, b| check_millis(w, b)))
-        .default("30s")
-        .within(IN_UPSTREAM)
-        .status(Accepted("used by `resolve` only, which is refused"))
-        .doc("How long a name server may take."),
+    Row::new(
+        "resolver",
+        Words(
+            "<address> … [valid=<time>] [ipv4=on|off] [ipv6=on|off] [status_zone=<zone>]",
+            1..=usize::MAX,
+            |u: &mut Upstream, w, b| resolver(&mut u.resolver, w, b),
+        ),
+    )
+    .within(IN_UPSTREAM)
+    .doc("Name servers for `resolve`, instead of those of the outer level."),
+    Row::new("resolver_timeout", Words("<time>", 1..=1, |u: &mut Upstream, w, b| {
+        millis(&mut u.resolver_timeout, w, b);
+    }))
+    .default("30s")
+    .within(IN_UPSTREAM)
+    .doc("How long a name server may take."),
     Row::new("server", Words("<address> [<parameter> …]", 1..=usize::MAX, server))
         .within(IN_UPSTREAM)
         .doc(
             "A server: `weight=1` `max_conns=0` `max_fails=1` `fail_timeout=10s` `backup` `down`. \
-             A name is resolved at start; each of its addresses is a server.",
+             A name is resolved at start; each of its addresses is a server. With `resolve` a name \
+             server is asked while the process runs, for SRV records with `service=<name>`; servers \
+             come and go with its answers, at most 128 of a line.",
         ),
     Row::new("zone", Words("<name> [<size>]", 1..=2, zone))
         .within(IN_UPSTREAM)
@@ -94,9 +104,11 @@ fn server(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
         fail_timeout: Duration::from_secs(10),
         backup: false,
         down: false,
+        asked: None,
         span: place.span,
     };
     let mut sound = true;
+    let mut dynamic = Dynamic::default();
     let hashes = matches!(
         upstream.method,
         Some(Algorithm::SmoothHash { .. } | Algorithm::SmoothRandom { .. })
@@ -108,17 +120,21 @@ fn server(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
             sound = false;
             continue;
         }
-        let problem = match parameter(&mut peer, &word.text) {
-            Ok(()) => continue,
-            Err(Refusal::Invalid) => Problem::Other(format!("invalid parameter \"{}\"", word.text)),
-            Err(Refusal::Planned) => {
-                Problem::Planned { keyword: format!("server … {}", word.text) }
-            }
-        };
-        b.error(word.span, problem);
-        sound = false;
+        if parameter(&mut peer, &mut dynamic, &word.text).is_none() {
+            let message = format!("invalid parameter \"{}\"", word.text);
+            b.error(word.span, Problem::Other(message));
+            sound = false;
+        }
     }
-    match resolve(&place.text, upstream.lookups.resolve) {
+    let found = match dynamic.asked(&place.text) {
+        Ok(Some(asked)) => {
+            peer.asked = Some(asked);
+            Ok(vec![])
+        }
+        Ok(None) => resolve(&place.text, upstream.lookups.resolve),
+        Err(message) => Err(message),
+    };
+    match found {
         Ok(addresses) => peer.addresses = addresses,
         Err(message) => {
             b.error(place.span, Problem::Other(message));
@@ -132,32 +148,65 @@ fn server(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
     upstream.peers.push(peer);
 }
 
-enum Refusal {
-    Invalid,
-    Planned,
+/// `resolve` and `service=`.
+#[derive(Debug, Default)]
+struct Dynamic {
+    resolve: bool,
+    service: Option<String>,
 }
 
-fn parameter(peer: &mut Peer, text: &str) -> Result<(), Refusal> {
-    let number = |value| digits(value).ok_or(Refusal::Invalid);
-    match text.split_once('=') {
-        Some(("weight", n)) => {
-            peer.weight = number(n)?;
-            if peer.weight == 0 {
-                return Err(Refusal::Invalid);
+impl Dynamic {
+    /// What is to be asked for while the process runs, if anything; the error is nginx's complaint.
+    fn asked(self, text: &str) -> Result<Option<Asked>, String> {
+        let complain = |what: &str| Err(format!("{what} in upstream \"{text}\""));
+        if let Some(service) = &self.service {
+            if service.is_empty() {
+                return complain("empty service name");
+            }
+            if !self.resolve {
+                return Err(format!("service upstream \"{text}\" requires \"resolve\" parameter"));
             }
         }
-        Some(("max_conns", n)) => peer.max_conns = number(n)?,
-        Some(("max_fails", n)) => peer.max_fails = number(n)?,
-        Some(("fail_timeout", t)) => {
-            peer.fail_timeout = time(t, Resolution::Seconds).ok_or(Refusal::Invalid)?;
+        if !self.resolve {
+            return Ok(None);
         }
-        Some(("service", _)) => return Err(Refusal::Planned),
-        None if text == "resolve" => return Err(Refusal::Planned),
+        let address = match address::parse(text, Use::Connect) {
+            Ok(address) => address,
+            Err(error) => return complain(error),
+        };
+        // What is an address already is not asked for.
+        let Host::Name(host) = address.host else { return Ok(None) };
+        let port = address.ports.map(|ports| *ports.start());
+        match (self.service, port) {
+            (Some(_), Some(_)) => Err(format!("service upstream \"{text}\" may not have port")),
+            (Some(service), None) => {
+                // A name without dots is the service alone, RFC 2782.
+                let name = match service.contains('.') {
+                    true => format!("{service}.{host}"),
+                    false => format!("_{service}._tcp.{host}"),
+                };
+                Ok(Some(Asked { name, service: true, port: 0 }))
+            }
+            (None, None) => complain("no port"),
+            (None, Some(port)) => Ok(Some(Asked { name: host, service: false, port })),
+        }
+    }
+}
+
+/// `None` for what is no parameter.
+fn parameter(peer: &mut Peer, dynamic: &mut Dynamic, text: &str) -> Option<()> {
+    match text.split_once('=') {
+        Some(("weight", n)) => peer.weight = digits(n).filter(|weight| *weight > 0)?,
+        Some(("max_conns", n)) => peer.max_conns = digits(n)?,
+        Some(("max_fails", n)) => peer.max_fails = digits(n)?,
+        Some(("fail_timeout", t)) => peer.fail_timeout = time(t, Resolution::Seconds)?,
+        Some(("service", name)) => dynamic.service = Some(name.to_owned()),
+        None if text == "resolve" => dynamic.resolve = true,
         None if text == "down" => peer.down = true,
         None if text == "backup" => peer.backup = true,
-        _ => return Err(Refusal::Invalid),
+        _ => return None,
     }
-    Ok(())
+    Some(())
 }
 
 /// The addresses behind `host:port`, or nginx's complaint.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
-use super::{Outbound, CheckWords, EmailAlert, Tracked, BackendRules, KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
+use super::{Outbound, CheckWords, Discovery, EmailAlert, Tracked, BackendRules, KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
 use crate::variable::Template;
 
 /// A `backend`, the server side of a `listen`, or an nginx `upstream`.
@@ -101,6 +101,8 @@ pub struct Backend {
     pub send_proxy: Option<ProxyHeader>,
     /// nginx's `resolver`, for addresses that are known only when a client comes.
     pub resolver: Option<Resolver>,
+    /// Servers that name servers tell.
+    pub discoveries: Vec<Discovery>,
 }
 
 impl Backend {
@@ -148,6 +150,7 @@ impl Backend {
             responses: None,
             send_proxy: None,
             resolver: None,
+            discoveries: Vec::new(),
         }
     }
 

@@ -205,6 +205,56 @@ pub struct Resolver {
     pub v4: bool,
     /// Whether IPv6 addresses are asked for.
     pub v6: bool,
-    /// `resolver_timeout`: how long an answer may take.
+    /// `resolver_timeout`, `timeout resolve`: how long all of it may take.
     pub timeout: Duration,
+    /// `timeout retry`: when a name server that says nothing is followed by the next. nginx: 5 s.
+    pub resend: Duration,
+    /// `resolve_retries`: how many questions are sent at most; `None` is no limit.
+    pub tries: Option<usize>,
+    /// `accepted_payload_size`: the longest answer a name server may send as a datagram, which is
+    /// then said to it; otherwise 512 bytes.
+    pub payload: Option<u16>,
+    /// `status_zone`: the name its counters are shown by.
+    pub status_zone: Option<String>,
+}
+
+impl Resolver {
+    /// nginx's: both families, answers hold as long as they say, 30 s in all.
+    pub fn new(servers: Vec<SocketAddr>) -> Self {
+        Self {
+            servers,
+            valid: None,
+            v4: true,
+            v6: true,
+            timeout: Duration::from_secs(30),
+            resend: Duration::from_secs(5),
+            tries: None,
+            payload: None,
+            status_zone: None,
+        }
+    }
+}
+
+/// A line of an upstream whose servers a name server tells: nginx's `resolve`.
+///
+/// Its servers are the slots `first..first + slots` of [`Backend::servers`](super::Backend), empty
+/// (of weight 0) until an answer fills them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Discovery {
+    /// Who is asked.
+    pub resolver: Resolver,
+    /// The name that is asked for: of the host, or with `service=` of the SRV records.
+    pub name: String,
+    /// `service=`: hosts, ports, shares and who is a backup come from SRV records.
+    pub service: bool,
+    /// The port of every address; unused with `service`.
+    pub port: u16,
+    /// The first slot.
+    pub first: usize,
+    /// How many addresses there may be at a time.
+    pub slots: usize,
+    /// `weight=`; with `service` 1 leaves it to the records.
+    pub weight: u32,
+    /// `backup`.
+    pub backup: bool,
 }
