@@ -99,8 +99,8 @@ fn clean(value: &[u8]) -> Vec<u8> {
     value.iter().map(clean).collect()
 }
 
-/// The elements of one value.
-pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The elements of one value: see [`Headers::elements`].
+pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;
     let mut escaped = false;
     let split = value.split(move |byte| {

@@ -32,7 +32,7 @@ mod target;
 
 pub use body::{BadBody, Body, Decoder, chunk, last_chunk};
 pub use head::{BadHead, MAX_HEAD, MAX_HEADERS, Request, Response, Version, reason};
-pub use headers::Headers;
+pub use headers::{Headers, elements};
 
 #[cfg(test)]
 mod tests;
