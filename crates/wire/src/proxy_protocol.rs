@@ -35,6 +35,30 @@ const MAX_V1: usize = 107;
 /// The longest header of version 2 that is waited for: nginx's limit. A longer one is no header.
 pub const MAX_V2: usize = 4096;
 
+/// The types of TLVs that have a meaning of their own.
+pub mod tlv {
+    /// The protocol the client negotiated.
+    pub const ALPN: u8 = 1;
+    /// The name the client asked for.
+    pub const AUTHORITY: u8 = 2;
+    /// A checksum of the header.
+    pub const CRC32C: u8 = 3;
+    /// Nothing.
+    pub const NOOP: u8 = 4;
+    /// What identifies the connection.
+    pub const UNIQUE_ID: u8 = 5;
+    /// What is known of the client's TLS.
+    pub const SSL: u8 = 0x20;
+    /// The network namespace the client's connection belongs to.
+    pub const NETNS: u8 = 0x30;
+}
+
+/// The longest authority HAProxy takes.
+const MAX_AUTHORITY: usize = 255;
+
+/// The longest unique id, as the specification has it.
+const MAX_UNIQUE_ID: usize = 128;
+
 /// Why there is no header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Error {
@@ -92,6 +116,29 @@ impl<'a> Header<'a> {
     /// The TLVs of version 2, type and value, as far as they are whole.
     pub fn tlvs(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
         tlvs(self.tlvs)
+    }
+
+    /// Whether its TLVs are what they should be, as HAProxy asks of them: whole, none longer than
+    /// allowed, and a checksum, if there is one, that of the header's own `bytes`.
+    #[must_use]
+    pub fn is_sound(&self, bytes: &[u8]) -> bool {
+        let mut taken = 0;
+        for (kind, value) in self.tlvs() {
+            let at = self.length - self.tlvs.len() + taken;
+            taken += 3 + value.len();
+            let fits = match kind {
+                tlv::AUTHORITY => value.len() <= MAX_AUTHORITY,
+                tlv::UNIQUE_ID => value.len() <= MAX_UNIQUE_ID,
+                tlv::CRC32C => value.try_into().is_ok_and(|said: [u8; 4]| {
+                    u32::from_be_bytes(said) == checksum(&bytes[..self.length], at + 3)
+                }),
+                _ => true,
+            };
+            if !fits {
+                return false;
+            }
+        }
+        taken == self.tlvs.len()
     }
 
     /// All TLVs as they came.
@@ -212,6 +259,36 @@ fn ends(source: IpAddr, destination: IpAddr, ports: &[u8]) -> Option<Addresses> 
         source: SocketAddr::new(source, u16::from_be_bytes([a, b])),
         destination: SocketAddr::new(destination, u16::from_be_bytes([c, d])),
     })
+}
+
+/// CRC-32C (Castagnoli) of what a header says, the four bytes of the checksum itself as zeroes.
+fn checksum(header: &[u8], at: usize) -> u32 {
+    let zeroed = header.iter().enumerate();
+    let zeroed = zeroed.map(|(here, byte)| if (at..at + 4).contains(&here) { 0 } else { *byte });
+    !zeroed.fold(!0_u32, |mut state, byte| {
+        state ^= u32::from(byte);
+        for _ in 0..8 {
+            state = if state & 1 == 1 { state >> 1 ^ 0x82f6_3b78 } else { state >> 1 };
+        }
+        state
+    })
+}
+
+/// Fills in the checksum of an encoded header of version 2 that has a TLV of four bytes for it.
+pub fn seal(header: &mut [u8]) {
+    let Ok(Header { length, tlvs: list, .. }) = Header::parse(header) else { return };
+    let mut at = length - list.len();
+    let mut found = None;
+    for (kind, value) in tlvs(list) {
+        if kind == tlv::CRC32C && value.len() == 4 {
+            found = Some(at + 3);
+        }
+        at += 3 + value.len();
+    }
+    if let Some(at) = found {
+        let sum = checksum(&header[..length], at);
+        header[at..at + 4].copy_from_slice(&sum.to_be_bytes());
+    }
 }
 
 /// Both ends in one family: IPv4 becomes IPv6 beside IPv6.

@@ -167,3 +167,61 @@ proptest! {
         }
     }
 }
+
+/// What HAProxy 2.6 sent with `proxy-v2-options crc32c`: its addresses, and its checksum.
+const SEALED: &str = "0d0a0d0a000d0a515549540a211100137f0000017f000001e72eac4d03000487 22a83d";
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let digit = |byte: u8| char::from(byte).to_digit(16).expect("a digit") as u8;
+    digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
+#[test]
+fn a_sealed_header_is_haproxys_byte_for_byte() {
+    let theirs = bytes_of(SEALED);
+    let header = Header::parse(&theirs).expect("a header");
+    assert!(header.is_sound(&theirs));
+    let mut ours = encode_v2(header.addresses, &[(tlv::CRC32C, &[0; 4])]);
+    seal(&mut ours);
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn every_changed_bit_of_a_sealed_header_is_noticed() {
+    let sealed = bytes_of(SEALED);
+    for at in 0..sealed.len() * 8 {
+        let mut broken = sealed.clone();
+        broken[at / 8] ^= 1 << (at % 8);
+        // What is no header any more, or one of another length, is somebody else's to refuse.
+        if let Ok(header) = Header::parse(&broken)
+            && header.length == broken.len()
+            && header.tlvs().any(|(kind, _)| kind == tlv::CRC32C)
+        {
+            assert!(!header.is_sound(&broken), "bit {at}");
+        }
+    }
+}
+
+#[test]
+fn lying_tlvs_are_not_sound() {
+    let addresses = Header::parse(&bytes_of(SEALED)).expect("a header").addresses;
+    let sound = |list: &[(u8, &[u8])]| {
+        let bytes = encode_v2(addresses, list);
+        Header::parse(&bytes).expect("a header").is_sound(&bytes)
+    };
+    assert!(sound(&[]) && sound(&[(tlv::AUTHORITY, &[b'a'; 255]), (0xe1, b"")]));
+    assert!(sound(&[(tlv::UNIQUE_ID, &[b'a'; 128])]));
+    assert!(!sound(&[(tlv::AUTHORITY, &[b'a'; 256])]));
+    assert!(!sound(&[(tlv::UNIQUE_ID, &[b'a'; 129])]));
+    assert!(!sound(&[(tlv::CRC32C, &[1, 2, 3, 4])]) && !sound(&[(tlv::CRC32C, &[0; 3])]));
+    // Cut inside of a TLV, and inside of its length: the header says that this is all.
+    for cut in 1..5 {
+        let mut bytes = encode_v2(addresses, &[(tlv::AUTHORITY, b"ab")]);
+        bytes.truncate(bytes.len() - cut);
+        let size = u16::try_from(bytes.len() - 16).expect("short").to_be_bytes();
+        bytes[14..16].copy_from_slice(&size);
+        let header = Header::parse(&bytes).expect("a header");
+        assert!(!header.is_sound(&bytes), "{cut}");
+    }
+}
