@@ -21,6 +21,10 @@ use crate::state::{BackendState, Shared};
 pub(crate) struct Connecting {
     pub(crate) session: Session,
     pub(crate) client: Stream,
+    /// The thread it is served on.
+    pub(crate) thread: u16,
+    /// A connection to a server for the client's next request of HTTP.
+    pub(crate) kept: Option<Box<crate::http::Kept>>,
     /// The connection begins with a PROXY header.
     pub(crate) has_header: bool,
 }
@@ -116,6 +120,12 @@ impl Connecting {
     ) -> impl Future<Output = (Self, Result<(Stream, Slot), Termination>)> {
         async move {
             let result = match self.prepare().await {
+                Ok(()) if self.session.speaks_http() => {
+                    self.serve_http().await;
+                    self.session.forget_backend();
+                    self.session.say_nothing();
+                    Err(Termination::NORMAL)
+                }
                 Ok(()) => self.find().await,
                 Err(ended) => Err(ended),
             };
@@ -123,7 +133,7 @@ impl Connecting {
         }
     }
 
-    async fn find(&mut self) -> Result<(Stream, Slot), Termination> {
+    pub(crate) async fn find(&mut self) -> Result<(Stream, Slot), Termination> {
         const NO_SERVER: Termination = Termination::new(Cause::Server, Phase::Connect);
         let shared = self.session.shared;
         let Some(index) = self.session.backend() else { return Err(NO_SERVER) };
@@ -166,6 +176,10 @@ impl Connecting {
             };
             let server = ServerId(slot.server as usize);
             self.session.set_server(Some(slot.server));
+            if let Some(stream) = self.kept(&slot) {
+                self.session.connect_time = 0;
+                return Ok((stream, slot));
+            }
             loop {
                 tries += 1;
                 let config = &backend.servers[server.0];

@@ -6,6 +6,16 @@
 //!     └◄── next request ◄── body ◄── http-after-response ◄── http-response ◄── head ◄───────┘
 //! ```
 
+mod count;
+mod judge;
 mod notes;
+mod own;
+mod page;
+mod pages;
+mod prometheus;
+mod serve;
+mod transfer;
 
+pub(crate) use count::Count;
 pub(crate) use notes::Notes;
+pub(crate) use serve::Kept;

@@ -31,7 +31,7 @@ use crate::backend::Connecting;
 use crate::prepare::Ahead;
 use crate::session::Session;
 pub(crate) use view::clf;
-use view::View;
+pub(crate) use view::View;
 
 pub(crate) use stick::tables;
 
@@ -47,7 +47,7 @@ const ANSWER_REJECTED: Termination = Termination::new(Cause::Proxy, Phase::Data)
 /// What the rules of a session wrote down, and the server's first bytes while they are looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
-    record: Record,
+    pub(crate) record: Record,
     answer: Option<Answer>,
     /// Tables and the keys that will lead to the server that accepts the connection.
     stores: Vec<(usize, Vec<u8>)>,
@@ -80,7 +80,7 @@ pub(crate) fn has_rules(frontend: &proxy::Frontend) -> bool {
 
 impl Session {
     /// Lends the record, and what the client sent, to an evaluation.
-    fn judge<T>(
+    pub(crate) fn judge<T>(
         &mut self,
         client: Option<&Stream>,
         judge: impl FnOnce(&View<'_>, &[u8], &mut Record) -> T,
@@ -96,7 +96,7 @@ impl Session {
 
     /// Applies what rules say of addresses. What is said before there is a session changes the
     /// connection itself; later it only changes what is seen of it.
-    fn readdress(&mut self, early: bool) {
+    pub(crate) fn readdress(&mut self, early: bool) {
         let Some(extra) = &mut self.extra else { return };
         let record = &mut extra.rules.record;
         if let (Some(peer), true) =
@@ -118,6 +118,12 @@ impl Session {
         } else {
             extra.rules.seen = Some(seen);
         }
+    }
+
+    /// Whether requests are answered one by one: by its frontend, or by the backend it goes to.
+    pub(crate) fn speaks_http(&self) -> bool {
+        let backend = self.backend().map(|at| &self.shared.config.backends[at]);
+        self.config().http.is_some() || backend.is_some_and(|backend| backend.http.is_some())
     }
 
     /// The severity rules want for its log line; `None` is the usual one, [`SILENT`] none at all.
@@ -148,7 +154,7 @@ impl Session {
         self.judge(None, |view, _, record| {
             let view = view.at_end(ended, bytes, early);
             let mut line = Vec::with_capacity(256);
-            format.write(&Scope::new(&view), record, &mut line);
+            format.write(&view.scope(), record, &mut line);
             String::from_utf8(line)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
         })
@@ -190,14 +196,12 @@ impl Connecting {
                 extra.rules.record.counters.count_session();
             }
             self.inspect(&rules.content, rules.inspect_delay).await?;
-            if !rules.switching.is_empty() {
-                self.switch(rules).await;
-            }
         }
-        if let Some(default) = self.session.config().default_backend {
-            // Unless a rule has said where to go.
-            self.session.set_backend(default);
+        if self.session.config().http.is_some() {
+            // Where it goes is decided request by request.
+            return self.stays();
         }
+        self.choose().await;
         self.stays()?;
         let Some(rules) = self.session.backend_rules() else { return Ok(()) };
         let shared = self.session.shared;
@@ -209,6 +213,19 @@ impl Connecting {
         }
         self.inspect(&rules.content, rules.inspect_delay).await?;
         self.stays()
+    }
+
+    /// `use_backend` and the default.
+    pub(crate) async fn choose(&mut self) {
+        if let Some(rules) = self.session.frontend_rules()
+            && !rules.switching.is_empty()
+        {
+            self.switch(rules).await;
+        }
+        if let Some(default) = self.session.config().default_backend {
+            // Unless a rule has said where to go.
+            self.session.set_backend(default);
+        }
     }
 
     /// Whether the client is still there once its rules have run.
@@ -223,7 +240,7 @@ impl Connecting {
     pub(crate) fn hash_key(&mut self, expr: &'static Expr) -> Vec<u8> {
         self.session.judge(Some(&self.client), |view, first, record| {
             let request = Some(Waiting { bytes: first, complete: true });
-            let scope = Scope { request, ..Scope::new(view) };
+            let scope = Scope { request, ..view.scope() };
             let value = expr.eval(&scope, record).value();
             value.and_then(Value::into_bytes).unwrap_or_default().into_owned()
         })
@@ -235,7 +252,7 @@ impl Connecting {
         }
         let verdict = self
             .session
-            .judge(Some(&self.client), |view, _, record| run(rules, &Scope::new(view), record));
+            .judge(Some(&self.client), |view, _, record| run(rules, &view.scope(), record));
         self.session.readdress(true);
         verdict
     }
@@ -278,7 +295,7 @@ impl Connecting {
             let last = complete || expired;
             let verdict = self.session.judge(Some(&self.client), |view, first, record| {
                 let request = Some(Waiting { bytes: first, complete: last });
-                run(rules, &Scope { request, last, ..Scope::new(view) }, record)
+                run(rules, &Scope { request, last, ..view.scope() }, record)
             });
             self.session.readdress(false);
             match verdict {
@@ -357,13 +374,14 @@ impl Connecting {
         });
         // Bytes that were looked at are there; others are taken if they have come.
         let nothing = self.session.extra.as_ref().is_none_or(|extra| extra.first.is_empty());
+        let nothing = nothing && self.session.config().http.is_none();
         if nothing && self.glance(wanted) && wanted && !self.noted().ended {
             self.linger().await;
         }
         let shared = self.session.shared;
         let to = self.session.judge(Some(&self.client), |view, first, record| {
             let request = Some(Waiting { bytes: first, complete: true });
-            let scope = Scope { request, ..Scope::new(view) };
+            let scope = Scope { request, ..view.scope() };
             for rule in &rules.switching {
                 let holds = |record: &mut Record| match &rule.condition {
                     Some(condition) => condition.eval(&scope, record) == Truth::Yes,
@@ -400,7 +418,7 @@ impl Connecting {
             (&self.session.shared.config.backends[at], &self.session.shared.backends[at]);
         self.session.judge(Some(&self.client), |view, first, record| {
             let request = Some(Waiting { bytes: first, complete: true });
-            let scope = Scope { request, ..Scope::new(view) };
+            let scope = Scope { request, ..view.scope() };
             rules.servers.iter().find_map(|rule| {
                 if rule.condition.eval(&scope, record) != Truth::Yes {
                     return None;
@@ -423,7 +441,7 @@ impl Connecting {
 
 /// Makes the end of a connection known to nobody: as HAProxy, by TCP_REPAIR where that is allowed,
 /// else by a reset that does not get further than the next router.
-fn silence(client: &Stream) {
+pub(crate) fn silence(client: &Stream) {
     let socket = socket2::SockRef::from(client);
     let _ = socket.set_linger(Some(Duration::ZERO));
     if setsockopt(client, sockopt::TcpRepair, &1).is_ok() {
@@ -480,7 +498,7 @@ impl Session {
             let last = ended || expired || answer.bytes.len() >= MOST;
             let verdict = self.judge(None, |view, _, record| {
                 let response = Some(Waiting { bytes: &answer.bytes, complete: last });
-                run(&rules.response, &Scope { response, last, ..Scope::new(view) }, record)
+                run(&rules.response, &Scope { response, last, ..view.scope() }, record)
             });
             match verdict {
                 Verdict::Wait => {}

@@ -42,7 +42,7 @@ pub(crate) struct Session {
     /// The client's address; a UNIX socket's has none.
     pub(crate) peer: Option<SocketAddr>,
     /// When it was accepted, by the clock of timers and by the calendar.
-    accepted: Millis,
+    pub(crate) accepted: Millis,
     pub(crate) date: UnixMillis,
     /// Milliseconds until a server was picked and until it answered; -1 if that did not happen.
     pub(crate) queue_time: i32,
@@ -81,10 +81,10 @@ impl Session {
         state.gate.enter();
         state.traffic.begin(second);
         let mut backend = NO_BACKEND;
-        let mut has_extra = config.nginx.is_some() || crate::rules::has_rules(config);
+        let mut has_extra = config.nginx.is_some() || config.http.is_some() || crate::rules::has_rules(config);
         if let Some(BackendIndex(index)) = config.default_backend {
             // With rules it is not known before they have run.
-            if config.rules.is_none() {
+            if config.rules.is_none() && config.http.is_none() {
                 backend = u32::try_from(index).unwrap_or(NO_BACKEND);
                 shared.backends[index].traffic.begin(second);
             }
@@ -171,16 +171,33 @@ impl Session {
         }
     }
 
+    /// It goes nowhere yet, again: another request begins.
+    pub(crate) fn forget_backend(&mut self) {
+        (self.backend, self.server) = (NO_BACKEND, NO_SERVER);
+        (self.queue_time, self.connect_time) = (-1, -1);
+        (self.retries, self.redispatched, self.said) = (0, false, false);
+        (self.queues, self.reported) = ((0, 0), (0, 0));
+    }
+
     /// Counts and logs the end. The server's slot was given back already, as HAProxy does it: its
     /// own connection is not counted in the line's last three numbers.
     pub(crate) fn finish(&mut self, ended: Termination, from_client: u64, from_server: u64) {
+        self.conclude(ended, from_client, from_server);
+        let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
+        frontend.traffic.end();
+        frontend.gate.leave();
+        shared.process.leave();
+    }
+
+    /// Counts and logs the end of what was done for a client, whose connection may go on.
+    pub(crate) fn conclude(&mut self, ended: Termination, from_client: u64, from_server: u64) {
         self.report(from_client, from_server);
         if let Some(tried) = self.last_try() {
             tried.session = Some(timer::now() - tried.started);
         }
         crate::access_log::write(self);
         let total = self.age();
-        let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
+        let shared = self.shared;
         if let Some(backend) = self.backend() {
             let backend = &shared.backends[backend];
             backend.traffic.end();
@@ -211,9 +228,6 @@ impl Session {
             };
             self.log(severity, ended, (from_client, from_server), false);
         }
-        frontend.traffic.end();
-        frontend.gate.leave();
-        shared.process.leave();
     }
 
     /// Writes its line: that of `option tcplog`, or of a format.
@@ -397,7 +411,7 @@ impl Serve {
         } else if session.config().log.format == LogFormat::Connect {
             connect_line(&session, &client);
         }
-        let connecting = Connecting { session, client, has_header };
+        let connecting = Connecting { session, client, thread, kept: None, has_header };
         Self { doing: Doing::Connecting(Box::pin(connecting.run())), thread }
     }
 

@@ -44,6 +44,7 @@ use crate::{bind, privilege};
 pub use balancer::Balancer;
 pub use gate::Gate;
 pub use lasting::Lasting;
+pub(crate) use registry::IDLE;
 pub use traffic::{Rate, Traffic};
 
 /// Everything the threads of a process share while one configuration is served. What outlives it

@@ -285,6 +285,7 @@ impl Worker {
     pub(crate) async fn drain(&mut self, foreground: bool) -> Ended {
         self.shared.draining.store(true, std::sync::atomic::Ordering::Relaxed);
         self.stage.send_replace(Stage::Draining);
+        self.shared.end_idle();
         // Every thread lets go of its end once it does not accept any more.
         while self.accepting.recv().await.is_some() {}
         if self.shared.config.flavour == Flavour::HaProxy {

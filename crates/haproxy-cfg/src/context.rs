@@ -43,8 +43,11 @@ impl Context {
         if let Some(name) = self.env.borrow().get("HAPROXY_LOCALPEER") {
             return name.clone();
         }
-        let known = self.reach_out.get().then(|| std::fs::read_to_string("/proc/sys/kernel/hostname"));
-        known.and_then(Result::ok).map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
+        let known =
+            self.reach_out.get().then(|| std::fs::read_to_string("/proc/sys/kernel/hostname"));
+        known
+            .and_then(Result::ok)
+            .map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
     }
 
     /// The addresses of a name, in the resolver's order. A literal address needs no resolver.

@@ -181,6 +181,8 @@ pub(crate) struct Draft {
     pub(crate) acls: Vec<AclDraft>,
     pub(crate) rules: RuleDrafts,
     pub(crate) logs: Vec<LogLine>,
+    /// `unique-id-format`, as it is written.
+    pub(crate) unique_id_format: Option<conf::Word>,
     pub(crate) log_format: LogFormat,
     /// `log-format`, as written.
     pub(crate) log_text: String,
@@ -228,6 +230,7 @@ impl Default for Draft {
             acls: vec![],
             rules: RuleDrafts::default(),
             logs: vec![],
+            unique_id_format: None,
             log_format: LogFormat::Connect,
             log_text: String::new(),
             log_at: None,
@@ -338,6 +341,9 @@ pub(crate) struct ServerDraft {
     pub(crate) check: check::Config,
     pub(crate) check_ssl: bool,
     pub(crate) check_send_proxy: bool,
+    pub(crate) header: crate::table::server_transport::Header,
+    /// `set-proxy-v2-tlv-fmt`, as it is written.
+    pub(crate) tlvs: Vec<(u8, conf::Word)>,
     pub(crate) check_proto: Option<&'static str>,
     /// `agent-check`.
     pub(crate) agent_checked: bool,
@@ -369,6 +375,8 @@ impl Default for ServerDraft {
             check: check::Config::default(),
             check_ssl: false,
             check_send_proxy: false,
+            header: crate::table::server_transport::Header::default(),
+            tlvs: vec![],
             check_proto: None,
             agent_checked: false,
             agent: crate::table::check_option::agent(),

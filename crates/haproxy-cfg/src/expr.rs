@@ -264,7 +264,9 @@ fn parse(context: &Context, kind: Kind, word: &str) -> Option<Arg> {
             _ => word.parse::<std::net::Ipv6Addr>().ok()?.into(),
         }),
         Kind::Time => Arg::Time(crate::number::time(word, Unit::Millis).ok()?.0),
-        Kind::Frontend | Kind::Backend | Kind::Server | Kind::Table | Kind::Users => Arg::Name(kind, word.into()),
+        Kind::Frontend | Kind::Backend | Kind::Server | Kind::Table | Kind::Users => {
+            Arg::Name(kind, word.into())
+        }
     })
 }
 

@@ -7,6 +7,7 @@ mod log;
 mod rules;
 mod server;
 mod stick;
+mod transport;
 
 use std::time::Duration;
 
@@ -45,10 +46,16 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
             let mut frontend = frontend(&draft, &targets, &backends);
             (frontend.rules, frontend.log.format) = (lowered.frontend, lowered.log);
             frontend.http = lowered.http.clone();
+            frontend.unique_id = lowered.unique_id;
             config.frontends.push(frontend);
         }
         if draft.kind.is_server_side() {
             let mut backend = server::backend(loader, &draft, &targets);
+            for (server, tlvs) in backend.servers.iter_mut().zip(lowered.tlvs) {
+                if !tlvs.is_empty() {
+                    server.outbound.get_or_insert_default().header.tlvs = tlvs;
+                }
+            }
             backend.rules = lowered.backend;
             backend.http = lowered.http;
             if let Some(rules) = &backend.rules {

@@ -22,6 +22,7 @@ pub(crate) mod rules;
 pub(crate) mod section;
 pub(crate) mod server;
 pub(crate) mod server_names;
+pub(crate) mod server_transport;
 pub(crate) mod stats;
 pub(crate) mod stick;
 pub(crate) mod tcp_rules;
@@ -71,7 +72,15 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
         ("HTTP", http::TABLE.rows()),
         ("rules, ACLs and stickiness", rules::TABLE.rows()),
         ("bind", bind::TABLE.rows()),
-        ("server and default-server", join(&[&server::TABLE, &check_option::SERVERS, &server_names::TABLE])),
+        (
+            "server and default-server",
+            join(&[
+                &server::TABLE,
+                &server_transport::TABLE,
+                &check_option::SERVERS,
+                &server_names::TABLE,
+            ]),
+        ),
         ("actions of rules", rules::ACTIONS.rows()),
     ];
     all.push(("fetches", fetches()));

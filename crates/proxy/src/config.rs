@@ -17,16 +17,17 @@ mod transport;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::http::{Forwarded, Http, Stats};
 pub use backend::{Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress};
 pub use balance::{Algorithm, Passive};
 pub use checks::{CheckAct, CheckWords, EmailAlert, Tracked};
-pub use self::http::{Forwarded, Http, Stats};
 pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
 pub use log::{
     ErrorLog, ErrorLogTarget, Facility, LogAddress, LogFormat, LogFraming, LogPolicy, LogTarget,
     Severity,
 };
 
+pub use self::stick::{Peer, PeersSection, StickRule, StickTable, Stickiness};
 pub use nginx::{
     AccessLog, AccessTarget, Content, Discovery, HttpAnswer, HttpLocation, HttpServer, LimitConn,
     LimitZone, NginxServer, Peers, Preread, ProxyHeader, Resolver,
@@ -34,7 +35,6 @@ pub use nginx::{
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;
 pub use transport::{Foreign, HeaderOptions, Inbound, Outbound};
-pub use self::stick::{Peer, PeersSection, StickRule, StickTable, Stickiness};
 
 /// A whole proxy process: immutable, comparable, without positions of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -107,7 +107,9 @@ impl Eq for Converter {}
 
 /// All converters that are built.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [number::TABLE, text::TABLE, encode::TABLE, hash::TABLE, through::TABLE, tables::TABLE].into_iter().flatten()
+    [number::TABLE, text::TABLE, encode::TABLE, hash::TABLE, through::TABLE, tables::TABLE]
+        .into_iter()
+        .flatten()
 }
 
 /// The converter of this name.

@@ -3,13 +3,13 @@
 
 use http::{Headers, Request, Response};
 
+use crate::Expr;
 use crate::acl::{Condition, Truth};
 use crate::action::{Action, note};
 use crate::format::Format;
 use crate::record::Record;
 use crate::regex::Regex;
 use crate::scope::{Environment, Exchange, Scope};
-use crate::Expr;
 
 /// What a rule of HTTP does.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -70,6 +70,7 @@ pub mod convert;
 mod expr;
 pub mod fetch;
 pub mod format;
+pub mod http;
 mod map;
 pub mod pattern;
 pub mod record;
@@ -77,7 +78,6 @@ mod regex;
 pub mod scope;
 mod source;
 pub mod tables;
-pub mod http;
 mod users;
 mod value;
 

@@ -168,8 +168,12 @@ impl Place {
             Self::Connection => always,
             Self::Session => session,
             Self::FrontendContent | Self::UseBackend | Self::FrontendRequest => request,
-            Self::BackendContent | Self::UseServer | Self::BackendRequest => request.or(Source::BACKEND),
-            Self::Response | Self::StickStore | Self::BackendAnswer | Self::FrontendAnswer => response,
+            Self::BackendContent | Self::UseServer | Self::BackendRequest => {
+                request.or(Source::BACKEND)
+            }
+            Self::Response | Self::StickStore | Self::BackendAnswer | Self::FrontendAnswer => {
+                response
+            }
             Self::Log => session
                 .or(Source::BACKEND)
                 .or(Source::SERVER)

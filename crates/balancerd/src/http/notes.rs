@@ -33,6 +33,16 @@ pub(crate) struct Notes {
     pub(crate) answer_time: i32,
     /// Milliseconds from the first byte of the request to the last of the answer.
     pub(crate) active: i32,
+    /// Bytes of the request's head.
+    pub(crate) head_length: u64,
+    /// Whether the client's connection goes on, once that is settled.
+    pub(crate) keeps_alive: Option<bool>,
+    /// The request's body was read here.
+    pub(crate) consumed: bool,
+    /// The connection to the server was a kept one.
+    pub(crate) reused: bool,
+    /// Who answered instead of a server, for its log line.
+    pub(crate) server: Option<&'static str>,
 }
 
 impl Notes {
@@ -49,6 +59,11 @@ impl Notes {
             request_time: -1,
             answer_time: -1,
             active: 0,
+            head_length: 0,
+            keeps_alive: None,
+            consumed: false,
+            reused: false,
+            server: None,
         }
     }
 

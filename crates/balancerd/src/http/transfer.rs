@@ -57,7 +57,6 @@ pub(super) struct Transfer<'t> {
     server_takes: bool,
     outbox: Vec<u8>,
     answer: Option<(Decoder, Coding)>,
-    answered: bool,
     /// Bytes both ways that belong to no head: a protocol they agreed on.
     tunnel: bool,
     to_client: Vec<u8>,
@@ -92,7 +91,6 @@ impl<'t> Transfer<'t> {
             server_takes: true,
             outbox: Vec::new(),
             answer: None,
-            answered: false,
             tunnel: false,
             to_client: Vec::new(),
             ended: (false, false),
@@ -115,13 +113,17 @@ impl<'t> Transfer<'t> {
     pub(super) fn answer(&mut self, head: &[u8], body: Body, coding: Coding) {
         self.to_client.extend_from_slice(head);
         self.answer = Some((Decoder::new(body), coding));
-        self.answered = true;
+    }
+
+    /// Sends the client a head that is not the last one.
+    pub(super) fn interim(&mut self, head: &[u8]) {
+        self.to_client.extend_from_slice(head);
     }
 
     /// Sends the client a head, and from then on everything both ways.
     pub(super) fn switch(&mut self, head: &[u8], limit: Option<Duration>) {
         self.to_client.extend_from_slice(head);
-        (self.tunnel, self.answered) = (true, true);
+        self.tunnel = true;
         if limit.is_some() {
             self.limits = (limit, limit);
         }
@@ -163,7 +165,7 @@ impl<'t> Transfer<'t> {
         let delivered = self.to_client.is_empty();
         if self.tunnel {
             let sent = self.to_server.is_empty() || !self.server_takes;
-            return delivered && sent && (self.ended.0 && self.ended.1 || self.ended.1);
+            return delivered && sent && self.ended.1;
         }
         delivered && self.answer.as_ref().is_some_and(|(answer, _)| answer.is_done())
     }

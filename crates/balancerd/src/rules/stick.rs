@@ -51,7 +51,7 @@ impl Connecting {
         let shared = self.session.shared;
         let (stuck, stores) = self.session.judge(Some(&self.client), |view, first, record| {
             let request = Some(Waiting { bytes: first, complete: true });
-            let scope = Scope { request, ..Scope::new(view) };
+            let scope = Scope { request, ..view.scope() };
             let (mut stuck, mut stores) = (None, Vec::<(usize, Vec<u8>)>::new());
             let exception = sticking.exceptions.iter().find_map(|(force, condition)| {
                 (condition.eval(&scope, record) == Truth::Yes).then_some(*force)
@@ -163,7 +163,7 @@ impl Session {
         let shared = self.shared;
         let stores = self.judge(None, |view, _, record| {
             let response = Some(Waiting { bytes, complete: true });
-            let scope = Scope { response, ..Scope::new(view) };
+            let scope = Scope { response, ..view.scope() };
             let mut stores = Vec::new();
             for rule in &rules.stick.answers {
                 let holds = rule

@@ -14,6 +14,7 @@ use proxy::{Backend, Server, Termination};
 use relay::{Stream, Target};
 use rules::format::Variable;
 use rules::record::Process;
+use rules::{Exchange, Scope};
 use rules::scope::{BackendNumber, End, Environment, FrontendNumber, Name, Number, ServerNumber};
 
 use crate::log::accept_date;
@@ -22,7 +23,7 @@ use crate::state::BackendState;
 
 /// A session, as rules see it.
 #[derive(Clone, Copy)]
-pub(super) struct View<'s> {
+pub(crate) struct View<'s> {
     session: &'s Session,
     client: Option<&'s Stream>,
     /// For a log line: how it ended, bytes from the client and from the server, and whether it is
@@ -38,6 +39,16 @@ impl<'s> View<'s> {
     /// The same for a log line.
     pub(super) const fn at_end(self, ended: Termination, bytes: (u64, u64), early: bool) -> Self {
         Self { ended: Some((ended, bytes, early)), ..self }
+    }
+
+    /// The exchange of HTTP that is under way.
+    pub(crate) fn exchange(&self) -> Option<Exchange<'_>> {
+        Some(self.session.extra.as_ref()?.http.as_ref()?.exchange())
+    }
+
+    /// What rules see.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope { http: self.exchange(), ..Scope::new(self) }
     }
 
     fn backend_parts(&self, at: usize) -> Option<(&'s Backend, &'s BackendState)> {
@@ -362,7 +373,10 @@ impl View<'_> {
             }
             Variable::ServerName => match self.server_config() {
                 Some(server) => put!("{}", server.name),
-                None => put!("<NOSRV>"),
+                None => {
+                    let notes = session.extra.as_ref().and_then(|extra| extra.http.as_ref());
+                    put!("{}", notes.and_then(|notes| notes.server).unwrap_or("<NOSRV>"));
+                }
             },
             Variable::ServerQueue => put!("{}", session.queues.0),
             Variable::Status => match session.extra.as_ref().and_then(|extra| extra.http.as_ref()) {

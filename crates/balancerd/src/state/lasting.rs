@@ -96,6 +96,16 @@ impl Lasting {
         ended
     }
 
+    /// Whether no new connections are taken.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
+    /// Tells clients that may go at any time to do so.
+    pub(crate) fn end_idle(&self) {
+        self.end_sessions(super::IDLE, None, Cause::None);
+    }
+
     /// How often sessions were ended from outside: a session looks for its own name only when this
     /// changed.
     pub(crate) fn kills(&self) -> u32 {

@@ -8,6 +8,9 @@ use slab::Slab;
 
 use super::lock;
 
+/// Instead of a backend: a client that may go at any time.
+pub(crate) const IDLE: u32 = u32::MAX - 1;
+
 /// The sessions of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {

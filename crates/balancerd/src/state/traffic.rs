@@ -40,6 +40,8 @@ pub struct Traffic {
     pub connect_time: AtomicU64,
     /// As above.
     pub total_time: AtomicU64,
+    /// Of proxies that speak HTTP.
+    pub http: crate::http::Count,
 }
 
 impl Traffic {

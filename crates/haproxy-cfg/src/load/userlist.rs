@@ -20,9 +20,10 @@ impl Loader {
         let refuse = |text: String| (text, stmt.at());
         let refused = match (stmt.word(0), &words[..]) {
             ("group", _) if name.is_empty() => Some(refuse("'group' expects <name>".to_owned())),
-            ("group", _) if groups.iter().any(|(known, _)| known == name) => {
-                Some(refuse(format!("group name '{name}' already defined in the userlist '{}'", users.name)))
-            }
+            ("group", _) if groups.iter().any(|(known, _)| known == name) => Some(refuse(format!(
+                "group name '{name}' already defined in the userlist '{}'",
+                users.name
+            ))),
             ("group", ["users", members]) => {
                 let members = members.split(',').map(str::to_owned).collect();
                 groups.push((name.to_owned(), members));
@@ -32,7 +33,9 @@ impl Loader {
                 groups.push((name.to_owned(), vec![]));
                 None
             }
-            ("user", [kind, password, rest @ ..]) if matches!(*kind, "password" | "insecure-password") => {
+            ("user", [kind, password, rest @ ..])
+                if matches!(*kind, "password" | "insecure-password") =>
+            {
                 if *kind == "password" {
                     let keyword = "user … password (encrypted)".to_owned();
                     self.binder.error(stmt.at(), Problem::Planned { keyword });

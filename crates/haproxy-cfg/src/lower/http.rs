@@ -98,8 +98,8 @@ pub(super) fn after_timeouts(b: &mut Binder, draft: &Draft) {
         (http.model.forwarded_for.is_some(), "forwardfor"),
         (http.model.original_to.is_some(), "originalto"),
     ]
-        .iter()
-        .filter(|(used, _)| *used)
+    .iter()
+    .filter(|(used, _)| *used)
     {
         warn(
             b,

@@ -24,6 +24,9 @@ pub(super) struct Lowered {
     pub(super) backend: Option<Box<BackendRules>>,
     pub(super) log: LogFormat,
     pub(super) http: Option<Box<proxy::Http>>,
+    pub(super) unique_id: Option<Box<rules::Format>>,
+    /// Of each server.
+    pub(super) tlvs: Vec<Vec<(u8, rules::Format)>>,
 }
 
 /// What proxies are called.
@@ -90,6 +93,8 @@ pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowere
         };
         lowered.backend = (backend != idle).then(|| Box::new(backend));
     }
+    lowered.unique_id = lowering.unique_id();
+    lowered.tlvs = draft.servers.iter().map(|server| lowering.tlvs(server)).collect();
     crate::table::tcp_rules::without_delay(&mut lowering.loader.binder, draft);
     lowered
 }
@@ -213,9 +218,7 @@ impl Lowering<'_> {
                 ArgKind::Server => server(names, own, name, &what),
                 ArgKind::Users => match self.loader.userlist(name) {
                     Some(users) => Ok(Arg::Users(Arc::new(users))),
-                    None => {
-                        Err(format!("unable to find userlist '{shown}' referenced in {what}."))
-                    }
+                    None => Err(format!("unable to find userlist '{shown}' referenced in {what}.")),
                 },
                 _ => names
                     .tables

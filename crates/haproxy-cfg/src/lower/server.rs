@@ -24,6 +24,7 @@ pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> 
     let mut next = 1;
     for line in &draft.servers {
         let mut server = line.server.clone();
+        server.send_proxy = line.header.version();
         server.id = line.forced_id.unwrap_or_else(|| {
             while forced.contains(&next) {
                 next += 1;

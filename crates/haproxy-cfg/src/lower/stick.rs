@@ -71,7 +71,8 @@ fn peers(loader: &mut Loader) -> Vec<PeersSection> {
         let local = section.peers.iter().position(|(name, _)| *name == section.own);
         let Some(local) = local else {
             let (name, own) = (&section.name, &section.own);
-            let text = format!("Removing incomplete section 'peers {name}' (no peer named '{own}').");
+            let text =
+                format!("Removing incomplete section 'peers {name}' (no peer named '{own}').");
             loader.binder.complain(Severity::Warning, NOWHERE, section.proxy.at, text).help =
                 Some("name this process with -L, or with 'localpeer' in global".into());
             continue;
@@ -170,7 +171,9 @@ impl Lowering<'_> {
                 )
             }
             None => {
-                format!("Proxy '{own}': unable to find table '{name}' referenced by track-sc{counter}.")
+                format!(
+                    "Proxy '{own}': unable to find table '{name}' referenced by track-sc{counter}."
+                )
             }
         };
         self.loader.binder.complain(Severity::Error, NOWHERE, at, text);

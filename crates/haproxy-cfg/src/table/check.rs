@@ -179,7 +179,8 @@ fn is_act(word: &str) -> bool {
 
 /// `set-var` without its parentheses.
 fn bare(kind: &str, name: &str, p: &mut Draft, words: &[Word], b: &mut Binder) {
-    let mut all = vec![Word { text: name.to_owned(), ..words.first().cloned().unwrap_or_default() }];
+    let mut all =
+        vec![Word { text: name.to_owned(), ..words.first().cloned().unwrap_or_default() }];
     all.extend_from_slice(words);
     act(p, kind, &all, b);
 }
@@ -324,7 +325,10 @@ fn connect(p: &mut Draft, kind: &str, words: &[Word], b: &mut Binder) {
                 "none" if kind == "tcp-check" => {}
                 "h1" if kind == "http-check" => {}
                 "h1" | "h2" | "fcgi" | "none" if kind == "tcp-check" => {
-                    let text = format!("{name} : 'proto' : invalid MUX protocol '{}' for tcp-check.", proto.text);
+                    let text = format!(
+                        "{name} : 'proto' : invalid MUX protocol '{}' for tcp-check.",
+                        proto.text
+                    );
                     return refuse(b, rest, text);
                 }
                 "h2" => {
@@ -332,7 +336,10 @@ fn connect(p: &mut Draft, kind: &str, words: &[Word], b: &mut Binder) {
                     b.error(word.span, Problem::Planned { keyword });
                 }
                 "none" | "fcgi" => {
-                    let text = format!("{name} : 'proto' : invalid MUX protocol '{}' for http-check.", proto.text);
+                    let text = format!(
+                        "{name} : 'proto' : invalid MUX protocol '{}' for http-check.",
+                        proto.text
+                    );
                     return refuse(b, rest, text);
                 }
                 other => {
@@ -401,7 +408,10 @@ fn send(p: &mut Draft, words: &[Word], b: &mut Binder) -> Option<Step> {
             ("hdr", _) => return refuse(b, rest, "'hdr' expects <name> and <value> as arguments."),
             ("uri-lf", [value, ..]) => request.uri = Text::Format(format(p, name, value, b)?),
             ("body-lf", [value, ..]) => request.body = Text::Format(format(p, name, value, b)?),
-            (keyword @ ("meth" | "uri" | "uri-lf" | "ver" | "body" | "body-lf" | "comment"), []) => {
+            (
+                keyword @ ("meth" | "uri" | "uri-lf" | "ver" | "body" | "body-lf" | "comment"),
+                [],
+            ) => {
                 return refuse(b, rest, &format!("'{keyword}' expects a string as argument.."));
             }
             (other, _) => {

@@ -71,7 +71,9 @@ impl Reader<'_> {
         let value = after.first().filter(|value| !value.text.is_empty());
         let name = self.name.clone();
         match (keyword, value) {
-            ("min-recv", None) => return self.refuse(here, "'min-recv' expects a integer as argument."),
+            ("min-recv", None) => {
+                return self.refuse(here, "'min-recv' expects a integer as argument.");
+            }
             ("min-recv", Some(value)) => match leading(&value.text).0 {
                 -1 => expect.min_recv = None,
                 n @ 0.. => expect.min_recv = usize::try_from(n).ok(),

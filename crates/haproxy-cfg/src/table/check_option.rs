@@ -30,94 +30,130 @@ fn plain(p: &mut Draft, name: &str, words: &[Word], b: &mut Binder, known: Check
 
 /// Options and keywords of proxies.
 pub(crate) const TABLE: &[P] = &[
-    P::new("option ssl-hello-chk", Words("", 0..=ALL, |p, w, b| {
-        plain(p, "option ssl-hello-chk", w, b, CheckOption::Known(Known::SslHello));
-    }))
+    P::new(
+        "option ssl-hello-chk",
+        Words("", 0..=ALL, |p, w, b| {
+            plain(p, "option ssl-hello-chk", w, b, CheckOption::Known(Known::SslHello));
+        }),
+    )
     .within(SERVER)
     .doc("Checks say hello in SSL 3.0; a handshake or an alert is an answer."),
-    P::new("option redis-check", Words("", 0..=ALL, |p, w, b| {
-        plain(p, "option redis-check", w, b, CheckOption::Known(Known::Redis));
-    }))
+    P::new(
+        "option redis-check",
+        Words("", 0..=ALL, |p, w, b| {
+            plain(p, "option redis-check", w, b, CheckOption::Known(Known::Redis));
+        }),
+    )
     .within(SERVER)
     .doc("Checks say `PING` to Redis."),
-    P::new("option ldap-check", Words("", 0..=ALL, |p, w, b| {
-        plain(p, "option ldap-check", w, b, CheckOption::Known(Known::Ldap));
-    }))
+    P::new(
+        "option ldap-check",
+        Words("", 0..=ALL, |p, w, b| {
+            plain(p, "option ldap-check", w, b, CheckOption::Known(Known::Ldap));
+        }),
+    )
     .within(SERVER)
     .doc("Checks bind anonymously by LDAP."),
-    P::new("option external-check", Words("", 0..=ALL, |p, w, b| {
-        plain(p, "option external-check", w, b, CheckOption::External);
-    }))
+    P::new(
+        "option external-check",
+        Words("", 0..=ALL, |p, w, b| {
+            plain(p, "option external-check", w, b, CheckOption::External);
+        }),
+    )
     .within(SERVER)
     .doc("Checks run `external-check command`."),
     P::new("option mysql-check", Words("[user <name> [pre-41|post-41]]", 0..=ALL, mysql))
         .within(SERVER)
         .doc("Checks read the greeting of MySQL, and log in."),
-    P::new("option pgsql-check", Words("user <name>", 0..=ALL, |p, w, b| {
-        if text(w, 0) != "user" || text(w, 1).is_empty() {
-            b.refuse(at(w), "'option pgsql-check' expects 'user <username>' as argument.");
-            return;
-        }
-        let known = Known::Postgres { user: w[1].owned() };
-        if !surplus(b, "option pgsql-check", w, 2) {
-            p.check = CheckOption::Known(known);
-        }
-    }))
+    P::new(
+        "option pgsql-check",
+        Words("user <name>", 0..=ALL, |p, w, b| {
+            if text(w, 0) != "user" || text(w, 1).is_empty() {
+                b.refuse(at(w), "'option pgsql-check' expects 'user <username>' as argument.");
+                return;
+            }
+            let known = Known::Postgres { user: w[1].owned() };
+            if !surplus(b, "option pgsql-check", w, 2) {
+                p.check = CheckOption::Known(known);
+            }
+        }),
+    )
     .within(SERVER)
     .doc("Checks begin a session of PostgreSQL."),
-    P::new("option smtpchk", Words("[<hello> <domain>]", 0..=ALL, |p, w, b| {
-        // Anything else than these two is as nothing.
-        let hello = match (text(w, 0), text(w, 1)) {
-            (hello @ ("EHLO" | "HELO"), domain) if !domain.is_empty() => {
-                format!("{hello} {domain}")
+    P::new(
+        "option smtpchk",
+        Words("[<hello> <domain>]", 0..=ALL, |p, w, b| {
+            // Anything else than these two is as nothing.
+            let hello = match (text(w, 0), text(w, 1)) {
+                (hello @ ("EHLO" | "HELO"), domain) if !domain.is_empty() => {
+                    format!("{hello} {domain}")
+                }
+                _ => "HELO localhost".to_owned(),
+            };
+            if !surplus(b, "option smtpchk", w, 2) {
+                p.check = CheckOption::Known(Known::Smtp { hello });
             }
-            _ => "HELO localhost".to_owned(),
-        };
-        if !surplus(b, "option smtpchk", w, 2) {
-            p.check = CheckOption::Known(Known::Smtp { hello });
-        }
-    }))
+        }),
+    )
     .within(SERVER)
     .default("HELO localhost")
     .doc("Checks say hello by SMTP."),
     P::planned("option spop-check", "").within(SERVER),
-    P::new("email-alert", Words("<keyword> <value>", 0..=ALL, |_, w, b| {
-        match text(w, 0) {
-            "" => b.refuse(at(w), "missing argument after 'email-alert'."),
-            other => b.refuse(at(w), format!("email-alert: unknown argument '{other}'.")),
-        };
-    }))
+    P::new(
+        "email-alert",
+        Words("<keyword> <value>", 0..=ALL, |_, w, b| {
+            match text(w, 0) {
+                "" => b.refuse(at(w), "missing argument after 'email-alert'."),
+                other => b.refuse(at(w), format!("email-alert: unknown argument '{other}'.")),
+            };
+        }),
+    )
     .within(PROXY)
     .doc("See the rows below."),
-    P::new("email-alert from", Words("<address>", 0..=ALL, |p, w, _| {
-        alert(p).from = Some(text(w, 0).to_owned());
-    }))
+    P::new(
+        "email-alert from",
+        Words("<address>", 0..=ALL, |p, w, _| {
+            alert(p).from = Some(text(w, 0).to_owned());
+        }),
+    )
     .within(PROXY)
     .doc("Who sends mail about servers."),
-    P::new("email-alert to", Words("<address>", 0..=ALL, |p, w, _| {
-        alert(p).to = Some(text(w, 0).to_owned());
-    }))
+    P::new(
+        "email-alert to",
+        Words("<address>", 0..=ALL, |p, w, _| {
+            alert(p).to = Some(text(w, 0).to_owned());
+        }),
+    )
     .within(PROXY)
     .doc("Who gets it."),
-    P::new("email-alert mailers", Words("<section>", 0..=ALL, |p, w, _| {
-        alert(p).mailers = Some(text(w, 0).to_owned());
-    }))
+    P::new(
+        "email-alert mailers",
+        Words("<section>", 0..=ALL, |p, w, _| {
+            alert(p).mailers = Some(text(w, 0).to_owned());
+        }),
+    )
     .within(PROXY)
     .doc("Through which relays."),
-    P::new("email-alert myhostname", Words("<name>", 0..=ALL, |p, w, _| {
-        alert(p).host = Some(text(w, 0).to_owned());
-    }))
+    P::new(
+        "email-alert myhostname",
+        Words("<name>", 0..=ALL, |p, w, _| {
+            alert(p).host = Some(text(w, 0).to_owned());
+        }),
+    )
     .within(PROXY)
     .doc("What the relays are told our name is."),
-    P::new("email-alert level", Words("<level>", 0..=ALL, |p, w, b| {
-        match proxy::Severity::NAMES.iter().position(|known| *known == text(w, 0)) {
-            Some(at) => alert(p).level = Some(proxy::Severity::ALL[at]),
-            None => {
-                let got = text(w, 0);
-                b.refuse(at(w), format!("unknown log level 'level' after '{got}'"));
+    P::new(
+        "email-alert level",
+        Words("<level>", 0..=ALL, |p, w, b| {
+            match proxy::Severity::NAMES.iter().position(|known| *known == text(w, 0)) {
+                Some(at) => alert(p).level = Some(proxy::Severity::ALL[at]),
+                None => {
+                    let got = text(w, 0);
+                    b.refuse(at(w), format!("unknown log level 'level' after '{got}'"));
+                }
             }
-        }
-    }))
+        }),
+    )
     .within(PROXY)
     .default("alert")
     .doc("Which lines are sent: those of this level and above."),

@@ -19,7 +19,9 @@ use crate::say::Complain;
 type P = Keyword<Draft>;
 
 const ALL: usize = usize::MAX;
-pub(super) const UNSERVED: Status = Status::Accepted("a tcp proxy warns about it or ignores it; one of `mode http` is refused for it");
+pub(super) const UNSERVED: Status = Status::Accepted(
+    "a tcp proxy warns about it or ignores it; one of `mode http` is refused for it",
+);
 
 /// A keyword that is not built: a proxy of `mode http` is refused for it.
 const fn unserved(name: &'static str, usage: &'static str, within: Within) -> P {
@@ -144,8 +146,7 @@ pub(crate) fn is_unserved(row: &P) -> bool {
 fn redirection(p: &mut Draft, words: &[Word], b: &mut Binder) {
     let at = words.first().map_or_else(Span::default, |word| word.span);
     let family = "http-request";
-    let mut draft =
-        HttpRuleDraft { at, family, action: None, planned: vec![], condition: None };
+    let mut draft = HttpRuleDraft { at, family, action: None, planned: vec![], condition: None };
     match redirect(p, Family::Request, words) {
         Ok((redirect, rest)) => {
             let Some(condition) = when(p, "redirect", Family::Request.places(p.kind), rest, b)
@@ -158,7 +159,8 @@ fn redirection(p: &mut Draft, words: &[Word], b: &mut Binder) {
         Err(Wrong::Planned(keyword)) => draft.planned.push(keyword),
         Err(Wrong::Said(why)) => {
             let name = &p.name;
-            let text = format!("error detected in proxy '{name}' while parsing redirect rule : {why}.");
+            let text =
+                format!("error detected in proxy '{name}' while parsing redirect rule : {why}.");
             b.refuse(at, text);
             return;
         }
@@ -251,7 +253,8 @@ pub(super) fn forwarded(
             }
             "header" => {
                 let Some(name) = behind.first() else {
-                    let text = format!("'option {option}' : 'header' expects <header_name> as argument.");
+                    let text =
+                        format!("'option {option}' : 'header' expects <header_name> as argument.");
                     b.refuse(word.span, text);
                     return None;
                 };
@@ -259,8 +262,12 @@ pub(super) fn forwarded(
             }
             _ => {
                 let text = match option {
-                    "forwardfor" => "'option forwardfor' only supports optional values: 'except', 'header' and 'if-none'.",
-                    _ => "'option originalto' only supports optional values: 'except' and 'header'.",
+                    "forwardfor" => {
+                        "'option forwardfor' only supports optional values: 'except', 'header' and 'if-none'."
+                    }
+                    _ => {
+                        "'option originalto' only supports optional values: 'except' and 'header'."
+                    }
                 };
                 b.refuse(word.span, text);
                 return None;

@@ -58,13 +58,8 @@ pub(super) fn rule(
         b.complain(Severity::Error, TIGHT, at, text).help = help;
         return None;
     }
-    let mut draft = HttpRuleDraft {
-        at,
-        family: family.name(),
-        action: None,
-        planned: vec![],
-        condition: None,
-    };
+    let mut draft =
+        HttpRuleDraft { at, family: family.name(), action: None, planned: vec![], condition: None };
     let rest = match action(p, family, &name, words) {
         Ok((action, rest)) => {
             draft.action = Some(action);
@@ -331,8 +326,9 @@ fn remove(words: &[Word]) -> Result<Read<'_>, Wrong> {
 }
 
 /// Statuses `deny` may answer: those HAProxy has a page for.
-pub(super) const PAGES: &[u16] =
-    &[200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504];
+pub(super) const PAGES: &[u16] = &[
+    200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504,
+];
 
 /// `[status <code>] [content-type <type>] [{default-errorfiles|errorfile|file|lf-file|string|lf-string} …]
 /// [hdr <name> <format>]…`.
@@ -358,11 +354,8 @@ fn reply<'w>(
             "status" | "deny_status" => {
                 let word = needs("<status_code>")?;
                 let status = word.parse().unwrap_or(0);
-                let good = if any_status {
-                    (200..600).contains(&status)
-                } else {
-                    PAGES.contains(&status)
-                };
+                let good =
+                    if any_status { (200..600).contains(&status) } else { PAGES.contains(&status) };
                 if !good {
                     return Err(format!("Unexpected status code '{status}'").into());
                 }

@@ -159,10 +159,8 @@ fn peer(p: &mut PeersDraft, keyword: &str, words: &[Word], b: &mut Binder) {
             return;
         }
         address if address.socket().is_some_and(|socket| socket.port() == 0) => {
-            let text = format!(
-                "'{keyword} {name}' : missing port specification in '{}'",
-                words[1].text
-            );
+            let text =
+                format!("'{keyword} {name}' : missing port specification in '{}'", words[1].text);
             b.refuse(at, text);
             return;
         }

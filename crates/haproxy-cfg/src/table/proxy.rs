@@ -3,10 +3,12 @@
 use balance::{Algorithm, HashFunction, HashType};
 use conf::Form::Words;
 use conf::{Binder, Keyword, Problem, Severity, Span, Unit, Word};
-use proxy::Mode;
+use proxy::{Mode, Outbound};
 
 use super::global::join;
-use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, bind, server, text};
+use super::{
+    CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, bind, server, server_transport, text,
+};
 use crate::draft::{Draft, Kind};
 use crate::number::{bind_time, leading, limit, surplus};
 use crate::say::{Complain, TIGHT};
@@ -155,23 +157,7 @@ pub(crate) const TABLE: &[P] = &[
     P::new("server", Words("<name> <address>[:<port>] [param…]", 0..=ALL, server::server))
         .within(SERVER_ONLY)
         .doc("Where connections go to."),
-    P::new("source", Words("<addr>[:<port>]", 0..=ALL, |p, w, b| {
-        let Some(word) = w.first() else {
-            b.refuse(Span::default(), "'source' expects <addr>[:<port>], and optionally 'usesrc' <addr>, and 'interface' <name>.");
-            return;
-        };
-        if let Some(extra) = w.get(1) {
-            let keyword = format!("source … {}", extra.text);
-            b.error(extra.span, Problem::Planned { keyword });
-            return;
-        }
-        match server::source(&p.context.clone(), &word.text) {
-            Ok(address) => p.back.source = Some(address),
-            Err(error) => {
-                b.refuse(word.span, format!("'source {}' : {error}\n", word.text));
-            }
-        }
-    }))
+    P::new("source", Words("<addr>[:<port>] [usesrc client|clientip|<addr>] [interface <name>]", 0..=ALL, proxy_source))
     .within(SERVER)
     .doc("Local address of connections to servers."),
     P::accepted("load-server-state-from-file", "<mode>", "server state is kept across reloads anyway")
@@ -195,7 +181,17 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("rate-limit sessions", "<n>").within(CLIENT),
     P::planned("retry-on", "<event>…").within(SERVER),
     P::planned("server-template", "<prefix> <n> <address> [param…]").within(SERVER_ONLY),
-    P::planned("unique-id-format", "<format>").within(CLIENT),
+    P::new("unique-id-format", Words("<format>", 0..=ALL, |p, w, b| match w {
+        [] => {
+            b.refuse(Span::default(), "unique-id-format expects an argument.");
+        }
+        [format] => p.unique_id_format = Some(format.clone()),
+        [_, extra, ..] => {
+            b.refuse(extra.span, "unique-id-format expects only one argument, don't forget to escape spaces!");
+        }
+    }))
+    .within(CLIENT)
+    .doc("What identifies a connection: `%ID`, `unique-id`, the header's TLV."),
     P::planned("declare capture", "request|response len <n>").within(CLIENT_ONLY),
     P::planned("dynamic-cookie-key", "<key>").within(SERVER),
     P::planned("transparent", "").within(PROXY),
@@ -501,4 +497,62 @@ pub(crate) fn misplaced(keyword: &str, kind: Kind, name: &str) -> (Severity, &'s
     };
     let text = format!("'{shown}' ignored because {noun} '{name}' has no {side} capability.{hint}");
     (Severity::Warning, "", text)
+}
+
+/// `source <addr>[:<port>[-<port>]] [usesrc …] [interface …]` of a section.
+fn proxy_source(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some((word, mut rest)) = words.split_first() else {
+        b.refuse(Span::default(), "'source' expects <addr>[:<port>], and optionally 'usesrc' <addr>, and 'interface' <name>.");
+        return;
+    };
+    let context = p.context.clone();
+    match server_transport::source(&context, &word.text) {
+        Ok((address, ports)) => {
+            p.back.source = Some(address);
+            p.back.outbound =
+                ports.map(|ports| Box::new(Outbound { ports: Some(ports), ..Outbound::default() }));
+        }
+        Err(error) => {
+            b.refuse(word.span, format!("'source {}' : {error}\n", word.text));
+            return;
+        }
+    }
+    while let Some((keyword, more)) = rest.split_first() {
+        match keyword.text.as_str() {
+            "usesrc" if more.is_empty() => {
+                b.refuse(
+                    keyword.span,
+                    "'usesrc' expects <addr>[:<port>], 'client', or 'clientip' as argument.",
+                );
+                return;
+            }
+            "usesrc" => match server_transport::foreign(&context, more) {
+                Ok(foreign) => p.back.outbound.get_or_insert_default().foreign = Some(foreign),
+                Err(server_transport::Wrong::Says(text)) => {
+                    b.refuse(keyword.span, text);
+                    return;
+                }
+                Err(server_transport::Wrong::Planned(keyword)) => {
+                    b.error(more[0].span, Problem::Planned { keyword });
+                    return;
+                }
+            },
+            "interface" if more.is_empty() => {
+                b.refuse(keyword.span, "'source' : missing interface name.");
+                return;
+            }
+            "interface" => {
+                let name = Some(more[0].owned());
+                p.back.outbound.get_or_insert_default().interface = name;
+            }
+            _ => {
+                b.refuse(
+                    keyword.span,
+                    "'source' only supports optional keywords 'interface' and 'usesrc'.",
+                );
+                return;
+            }
+        }
+        rest = &more[1..];
+    }
 }

@@ -5,7 +5,7 @@ use conf::{Binder, Form, Keyword, Problem, Span, Unit, Within, Word};
 use rules::Place;
 
 use super::tcp_rules::{Family, refuse_planned, rule as tcp_rule};
-use super::{stick, CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, text};
+use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, stick, text};
 use crate::acl::{AclDraft, condition, conflicts, test};
 use crate::draft::{Draft, Kind, TargetDraft};
 use crate::expr::texts;
@@ -250,10 +250,12 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("set-var", Form::Known("…")).doc("Sets a variable."),
     A::new("silent-drop", Form::Known("…"))
         .doc("Forgets the connection without telling the client."),
-    A::new("track-sc0", Form::Known("…")).doc("Tracks the entry of a key: it counts this connection."),
+    A::new("track-sc0", Form::Known("…"))
+        .doc("Tracks the entry of a key: it counts this connection."),
     A::new("track-sc1", Form::Known("…")).doc("As `track-sc0`, another counter."),
     A::new("track-sc2", Form::Known("…")).doc("As `track-sc0`, a third counter."),
-    A::new("use-service", Form::Known("…")).doc("Answers counters for Prometheus (`prometheus-exporter`)."),
+    A::new("use-service", Form::Known("…"))
+        .doc("Answers counters for Prometheus (`prometheus-exporter`)."),
     A::planned("add-acl", "…"),
     A::planned("cache-store", "…"),
     A::planned("cache-use", "…"),
@@ -270,8 +272,10 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("replace-value", Form::Known("…")).doc("Replaces elements of a header."),
     A::new("sc-add-gpc", Form::Known("…")).doc("Adds to a general counter of what is tracked."),
     A::new("sc-inc-gpc", Form::Known("…")).doc("Adds one to a general counter of what is tracked."),
-    A::new("sc-inc-gpc0", Form::Known("…")).doc("Adds one to the first general counter of what is tracked."),
-    A::new("sc-inc-gpc1", Form::Known("…")).doc("Adds one to the second general counter of what is tracked."),
+    A::new("sc-inc-gpc0", Form::Known("…"))
+        .doc("Adds one to the first general counter of what is tracked."),
+    A::new("sc-inc-gpc1", Form::Known("…"))
+        .doc("Adds one to the second general counter of what is tracked."),
     A::new("sc-set-gpt", Form::Known("…")).doc("Sets a tag of what is tracked."),
     A::new("sc-set-gpt0", Form::Known("…")).doc("Sets the tag of what is tracked."),
     A::new("set-dst", Form::Known("…")).doc("Sets the address the client connected to."),
@@ -318,5 +322,6 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("dgram-drop", "…"),
     A::planned("send-retry", "…"),
     A::planned("set-headers-bin", "…"),
-    A::new("track-sc", Form::Known("…")).doc("As `track-sc0`; with a number, one of `tune.stick-counters`."),
+    A::new("track-sc", Form::Known("…"))
+        .doc("As `track-sc0`; with a number, one of `tune.stick-counters`."),
 ];

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use conf::Form::{Flag, Words};
 use conf::{Binder, Keyword, Place, Problem, Severity, Status, Unit, Word};
-use proxy::{OnMarkedDown, ProxyHeader, ServerAddress};
+use proxy::{OnMarkedDown, ServerAddress};
 
 use super::bind::{placeholder, unset};
-use super::{PROXY, parameters, server_names, text};
+use super::{PROXY, parameters, server_names, server_transport, text};
 use crate::address::{Address, Host, Ports, is_placeholder, parse, plain_ip};
 use crate::draft::{Draft, InitAddr, ServerDraft, VerifyWord};
 use crate::number::{NotTime, integer, leading, limit, time};
@@ -127,12 +127,6 @@ pub(crate) const TABLE: &[S] = &[
     }))
     .default("ipv6")
     .doc("Family taken when a name has both."),
-    S::new("send-proxy", Flag(|s| s.server.send_proxy = Some(ProxyHeader::V1)))
-        .doc("The server is sent a PROXY header of version 1 first."),
-    S::new("no-send-proxy", Flag(|s| s.server.send_proxy = None)),
-    S::new("send-proxy-v2", Flag(|s| s.server.send_proxy = Some(ProxyHeader::V2)))
-        .doc("The server is sent a PROXY header of version 2 first."),
-    S::new("no-send-proxy-v2", Flag(|s| s.server.send_proxy = None)),
     S::new("check-send-proxy", Flag(|s| s.check_send_proxy = true))
         .doc("Checks send the header even where `port` or `addr` sends them elsewhere."),
     S::new("no-check-send-proxy", Flag(|s| s.check_send_proxy = false)),
@@ -143,16 +137,6 @@ pub(crate) const TABLE: &[S] = &[
     }))
     .default("0")
     .doc("How long the weight grows after the server came up."),
-    S::new("source", Words("<addr>[:<port>]", 0..=1, |s, w, b| {
-        let Some(word) = w.first() else {
-            return refuse(b, w, "'source' expects <addr>[:<port>[-<port>]], and optionally 'usesrc' <addr>, and 'interface' <name> as argument..");
-        };
-        match source(&s.context.clone(), &word.text) {
-            Ok(address) => s.server.source = Some(address),
-            Err(error) => refuse(b, w, &format!("'source {}' : {error}.", word.text)),
-        }
-    }))
-    .doc("Local address of connections to the server."),
     S::new("verify", Words("none|required", 0..=1, |s, w, b| match text(w, 0) {
         "none" => s.verify = Some(VerifyWord::None),
         "required" => s.verify = Some(VerifyWord::Required),
@@ -200,7 +184,12 @@ fn count(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<u32> {
 }
 
 /// A time above 0. HAProxy names 'agent-inter' for all of them.
-pub(super) fn delay(s: &ServerDraft, b: &mut Binder, keyword: &str, words: &[Word]) -> Option<Duration> {
+pub(super) fn delay(
+    s: &ServerDraft,
+    b: &mut Binder,
+    keyword: &str,
+    words: &[Word],
+) -> Option<Duration> {
     let time = any_delay(s, b, keyword, "agent-inter", words)?;
     if time.is_zero() {
         let name = shown(s);
@@ -272,23 +261,17 @@ fn init_addr(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
     }
 }
 
-/// The local address a `source` names; port 0 is any.
-pub(crate) fn source(
-    context: &crate::context::Context,
-    text: &str,
-) -> Result<std::net::SocketAddr, String> {
-    let port = match parse(context, text)? {
-        Address::Inet { ports: Ports::Range(from, ..), .. } => from as u16,
-        _ => 0,
-    };
-    plain_ip(context, text).map(|ip| (ip, port).into())
-}
-
 /// `default-server [param…]`.
 pub(crate) fn default_server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     draft.default_server.context = draft.context.clone();
     let place = Place::new(PROXY, "default-server").context("default-server");
-    parameters(b, &[TABLE, super::check_option::SERVERS, server_names::TABLE], place, words, &mut draft.default_server);
+    parameters(
+        b,
+        &[TABLE, server_transport::TABLE, super::check_option::SERVERS, server_names::TABLE],
+        place,
+        words,
+        &mut draft.default_server,
+    );
 }
 
 /// `server <name> <address> [param…]`.
@@ -330,8 +313,15 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     server.server.origin = context.origin();
     server.forced_id = None;
     server.line = server.server.origin.line as usize;
+    let rest = server_transport::take_tlvs(rest, &mut server.tlvs, b);
     let place = Place::new(PROXY, "server").context(&line_name);
-    parameters(b, &[TABLE, super::check_option::SERVERS, server_names::TABLE], place, rest, &mut server);
+    parameters(
+        b,
+        &[TABLE, server_transport::TABLE, super::check_option::SERVERS, server_names::TABLE],
+        place,
+        &rest,
+        &mut server,
+    );
     if let Some(id) = server.forced_id {
         let clash = draft.servers.iter().find(|other| other.forced_id == Some(id));
         if let Some(other) = clash {

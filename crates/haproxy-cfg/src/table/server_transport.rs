@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use conf::Form::{Flag, Words};
-use conf::{Binder, Keyword, Status, Unit, Word};
+use conf::{Binder, Keyword, Unit, Word};
 use proxy::{Foreign, Outbound, ProxyHeader};
 
 use super::text;
@@ -69,7 +69,7 @@ pub(crate) const TABLE: &[S] = &[
     .doc("Local address of connections to the server, and its ports; `usesrc` and `interface` may follow."),
     S::new("usesrc", Words("client|clientip|<addr>[:<port>]", 0..=1, |s, w, b| {
         if s.server.source.is_none() {
-            return refuse(b, w, "'usesrc' only allowed after a 'source' statement.");
+            return refuse(b, w, "'usesrc' only allowed after a 'source' statement..");
         }
         match foreign(&s.context.clone(), w) {
             Ok(foreign) => outbound(s).foreign = Some(foreign),
@@ -79,14 +79,17 @@ pub(crate) const TABLE: &[S] = &[
     }))
     .doc("The address the server sees (IP_TRANSPARENT)."),
     S::new("interface", Words("<name>", 0..=1, |s, w, b| {
+        if s.server.source.is_none() {
+            return refuse(b, w, "unknown keyword 'interface'; did you mean 'inter' maybe ?");
+        }
         if w.is_empty() {
-            return refuse(b, w, "'interface' : missing interface name.");
+            return refuse(b, w, "'server' : missing interface name.");
         }
         outbound(s).interface = Some(text(w, 0).to_owned());
     }))
     .doc("The interface connections to the server leave by (SO_BINDTODEVICE)."),
     S::new("namespace", Words("<name>", 0..=1, |s, w, b| match text(w, 0) {
-        "" => refuse(b, w, "'namespace' : expects <name> as argument"),
+        "" => refuse(b, w, "'namespace' : expects <name> as argument."),
         "*" => planned(b, w, "namespace *".to_owned()),
         name => outbound(s).namespace = Some(name.to_owned()),
     }))
@@ -106,8 +109,6 @@ pub(crate) const TABLE: &[S] = &[
     }))
     .doc("How connections to the server avoid congestion (TCP_CONGESTION)."),
     S::planned("tcp-md5sig", "<password>"),
-    S::new("redir", conf::Form::Known("<prefix>"))
-        .status(Status::Accepted("HTTP only, and nothing is redirected")),
 ];
 
 /// Which PROXY headers a line asks for; what is sent follows from all of it together.
@@ -237,7 +238,7 @@ pub(crate) fn user_timeout(b: &mut Binder, words: &[Word]) -> Option<Duration> {
     match time(&word.text, Unit::Millis) {
         Ok((time, None)) => Some(time),
         _ => {
-            refuse(b, words, &format!("'tcp-ut' : expects a positive delay in milliseconds, got '{}'.", word.text));
+            refuse(b, words, "'tcp-ut' : expects a positive delay in milliseconds.");
             None
         }
     }

@@ -19,7 +19,11 @@ const NAMED: Within = Within(PROXY.0 & !1);
 type Set = fn(&mut StatsDraft, &[Word], &mut Binder);
 
 /// A setting of the statistics page.
-const fn stats(name: &'static str, usage: &'static str, set: fn(&mut Draft, &[Word], &mut Binder)) -> P {
+const fn stats(
+    name: &'static str,
+    usage: &'static str,
+    set: fn(&mut Draft, &[Word], &mut Binder),
+) -> P {
     P::new(name, Words(usage, 0..=ALL, set)).within(PROXY)
 }
 

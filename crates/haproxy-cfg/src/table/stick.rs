@@ -102,7 +102,8 @@ fn read_table(keyword: &str, words: &[Word], b: &mut Binder) -> Result<TableWord
     let mut rest = words;
     while let Some((word, behind)) = rest.split_first() {
         let argument = behind.first();
-        let needed = || argument.ok_or_else(|| said(format!("missing argument after '{}'", word.text)));
+        let needed =
+            || argument.ok_or_else(|| said(format!("missing argument after '{}'", word.text)));
         rest = behind.get(1..).unwrap_or_default();
         match word.text.as_str() {
             "type" => {
@@ -226,8 +227,7 @@ fn read_store(
         rest = &rest[end..];
         if let Some(inside) = rest.strip_prefix('(') {
             let Some((inside, after)) = inside.split_once(')') else {
-                let text =
-                    format!("missing closing parenthesis after store option '{name}'.");
+                let text = format!("missing closing parenthesis after store option '{name}'.");
                 return Err(said(text));
             };
             (arguments, rest) = (Some(inside), after);
@@ -301,7 +301,8 @@ fn read_stored(data: Data, arguments: Option<&str>) -> Result<Stored, &'static s
 pub(crate) fn stick(p: &mut Draft, how: &str, words: &[Word], b: &mut Binder) {
     let at = words.first().map_or_else(Span::default, |word| word.span);
     if p.kind == Kind::Frontend {
-        let text = format!("'stick' ignored because frontend '{}' has no backend capability.", p.name);
+        let text =
+            format!("'stick' ignored because frontend '{}' has no backend capability.", p.name);
         b.warn(at, text);
         return;
     }
@@ -403,8 +404,7 @@ pub(crate) fn persistence(p: &mut Draft, force: bool, words: &[Word], b: &mut Bi
 type Read<'w> = (Action, &'w [Word]);
 
 /// Reads an expression whose fetch finds something where the rule stands.
-pub(crate) type Expression<'r, 'w> =
-    &'r dyn Fn(&'w [Word]) -> Result<(Expr, &'w [Word]), Wrong>;
+pub(crate) type Expression<'r, 'w> = &'r dyn Fn(&'w [Word]) -> Result<(Expr, &'w [Word]), Wrong>;
 
 /// `track-sc<n> expr [table name]`; `label` is the rule's family and action.
 pub(crate) fn track<'w>(
@@ -433,9 +433,8 @@ pub(crate) fn track<'w>(
     if words.len() < 2 {
         return Err(around("missing fetch method".to_owned()));
     }
-    let (expr, mut rest) = expression(&words[1..]).map_err(|wrong| wrong.map(|text| {
-        format!("'{label}' : {text}")
-    }))?;
+    let (expr, mut rest) =
+        expression(&words[1..]).map_err(|wrong| wrong.map(|text| format!("'{label}' : {text}")))?;
     let mut table = own;
     if text(rest, 0) == "table" {
         table = text(rest, 1);
@@ -481,9 +480,7 @@ pub(crate) fn act<'w>(
             0
         } else {
             counter.parse().map_err(|_| {
-                Wrong::Said(format!(
-                    "invalid stick table track ID. Expects {word}(<Track ID>)"
-                ))
+                Wrong::Said(format!("invalid stick table track ID. Expects {word}(<Track ID>)"))
             })?
         };
         let most = context.stick_counters();

@@ -58,9 +58,7 @@ impl Family {
             (Self::Request, _) => &[Place::FrontendRequest, Place::BackendRequest],
             (Self::Answer | Self::AfterAnswer, Kind::Frontend) => &[Place::FrontendAnswer],
             (Self::Answer | Self::AfterAnswer, Kind::Backend) => &[Place::BackendAnswer],
-            (Self::Answer | Self::AfterAnswer, _) => {
-                &[Place::FrontendAnswer, Place::BackendAnswer]
-            }
+            (Self::Answer | Self::AfterAnswer, _) => &[Place::FrontendAnswer, Place::BackendAnswer],
         }
     }
 
@@ -331,9 +329,10 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
             super::stick::track(&p.context, &p.name, content, &label, words, &read)
         }
         _ if name.starts_with("sc-")
-            && let Some(read) = super::stick::act(&p.context, name, argument, words, &|words| {
-                expression(p, family, None, words)
-            }) =>
+            && let Some(read) =
+                super::stick::act(&p.context, name, argument, words, &|words| {
+                    expression(p, family, None, words)
+                }) =>
         {
             read
         }
@@ -425,7 +424,11 @@ pub(super) fn expression<'w>(
 }
 
 /// `capture expr len n`.
-pub(super) fn capture<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'w>, Wrong> {
+pub(super) fn capture<'w>(
+    p: &mut Draft,
+    family: Family,
+    words: &'w [Word],
+) -> Result<Read<'w>, Wrong> {
     let label = format!("{} capture", family.name());
     let (expr, rest) = expression(p, family, None, words)
         .map_err(|wrong| wrong.map(|text| format!("'{label}' : {text}")))?;

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
-use super::{Outbound, CheckWords, Discovery, EmailAlert, Tracked, BackendRules, KeepAlive, LogTarget, Mode, Origin, ProxyHeader, Resolver};
+use super::{
+    BackendRules, CheckWords, Discovery, EmailAlert, KeepAlive, LogTarget, Mode, Origin, Outbound,
+    ProxyHeader, Resolver, Tracked,
+};
 use crate::variable::Template;
 
 /// A `backend`, the server side of a `listen`, or an nginx `upstream`.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Inbound, BackendIndex, ErrorLog, FrontendRules, Http, LogPolicy, NginxServer, Origin};
+use super::{BackendIndex, ErrorLog, FrontendRules, Http, Inbound, LogPolicy, NginxServer, Origin};
 
 /// A `frontend`, the client side of a `listen`, or an nginx `server`.
 #[derive(Clone, Debug, Eq, PartialEq)]

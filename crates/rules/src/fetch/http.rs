@@ -35,8 +35,10 @@ fn int(number: usize) -> Out {
 }
 
 pub(super) const TABLE: &[Fetch] = &[
-    Fetch::new("method", NONE, Type::Str, KEPT_REQUEST, |c| of(c, |r, _| text(r.method.as_bytes())))
-        .doc("The request's method."),
+    Fetch::new("method", NONE, Type::Str, KEPT_REQUEST, |c| {
+        of(c, |r, _| text(r.method.as_bytes()))
+    })
+    .doc("The request's method."),
     Fetch::new("path", NONE, Type::Str, REQUEST, |c| of(c, |r, _| text(r.path()?)))
         .doc("The request's path, without its query."),
     Fetch::new("pathq", NONE, Type::Str, REQUEST, |c| of(c, |r, _| text(r.path_and_query()?)))
@@ -410,9 +412,10 @@ fn address(headers: &Headers, c: &Call<'_, '_>) -> Out {
     let found = pick(split(headers, c), c)?;
     let text = std::str::from_utf8(found).ok()?;
     let ip = text.parse().ok().or_else(|| {
-        text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()).or_else(|| {
-            text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
-        })
+        text.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|address| address.ip())
+            .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
     })?;
     Some(Value::Ip(ip))
 }

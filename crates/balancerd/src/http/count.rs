@@ -1,0 +1,89 @@
+//! Counters of HTTP.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::session::Session;
+use crate::state::{Rate, Traffic, unix_seconds};
+
+/// Something that is counted.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Counters of a frontend, a backend or a server that speaks HTTP.
+#[derive(Debug, Default)]
+pub struct Count {
+    /// Requests.
+    pub requests: Counter,
+    /// Requests per second.
+    pub request_rate: Rate,
+    /// Answers by their first digit: others, 1xx … 5xx.
+    pub answers: [Counter; 6],
+    /// Requests a rule denied.
+    pub denied_requests: Counter,
+    /// Answers a rule denied.
+    pub denied_answers: Counter,
+    /// Requests that were none, or came too late.
+    pub bad_requests: Counter,
+    /// Requests answered here.
+    pub intercepted: Counter,
+}
+
+impl Count {
+    fn request(&self, second: u64) {
+        self.requests.add();
+        self.request_rate.count(second);
+    }
+
+    fn answer(&self, status: i32) {
+        let class = match status {
+            100..=599 => status / 100,
+            _ => 0,
+        };
+        self.answers[usize::try_from(class).unwrap_or(0)].add();
+    }
+}
+
+impl Session {
+    /// The counters of its frontend.
+    pub(super) fn traffic(&self) -> &'static Traffic {
+        &self.shared.frontends[self.frontend as usize].traffic
+    }
+
+    /// A request came.
+    pub(super) fn count_request(&self) {
+        self.traffic().http.request(unix_seconds());
+    }
+
+    /// An answer was given, by a server or here.
+    pub(super) fn count_answer(&self, status: i32) {
+        if status < 0 {
+            return;
+        }
+        self.traffic().http.answer(status);
+        let Some(backend) = self.backend().map(|at| &self.shared.backends[at]) else {
+            self.traffic().http.intercepted.add();
+            return;
+        };
+        let second = unix_seconds();
+        backend.traffic.http.request(second);
+        backend.traffic.http.answer(status);
+        if let Some(server) = self.server() {
+            let count = &backend.servers[server].traffic.http;
+            count.request(second);
+            count.answer(status);
+        }
+    }
+}
