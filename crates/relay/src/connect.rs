@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use crate::ready::Ready;
 use crate::stream::{Nagle, Stream};
@@ -77,11 +77,26 @@ impl Dial {
     ///
     /// When no socket can be had, or the system knows at once that there is no way.
     pub fn start(&self) -> io::Result<Stream> {
+        self.start_with(Socket::new_raw, |_| Ok(()))
+    }
+
+    /// The same with a socket that is made by `make`, of a family, a type and a protocol, and that
+    /// `prepare` may change before it is bound.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and theirs.
+    pub fn start_with(
+        &self,
+        make: impl FnOnce(Domain, Type, Option<Protocol>) -> io::Result<Socket>,
+        prepare: impl FnOnce(&Socket) -> io::Result<()>,
+    ) -> io::Result<Stream> {
         let (domain, address) = match &self.to {
             Target::Inet(to) => (Domain::for_address(*to), SockAddr::from(*to)),
             Target::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
         };
-        let socket = Socket::new_raw(domain, Type::STREAM.nonblocking().cloexec(), None)?;
+        let socket = make(domain, Type::STREAM.nonblocking().cloexec(), None)?;
+        prepare(&socket)?;
         if domain != Domain::UNIX {
             if let Some(keepalive) = &self.keepalive {
                 keepalive.apply(&socket)?;

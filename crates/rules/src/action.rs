@@ -77,6 +77,12 @@ pub enum Action {
         /// What it is then.
         to: Operand,
     },
+    /// `expect-proxy layer4`: the connection begins with a PROXY header.
+    ExpectProxy,
+    /// `set-mark`: SO_MARK of the client's connection.
+    SetMark(u32),
+    /// `set-tos`: the type of service of the client's connection.
+    SetTos(u8),
     /// It only sets what nothing here depends on.
     Nothing,
 }
@@ -231,6 +237,9 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
             record.destination_port = port.or(record.destination_port);
         }
         Action::SetLogLevel(level) => record.log_level = Some(*level),
+        Action::ExpectProxy => record.expect_proxy = true,
+        Action::SetMark(mark) => record.mark = Some(*mark),
+        Action::SetTos(tos) => record.tos = Some(*tos),
         Action::AddGpc { data, index, counter, by } => {
             if let Some(by) = by.number(scope, record)
                 && let Some(tracked) = record.counters.get(*counter)

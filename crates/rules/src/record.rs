@@ -120,6 +120,12 @@ pub struct Record {
     pub destination_port: Option<u16>,
     /// `set-log-level`: the severity's number; 8 is `silent`.
     pub log_level: Option<u8>,
+    /// `expect-proxy layer4`: a PROXY header is to come.
+    pub expect_proxy: bool,
+    /// `set-mark`, until it is done.
+    pub mark: Option<u32>,
+    /// `set-tos`, until it is done.
+    pub tos: Option<u8>,
     /// `capture`: what was kept, by slot.
     pub captures: Vec<Option<Box<[u8]>>>,
     /// What is kept of the answer, by slot.

@@ -41,6 +41,14 @@ pub trait Environment {
     fn random(&self, below: u64) -> u64;
     /// What is shared by all connections of the process.
     fn process(&self) -> &Process;
+    /// A TLV of the PROXY header the client's connection began with.
+    fn proxy_tlv(&self, _kind: u8) -> Option<&[u8]> {
+        None
+    }
+    /// What identifies the connection, if its frontend says how.
+    fn unique_id(&self) -> Option<&[u8]> {
+        None
+    }
     /// Writes a variable of a log line (`%ci`); whether it has a value.
     fn log_variable(&self, variable: LogVariable, out: &mut Vec<u8>) -> bool;
 }

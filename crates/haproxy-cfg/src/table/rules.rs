@@ -242,7 +242,8 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("auth", Form::Known("…")).doc("Asks for credentials."),
     A::new("del-header", Form::Known("…")).doc("Removes headers of a name."),
     A::new("deny", Form::Known("…")).doc("Answers an error."),
-    A::planned("expect-proxy", "…"),
+    A::new("expect-proxy", Form::Known("…"))
+        .doc("The connection begins with a PROXY header (`layer4`)."),
     A::new("redirect", Form::Known("…")).doc("Answers another place."),
     A::new("reject", Form::Known("…")).doc("Closes the connection."),
     A::new("return", Form::Known("…")).doc("Answers by itself."),
@@ -283,7 +284,8 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("set-log-level", Form::Known("…"))
         .doc("Sets the severity of the connection's log line, or `silent`."),
     A::planned("set-map", "…"),
-    A::planned("set-mark", "…"),
+    A::new("set-mark", Form::Known("…"))
+        .doc("Sets the mark of packets to the client (SO_MARK)."),
     A::new("set-method", Form::Known("…")).doc("Sets the method."),
     A::accepted("set-nice", "…", "no connection has priority over another here"),
     A::new("set-path", Form::Known("…")).doc("Sets the path."),
@@ -295,7 +297,8 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("set-src-port", Form::Known("…")).doc("Sets the client's port."),
     A::new("set-status", Form::Known("…")).doc("Sets the status of an answer."),
     A::planned("set-timeout", "…"),
-    A::planned("set-tos", "…"),
+    A::new("set-tos", Form::Known("…"))
+        .doc("Sets the type of service of packets to the client (IP_TOS, IPV6_TCLASS)."),
     A::new("set-uri", Form::Known("…")).doc("Sets the target."),
     A::new("set-var-fmt", Form::Known("…")).doc("Sets a variable to what a format stands for."),
     A::accepted("strict-mode", "…", "a rewriting here succeeds or leaves its message as it was"),
@@ -311,8 +314,10 @@ pub(crate) const ACTIONS: &[A] = &[
     A::planned("set-bandwidth-limit", "…"),
     A::planned("set-bc-mark", "…"),
     A::planned("set-bc-tos", "…"),
-    A::planned("set-fc-mark", "…"),
-    A::planned("set-fc-tos", "…"),
+    A::new("set-fc-mark", Form::Known("…"))
+        .doc("Sets the mark of packets to the client (SO_MARK)."),
+    A::new("set-fc-tos", Form::Known("…"))
+        .doc("Sets the type of service of packets to the client (IP_TOS, IPV6_TCLASS)."),
     A::planned("set-retries", "…"),
     A::planned("switch-mode", "…"),
     A::planned("wait-for-handshake", "…"),

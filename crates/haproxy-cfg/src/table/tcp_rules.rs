@@ -250,6 +250,24 @@ fn whose(p: &Draft) -> String {
 
 type Read<'w> = (Action, &'w [Word]);
 
+/// The number of `set-mark` and `set-tos`, as strtoul(3) reads it.
+fn socket_number(words: &[Word]) -> Result<u32, Wrong> {
+    let Some(word) = words.first() else {
+        return Err("expects exactly 1 argument (integer/hex value)".to_owned().into());
+    };
+    let text = word.text.as_str();
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
+        None => (text, 10),
+    };
+    u32::from_str_radix(digits, radix).map_err(|_| {
+        let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(0);
+        let rest = &digits[end..];
+        format!("invalid character starting at '{rest}' (integer/hex value expected)").into()
+    })
+}
+
 fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'w>, Wrong> {
     let word = text(words, 0);
     let rest = words.get(1..).unwrap_or_default();
@@ -304,6 +322,13 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
             // No connection here has a priority over another: the scheduler is fair.
             Ok((Action::Nothing, &rest[1..]))
         }
+        "set-mark" | "set-fc-mark" => {
+            Ok((Action::SetMark(socket_number(rest)?), &rest[1..]))
+        }
+        "set-tos" | "set-fc-tos" => {
+            // The field has eight bits; the kernel takes no more of what it is given.
+            Ok((Action::SetTos(socket_number(rest)? as u8), &rest[1..]))
+        }
         "expect-proxy" if request => {
             if text(rest, 0) != "layer4" {
                 let (label, got) = (family.name(), text(rest, 0));
@@ -320,7 +345,7 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
                 )
                 .into());
             }
-            planned("expect-proxy")
+            Ok((Action::ExpectProxy, &rest[1..]))
         }
         _ if name.starts_with("track-sc") && request => {
             let label = format!("{} {name}", family.name());

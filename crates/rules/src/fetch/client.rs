@@ -62,6 +62,23 @@ pub(super) const TABLE: &[Fetch] = &[
         Found::truth(c.scope.environment.number(Number::ClientProxied))
     })
     .doc("Whether the client's connection began with a PROXY header."),
+    Fetch::new("fc_pp_authority", Args::NONE, Type::Str, CLIENT, |c| tlv(c, AUTHORITY))
+        .doc("The name the client asked for, as its PROXY header has it."),
+    Fetch::new("fc_pp_unique_id", Args::NONE, Type::Str, CLIENT, |c| tlv(c, UNIQUE_ID))
+        .doc("What identifies the client's connection, as its PROXY header has it."),
+    Fetch::new("fc_pp_tlv", Args::all(&[Kind::Str]), Type::Str, CLIENT, |c| {
+        c.args
+            .first()
+            .and_then(Arg::text)
+            .and_then(tlv_kind)
+            .map_or(Found::Nothing, |kind| tlv(c, kind))
+    })
+    .check(tlv_known)
+    .doc("A TLV of the client's PROXY header, by its number or its name."),
+    Fetch::new("unique-id", Args::NONE, Type::Str, CLIENT, |c| {
+        Found::of(c.scope.environment.unique_id().map(|id| Value::Str(id.into())))
+    })
+    .doc("What identifies the connection, by `unique-id-format`."),
     Fetch::new("ssl_fc", Args::NONE, Type::Bool, Source::CLIENT_SESSION, |c| {
         Found::truth(c.scope.environment.number(Number::ClientTls))
     })
@@ -180,6 +197,39 @@ fn is_local<'a>(c: &Call<'a, '_>, end: End) -> Found<'a> {
 fn time<'a>(c: &Call<'a, '_>, what: Number) -> Found<'a> {
     let micros = c.scope.environment.number(what);
     Found::int(micros.map(|n| if c.word(0) == "us" { n } else { n / 1_000 }))
+}
+
+const AUTHORITY: u8 = 2;
+const UNIQUE_ID: u8 = 5;
+
+fn tlv<'a>(c: &Call<'a, '_>, kind: u8) -> Found<'a> {
+    Found::of(c.scope.environment.proxy_tlv(kind).map(|value| Value::Str(value.into())))
+}
+
+/// The number of a TLV: decimal, or hexadecimal after `0x`, or the name of one of the
+/// specification's.
+fn tlv_kind(text: &[u8]) -> Option<u8> {
+    let text = std::str::from_utf8(text).ok()?;
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u8::from_str_radix(hex, 16).ok();
+    }
+    Some(match text.to_ascii_uppercase().as_str() {
+        "ALPN" => 1,
+        "AUTHORITY" => AUTHORITY,
+        "CRC32C" => 3,
+        "NOOP" => 4,
+        "UNIQUE_ID" => UNIQUE_ID,
+        "SSL" => 0x20,
+        "NETNS" => 0x30,
+        number => return number.parse().ok(),
+    })
+}
+
+fn tlv_known(args: &mut Vec<Arg>) -> Result<(), String> {
+    match args.first().and_then(Arg::text).and_then(tlv_kind) {
+        Some(_) => Ok(()),
+        None => Err("expects the number or the name of a TLV".to_owned()),
+    }
 }
 
 fn unit(args: &mut Vec<Arg>) -> Result<(), String> {
