@@ -447,6 +447,19 @@ impl Pool {
         self.after_change(now, wakes);
     }
 
+    /// Sets how many connections a server may have at a time, 0 for no limit; who waits may get the
+    /// new slots.
+    pub fn set_maxconn(&mut self, now: Instant, id: ServerId, maxconn: u32, wakes: &mut Vec<Wake>) {
+        let config = &mut self.servers[id.0].config;
+        config.minconn = if config.minconn == config.maxconn || config.minconn > maxconn {
+            maxconn
+        } else {
+            config.minconn
+        };
+        config.maxconn = maxconn;
+        self.after_change(now, wakes);
+    }
+
     fn weight_changed(&mut self, now: Instant, id: ServerId) {
         let server = &mut self.servers[id.0];
         server.effective = server.weight * server.share(now);

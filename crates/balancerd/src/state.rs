@@ -197,6 +197,8 @@ pub struct ServerState {
     /// What its sessions are found by; no other backend or server of the process ever has it.
     pub(crate) id: u32,
     target: RwLock<Target>,
+    /// Who looks at its sessions (`observe`), if somebody does.
+    pub(crate) observer: std::sync::OnceLock<Arc<crate::health::Observer>>,
     /// Its counters.
     pub traffic: Arc<Traffic>,
 }
@@ -204,7 +206,7 @@ pub struct ServerState {
 impl ServerState {
     /// A server at an address.
     pub(crate) fn new(id: u32, target: Target) -> Self {
-        Self { id, target: RwLock::new(target), traffic: Arc::default() }
+        Self { id, target: RwLock::new(target), observer: std::sync::OnceLock::new(), traffic: Arc::default() }
     }
 
     /// Where it is now: a name server or an operator may move it.

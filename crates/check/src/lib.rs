@@ -43,8 +43,8 @@ pub mod words;
 mod tests;
 
 pub use config::{
-    Action, Agent, Awaited, Code, Compare, Config, Connect, Expect, Header, Known, Match, MysqlUser,
-    Pattern, Probe, Request, Saying, Step, Text, Verify,
+    Action, Agent, Awaited, Code, Compare, Config, Connect, Expect, Header, Known, Match,
+    MysqlUser, Pattern, Probe, Request, Saying, Step, Text, Verify,
 };
 pub use health::{Change, Health, InitState, Pace};
 pub use log::{Left, Level, LogLine, Named, Why};

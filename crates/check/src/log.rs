@@ -153,8 +153,8 @@ impl fmt::Display for LogLine<'_> {
                         let (is, ready, by) = (up(is), ready(drain), forced(by));
                         return write!(f, "is {is}/{ready} (leaving {by}maintenance).");
                     }
-                    Moved::OutOfDrain { up: is, forced: by } => {
-                        return write!(f, "is {} (leaving {}drain).", up(is), forced(by));
+                    Moved::OutOfDrain { up: is, .. } => {
+                        return write!(f, "is {} (leaving forced drain).", up(is));
                     }
                 }
                 if let Some(Named { backend, server, .. }) = via {

@@ -58,4 +58,5 @@ pub mod ipv4;
 pub mod ndisc;
 pub mod peers;
 pub mod proxy_protocol;
+pub mod smtp;
 pub mod vrrp;

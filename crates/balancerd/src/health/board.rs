@@ -1,14 +1,18 @@
 //! What checks found out, for the runtime API to show.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use check::{Action, Change, Health, Probe, Reason, Verdict, Verify};
+use check::{
+    Action, Errors, Event, Health, Moved, OnError, Operation, Probe, Reason, Standing, Verdict,
+    Verify,
+};
 use machine::Instant;
 use proxy::{Backend, Running, Server};
 use tls::Connector;
+use tokio::sync::Notify;
 
 use crate::state::lock;
 
@@ -19,6 +23,12 @@ pub(crate) struct Board {
     pub(crate) backends: Vec<BackendRecord>,
     /// What verifies certificates, read while the process could still read it.
     connectors: Vec<(Verify, Connector)>,
+    /// What is logged is shown on standard error as well.
+    pub(super) foreground: AtomicBool,
+    /// Rung when a server of a backend begins to be spared.
+    pub(super) warming: Vec<Notify>,
+    /// Mail that waits to be handed over.
+    pub(super) mail: super::mail::Outbox,
 }
 
 impl Board {
@@ -40,8 +50,15 @@ impl Board {
                 connectors.push((check.verify.clone(), Connector::new(&verify, &[])?));
             }
         }
-        let backends = config.backends.iter().map(|backend| BackendRecord::new(backend)).collect();
-        Ok(Self { backends, connectors })
+        let backends: Vec<BackendRecord> =
+            config.backends.iter().map(|backend| BackendRecord::new(backend)).collect();
+        Ok(Self {
+            connectors,
+            foreground: AtomicBool::new(false),
+            warming: backends.iter().map(|_| Notify::new()).collect(),
+            mail: super::mail::Outbox::default(),
+            backends,
+        })
     }
 
     /// What makes TLS connections whose server is judged like this.
@@ -86,29 +103,58 @@ impl BackendRecord {
 /// One server.
 #[derive(Debug)]
 pub(crate) struct ServerRecord {
-    check: Option<Mutex<Check>>,
+    standing: Mutex<Standing>,
+    check: Option<Watched>,
+    agent: Option<Watched>,
     limits: Option<(u32, u32)>,
-    running: AtomicBool,
     failed: AtomicU64,
+    analysed: AtomicU64,
     requeued: AtomicU32,
+    /// Errors of sessions, where somebody looks at them.
+    pub(super) observer: Option<Arc<Observer>>,
+    /// Rung when its checks are to go on at once.
+    pub(super) sooner: Notify,
     /// When it went up and down.
     pub(crate) history: History,
 }
 
-#[derive(Debug)]
-struct Check {
-    health: Health,
-    last: Reason,
+/// What a check or an agent found last.
+#[derive(Debug, Default)]
+struct Watched {
+    last: Mutex<Reason>,
+    running: AtomicBool,
 }
 
-/// What a check changed.
+/// Where sessions tell of servers that did not answer.
 #[derive(Debug)]
-pub(super) struct Noted {
-    pub(super) change: Change,
-    /// Whether `option log-health-checks` has a line for it.
-    pub(super) reported: bool,
-    pub(super) health: Health,
-    pub(super) reason: Reason,
+pub(crate) struct Observer {
+    errors: Mutex<Errors>,
+    tripped: Mutex<Option<(OnError, String)>>,
+    rung: Notify,
+}
+
+impl Observer {
+    /// A session was connected, or was not. From any thread.
+    pub(crate) fn note(&self, connected: bool) {
+        let Some(tripped) = lock(&self.errors).note(connected) else { return };
+        *lock(&self.tripped) = Some(tripped);
+        self.rung.notify_one();
+    }
+
+    /// A check passed.
+    pub(super) fn forget(&self) {
+        lock(&self.errors).forget();
+    }
+
+    /// Waits for too many errors.
+    pub(super) async fn tripped(&self) -> (OnError, String) {
+        loop {
+            if let Some(tripped) = lock(&self.tripped).take() {
+                return tripped;
+            }
+            self.rung.notified().await;
+        }
+    }
 }
 
 /// A checked server, as it is now.
@@ -126,39 +172,70 @@ pub(crate) struct CheckView {
 
 impl ServerRecord {
     fn new(server: &Server) -> Self {
-        let check = server.check.as_ref().filter(|_| !server.disabled).map(|config| {
-            let health = Health::new(config.rise, config.fall);
-            Mutex::new(Check { health, last: Reason::default() })
+        let health = server.check.as_ref().map(|config| {
+            Health::new(config.rise, config.fall).starting(config.init_state)
         });
+        let agent = server.agent.as_ref().map(|_| Health::new(1, 1));
+        let mut standing = Standing::new(health, agent);
+        if server.disabled {
+            standing = standing.disabled();
+        }
+        let observer = server.observe.map(|(limit, how)| {
+            Arc::new(Observer {
+                errors: Mutex::new(Errors::new(limit, how)),
+                tripped: Mutex::new(None),
+                rung: Notify::new(),
+            })
+        });
+        let up = !server.disabled && standing.operation() != Operation::Stopped;
         Self {
+            standing: Mutex::new(standing),
+            check: server.check.as_ref().map(|_| Watched::default()),
+            agent: server.agent.as_ref().map(|_| Watched::default()),
             limits: server.check.as_ref().map(|config| (config.rise, config.fall)),
-            check,
-            running: AtomicBool::new(false),
             failed: AtomicU64::new(0),
+            analysed: AtomicU64::new(0),
             requeued: AtomicU32::new(0),
-            history: History::new(!server.disabled),
+            observer,
+            sooner: Notify::new(),
+            history: History::new(up),
         }
     }
 
-    pub(super) fn begin_check(&self) {
-        self.running.store(true, Relaxed);
+    /// How it stands.
+    pub(crate) fn standing(&self) -> Standing {
+        *lock(&self.standing)
     }
 
-    pub(super) fn note(&self, reason: Reason) -> Noted {
-        self.running.store(false, Relaxed);
-        let passed = reason.verdict.status.passed();
-        let Some(check) = &self.check else {
-            let health = Health::new(1, 1);
-            return Noted { change: Change::None, reported: false, health, reason };
-        };
-        let mut check = lock(check);
-        let change = check.health.note(passed);
-        if !passed && change != Change::None {
-            self.failed.fetch_add(1, Relaxed);
+    /// Lets something happen to it; what it did, and how it stands now.
+    pub(super) fn handle(&self, event: Event) -> (Vec<Moved>, Standing) {
+        let mut standing = lock(&self.standing);
+        let moves = standing.handle(event);
+        (moves, *standing)
+    }
+
+    fn watched(&self, by_agent: bool) -> Option<&Watched> {
+        if by_agent { self.agent.as_ref() } else { self.check.as_ref() }
+    }
+
+    pub(super) fn begin_check(&self, by_agent: bool, runs: bool) {
+        if let Some(watched) = self.watched(by_agent) {
+            watched.running.store(runs, Relaxed);
         }
-        let reported = change != Change::None || check.last.verdict.status != reason.verdict.status;
-        check.last = reason.clone();
-        Noted { change, reported, health: check.health, reason }
+    }
+
+    /// Notes what a check found; whether it ended otherwise than the last one.
+    pub(super) fn found(&self, by_agent: bool, reason: &Reason) -> bool {
+        let Some(watched) = self.watched(by_agent) else { return false };
+        let before = std::mem::replace(&mut *lock(&watched.last), reason.clone());
+        before.verdict.status != reason.verdict.status
+    }
+
+    pub(super) fn count_failure(&self, analysed: bool) {
+        self.failed.fetch_add(1, Relaxed);
+        if analysed {
+            self.analysed.fetch_add(1, Relaxed);
+        }
     }
 
     pub(super) fn changed(&self, now: Instant, up: bool, requeued: u32) {
@@ -175,19 +252,37 @@ impl ServerRecord {
         self.failed.load(Relaxed)
     }
 
+    /// Times too many sessions went wrong (`hanafail`).
+    pub(crate) fn analysed(&self) -> u64 {
+        self.analysed.load(Relaxed)
+    }
+
     /// `rise` and `fall` of its check.
     pub(crate) fn limits(&self) -> Option<(u32, u32)> {
         self.limits
     }
 
-    /// Its check, if it has one.
+    /// Its check, if it has one that runs.
     pub(crate) fn check(&self) -> Option<CheckView> {
-        let check = lock(self.check.as_ref()?);
+        self.view(false)
+    }
+
+    /// Its agent, if it has one that runs.
+    pub(crate) fn agent(&self) -> Option<CheckView> {
+        self.view(true)
+    }
+
+    fn view(&self, by_agent: bool) -> Option<CheckView> {
+        let watched = self.watched(by_agent)?;
+        let standing = self.standing();
+        let watch = if by_agent { standing.agent() } else { standing.check() };
+        let watch = watch.filter(|watch| watch.enabled && !standing.admin().is_maint())?;
+        let last = lock(&watched.last);
         Some(CheckView {
-            health: check.health,
-            last: check.last.verdict.clone(),
-            duration: check.last.duration,
-            running: self.running.load(Relaxed),
+            health: watch.health,
+            last: last.verdict.clone(),
+            duration: last.duration,
+            running: watched.running.load(Relaxed),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use check::{
     Config, Conversation, Deadline, Endpoint, Handshake, ProxyUse, Reason, Status, Turn, Verdict,
+    Words,
 };
 use daemon::clock::Clock;
 use machine::Instant;
@@ -57,16 +58,21 @@ impl<'a> Probe<'a> {
     }
 
     /// One check, never longer than configured.
-    pub(super) async fn run(&mut self, clock: &Clock) -> Reason {
+    pub(super) async fn run(&mut self, clock: &Clock, words: &mut dyn Words) -> Reason {
         let start = clock.now();
-        let verdict = self.converse(clock, start).await;
+        let verdict = self.converse(clock, start, words).await;
         Reason { verdict, duration: clock.now() - start }
     }
 
-    async fn converse(&mut self, clock: &Clock, start: Instant) -> Verdict {
+    async fn converse(
+        &mut self,
+        clock: &Clock,
+        start: Instant,
+        words: &mut dyn Words,
+    ) -> Verdict {
         let deadline = Deadline::new(self.config, start);
         let mut until = deadline.connect();
-        let mut talk = Conversation::new(self.config);
+        let mut talk = Conversation::with_words(self.config, words);
         let mut turn = talk.start();
         let mut link: Option<Link> = None;
         loop {

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use balance::{ServerId, State};
-use check::{Health, Status};
+use check::Status;
 use proxy::{Backend, Frontend, FrontendKind, Mode};
 use relay::Target;
 
 use super::columns::{BACKEND_ZEROS, FRONTEND_ZEROS, HTTP_ZEROS, NAMES, Row, SERVER_ZEROS};
-use crate::health::{Board, ServerRecord};
+use crate::health::{Board, CheckView, ServerRecord, Ward};
 use crate::state::{Shared, Traffic, unix_seconds};
 
 /// `show stat <iid> <type> <sid>`, `up`, `no-maint`.
@@ -192,7 +192,7 @@ fn server(
     let record = &board.backends[backend].servers[index];
     let (traffic, now) = (&state.traffic, shared.clock.now());
     if filter.server.is_some_and(|id| id != config.id)
-        || (filter.no_maintenance && config.disabled)
+        || (filter.no_maintenance && record.standing().admin().is_maint())
         || (filter.up && view.state == State::Down)
     {
         return None;
@@ -203,7 +203,7 @@ fn server(
     row.set("svname", &config.name);
     row.set("qcur", view.queued);
     row.set("qmax", view.max_queued);
-    row.set("status", status(config.disabled, view.state, record));
+    row.set("status", Ward::new(shared, board, backend, index).status());
     row.set("weight", view.current_weight);
     row.set("uweight", view.weight);
     row.set("act", u8::from(!config.backup));
@@ -246,32 +246,35 @@ fn server(
 }
 
 fn checks(row: &mut Row, record: &ServerRecord) {
-    let (Some(check), Some((rise, fall))) = (record.check(), record.limits()) else { return };
-    let found = &check.last;
-    let running = if check.running { "* " } else { "" };
-    row.set("check_status", format_args!("{running}{}", found.status.name()));
-    if found.status.has_code() {
-        row.set("check_code", found.code);
+    if let (Some(check), Some((rise, fall))) = (record.check(), record.limits()) {
+        let words = ["check_status", "check_code", "check_duration", "check_desc", "last_chk"];
+        found(row, &check, words);
+        row.set("check_rise", rise);
+        row.set("check_fall", fall);
+        row.set("check_health", check.health.value());
     }
-    if found.status != Status::Initializing {
-        row.set("check_duration", check.duration.as_millis());
+    if let Some(agent) = record.agent() {
+        let words = ["agent_status", "agent_code", "agent_duration", "agent_desc", "last_agt"];
+        found(row, &agent, words);
+        row.set("agent_rise", 1);
+        row.set("agent_fall", 1);
+        row.set("agent_health", agent.health.value());
     }
-    row.set("check_desc", found.status.description());
-    row.set("last_chk", &found.info);
-    row.set("check_rise", rise);
-    row.set("check_fall", fall);
-    row.set("check_health", check.health.value());
 }
 
-/// `UP`, `UP 1/3`, `DOWN 1/2`, `MAINT`, `NOLB`, `DRAIN`, `no check`.
-fn status(disabled: bool, state: State, record: &ServerRecord) -> String {
-    let health = record.check().map(|check| check.health);
-    match (disabled, state, health) {
-        (true, ..) => "MAINT".into(),
-        (_, State::Draining, _) => "DRAIN".into(),
-        (_, _, None) => "no check".into(),
-        (_, _, Some(health)) => Health::to_string(&health),
+/// What a check or an agent found, into the columns of these names.
+fn found(row: &mut Row, check: &CheckView, [status, code, duration, words, last]: [&'static str; 5]) {
+    let found = &check.last;
+    let running = if check.running { "* " } else { "" };
+    row.set(status, format_args!("{running}{}", found.status.name()));
+    if found.status.has_code() {
+        row.set(code, found.code);
     }
+    if found.status != Status::Initializing {
+        row.set(duration, check.duration.as_millis());
+    }
+    row.set(words, found.status.description());
+    row.set(last, &found.info);
 }
 
 /// What all three kinds count.

@@ -19,9 +19,6 @@ srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_u
 srv_check_port srv_check_addr srv_agent_addr srv_agent_port
 ";
 
-/// `srv_admin_state` of a server that is `disabled`: in maintenance, by the configuration.
-const DISABLED: u8 = 0x01 | 0x04;
-
 /// The bits of `srv_check_state`.
 const RUNNING: u8 = 0x01;
 const CONFIGURED: u8 = 0x02;
@@ -49,24 +46,26 @@ pub(crate) fn show_servers_state(
             let view = shared.backends[index].balancer.look(|pool| pool.server(ServerId(at)));
             let record = &board.backends[index].servers[at];
             let check = record.check();
-            let operational = match view.state {
-                State::Down => 0,
-                State::Starting { .. } => 1,
-                State::Up => 2,
-                State::Draining => 3,
+            let standing = record.standing();
+            let operational = match (standing.operation(), view.state) {
+                (check::Operation::Stopped, _) => 0,
+                (check::Operation::Running, State::Starting { .. }) => 1,
+                (check::Operation::Running, _) => 2,
+                (check::Operation::Stopping, _) => 3,
             };
-            let admin = if server.disabled { DISABLED } else { 0 };
+            let admin = standing.admin().0;
             let status = check.as_ref().map_or(Status::Initializing, |check| check.last.status);
-            // 0 neutral, 2 failed, 3 passed.
-            let result = match status {
-                Status::Initializing => 0,
-                status if status.passed() => 3,
-                _ => 2,
+            let result = match status.outcome() {
+                check::Outcome::Neutral if status == Status::Initializing => 0,
+                check::Outcome::Neutral => 1,
+                check::Outcome::Failed => 2,
+                check::Outcome::Passed => 3,
+                check::Outcome::Conditional => 4,
             };
-            let health = check
-                .as_ref()
-                .map_or(if server.disabled { 0 } else { 2 }, |check| check.health.value());
-            let mut checking = if server.disabled { PAUSED } else { 0 };
+            let unchecked = if server.disabled { 0 } else { 2 };
+            let health = standing.check().map_or(unchecked, |watch| watch.health.value());
+            let maint = standing.admin().is_maint();
+            let mut checking = if maint { PAUSED } else { 0 };
             if server.check.is_some() {
                 checking |= CONFIGURED | ENABLED;
             }
