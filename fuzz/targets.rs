@@ -321,8 +321,8 @@ fn check_answer(bytes: &[u8]) {
     let Some((choice, answer)) = bytes.split_first() else { return };
     let expect = |matching: Match| vec![Step::from(Action::Expect(Expect::from(matching)))];
     let probe = match choice % 4 {
-        0 => Probe::Http { steps: vec![] },
-        1 => Probe::Http { steps: expect(Match::String(b"ok".to_vec())) },
+        0 => Probe::http(vec![]),
+        1 => Probe::http(expect(Match::String(b"ok".to_vec()))),
         2 => Probe::Tcp { steps: expect(Match::String(b"+PONG".to_vec())) },
         _ => Probe::Tcp { steps: vec![] },
     };

@@ -127,6 +127,21 @@ fn under_our_own_name_a_mistake_is_shown_in_its_line() {
 }
 
 #[test]
+fn the_manual_names_every_option() {
+    let manual = include_str!("../../../packaging/man/failoverd.8.md");
+    let output = run("failoverd", &["--help"]);
+    let help = String::from_utf8_lossy(&output.stdout);
+    let words = help.split([' ', ',', '=', '[', '\n']).filter(|word| word.starts_with("--"));
+    for option in words {
+        assert!(manual.contains(option), "{option}");
+    }
+    let words = help.split("Commands:\n").nth(1).unwrap_or_default().lines();
+    for word in words.map_while(|line| line.strip_prefix("  ")?.split(' ').next()) {
+        assert!(manual.contains(&format!("\n`{word}`")), "{word}");
+    }
+}
+
+#[test]
 fn a_check_shows_a_mistake_in_its_line_and_reckons_with_what_is_right() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = file(directory.path(), GOOD.replace("virtual_router_id", "virtual_router_ib"));

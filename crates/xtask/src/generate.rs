@@ -1,5 +1,7 @@
 //! `cargo xtask gen`: the compatibility matrices and the reference, from the keyword tables.
 
+mod man;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,13 +89,17 @@ fn generate(root: &Path, check: bool) -> anyhow::Result<Vec<PathBuf>> {
             differ.push(file);
         }
     }
-    let file = PathBuf::from("docs/reference/checks.md");
-    let page = checks();
-    if !std::fs::read_to_string(root.join(&file)).is_ok_and(|there| there == page) {
-        if !check {
-            std::fs::write(root.join(&file), page)?;
+    let mut others = man::pages(root)?;
+    others.push(("docs/reference/checks.md".into(), checks()));
+    for (file, page) in others {
+        let file = PathBuf::from(file);
+        if !std::fs::read_to_string(root.join(&file)).is_ok_and(|there| there == page) {
+            if !check {
+                std::fs::create_dir_all(root.join(file.parent().unwrap_or(Path::new(""))))?;
+                std::fs::write(root.join(&file), page)?;
+            }
+            differ.push(file);
         }
-        differ.push(file);
     }
     Ok(differ)
 }
@@ -188,13 +194,13 @@ mod tests {
     fn a_stale_page_is_found_and_written_anew() {
         let directory = tempfile::tempdir().expect("a directory");
         let all = generate(directory.path(), false).expect("writable");
-        assert_eq!(all.len(), 2 * DIALECTS.len() + 1);
+        assert_eq!(all.len(), 3 * DIALECTS.len() + 1);
         assert_eq!(generate(directory.path(), true).expect("readable"), Vec::<PathBuf>::new());
         std::fs::write(directory.path().join(&all[0]), "old").expect("written");
         assert_eq!(generate(directory.path(), true).expect("readable"), [all[0].clone()]);
         assert_eq!(generate(directory.path(), false).expect("writable"), [all[0].clone()]);
         let page = std::fs::read_to_string(directory.path().join(&all[0])).expect("there");
-        assert!(page.starts_with(GENERATED));
+        assert!(page.starts_with(GENERATED), "{page}");
     }
 
     #[test]
