@@ -20,6 +20,7 @@ pub(crate) fn start(
     stage: &watch::Receiver<Stage>,
     foreground: bool,
 ) {
+    crate::http::know(shared, board);
     tokio::task::spawn_local(health::run(shared, board, foreground));
     tokio::task::spawn_local(crate::resolver::follow::run(shared));
     for (index, socket) in stats {

@@ -7,7 +7,9 @@
 //! ```
 
 mod count;
+mod figures;
 mod judge;
+mod latency;
 mod notes;
 mod own;
 mod page;
@@ -17,5 +19,7 @@ mod serve;
 mod transfer;
 
 pub(crate) use count::Count;
+pub(crate) use figures::know;
+pub(crate) use latency::Latency;
 pub(crate) use notes::Notes;
 pub(crate) use serve::Kept;

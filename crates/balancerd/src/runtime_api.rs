@@ -90,3 +90,8 @@ async fn tcp(fd: OwnedFd, client: Client, timeout: Duration) -> io::Result<()> {
 async fn unix(fd: OwnedFd, client: Client, timeout: Duration) -> io::Result<()> {
     client.talk(UnixStream::from_std(fd.into())?, timeout).await
 }
+
+/// What an administrator is answered to one line, the empty line behind it included.
+pub(crate) fn execute(shared: &'static Shared, board: &'static Board, line: &str) -> String {
+    Client::new(shared, board, Level::Admin).line(line).0
+}

@@ -153,6 +153,13 @@ impl Session {
         &self.shared.config.frontends[self.frontend as usize]
     }
 
+    /// A TLV of the PROXY header it began with; one that names nobody has none that count.
+    pub(crate) fn header_tlv(&self, kind: u8) -> Option<&[u8]> {
+        let (addresses, list) = self.extra.as_ref()?.header.as_ref()?;
+        addresses.as_ref()?;
+        wire::proxy_protocol::tlvs(list).find(|(known, _)| *known == kind).map(|(_, value)| value)
+    }
+
     /// Adds what flowed since the last time to the counters.
     pub(crate) fn report(&mut self, from_client: u64, from_server: u64) {
         let new = (from_client - self.reported.0, from_server - self.reported.1);
@@ -201,6 +208,10 @@ impl Session {
         if let Some(backend) = self.backend() {
             let backend = &shared.backends[backend];
             backend.traffic.end();
+            let latency = backend.traffic.latency.get_or_init(Box::default);
+            latency.queue.add(self.queue_time);
+            latency.connect.add(self.connect_time);
+            latency.session.add(total);
             let server = self.server().map(|server| &*backend.servers[server].traffic);
             for traffic in [Some(&*backend.traffic), server].into_iter().flatten() {
                 add(&traffic.queue_time, self.queue_time);

@@ -137,7 +137,9 @@ impl Notes {
 /// What is not printable, as HAProxy writes it into log lines.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
-        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}' | b'^' | b'`') {
+        if byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'#' | b'{' | b'|' | b'}' | b'^' | b'`')
+        {
             out.push(*byte);
         } else {
             // Writing to a vector does not fail.

@@ -5,9 +5,7 @@ pub(super) fn page(status: u16) -> Option<(&'static str, &'static str)> {
     Some(match status {
         200 => ("OK", "Service ready."),
         400 => ("Bad request", "Your browser sent an invalid request."),
-        401 | 407 => {
-            ("Unauthorized", "You need a valid user and password to access this content.")
-        }
+        401 | 407 => ("Unauthorized", "You need a valid user and password to access this content."),
         403 => ("Forbidden", "Request forbidden by administrative rules."),
         404 => ("Not Found", "The resource could not be found."),
         405 => (
@@ -20,10 +18,7 @@ pub(super) fn page(status: u16) -> Option<(&'static str, &'static str)> {
         421 => ("Misdirected Request", "Request sent to a non-authoritative server."),
         422 => ("Unprocessable Content", "The server cannot process the contained instructions."),
         425 => ("Too Early", "Your browser sent early data."),
-        429 => (
-            "Too Many Requests",
-            "You have sent too many requests in a given amount of time.",
-        ),
+        429 => ("Too Many Requests", "You have sent too many requests in a given amount of time."),
         500 => ("Internal Server Error", "An internal server error occurred."),
         501 => (
             "Not Implemented",

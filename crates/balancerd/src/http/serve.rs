@@ -524,7 +524,8 @@ impl Client<'_> {
         let body = request.framing().unwrap_or(Body::Empty);
         let upgrade = request.upgrades();
         let tunnels = request.method == "CONNECT";
-        let keeps = !(back.close || self.front.close || back.server_close || self.front.server_close);
+        let keeps =
+            !(back.close || self.front.close || back.server_close || self.front.server_close);
         let keeps = keeps && request.version == Version::Http11;
         for name in ["connection", "keep-alive", "proxy-connection"] {
             request.headers.remove(name);
@@ -560,8 +561,7 @@ impl Client<'_> {
         let mut ended = loop {
             let event = poll_fn(|cx| {
                 if shared.kills() != kills
-                    && let Some(cause) =
-                        shared.threads[thread].killed(client_key)
+                    && let Some(cause) = shared.threads[thread].killed(client_key)
                 {
                     return Poll::Ready(Err(Termination::new(cause, Phase::None)));
                 }

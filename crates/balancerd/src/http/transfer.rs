@@ -346,7 +346,8 @@ impl<'t> Transfer<'t> {
         let waits_for_client = self.tunnel || !self.request.is_done() || !self.to_client.is_empty();
         let both = self.active.0.max(self.active.1);
         let since = |own| if self.tunnel { both } else { own };
-        let client = client.filter(|_| waits_for_client).map(|limit| since(self.active.0) + millis(limit));
+        let client =
+            client.filter(|_| waits_for_client).map(|limit| since(self.active.0) + millis(limit));
         // While the client is awaited, the server may be silent.
         let waits_for_server = self.tunnel || !waits_for_client;
         let server = server.filter(|_| waits_for_server).map(|limit| since(both) + millis(limit));

@@ -40,6 +40,8 @@ pub struct Traffic {
     pub connect_time: AtomicU64,
     /// As above.
     pub total_time: AtomicU64,
+    /// Of a backend: how long things took, once something did.
+    pub(crate) latency: std::sync::OnceLock<Box<crate::http::Latency>>,
     /// Of proxies that speak HTTP.
     pub http: crate::http::Count,
 }
