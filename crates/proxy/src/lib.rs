@@ -28,5 +28,5 @@ mod termination;
 pub mod variable;
 
 pub use config::*;
-pub use plan::{Plan, Step};
+pub use plan::{Plan, Step, in_place};
 pub use termination::{Cause, Phase, Termination};

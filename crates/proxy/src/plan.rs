@@ -1,5 +1,7 @@
 //! What a reload changes.
 
+pub mod in_place;
+
 use std::mem;
 
 use crate::config::{Backend, BindAddress, Config, Flavour, Frontend, Process};
