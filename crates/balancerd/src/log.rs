@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use proxy::{
-    AccessLog, AccessTarget, Config, ErrorLog, ErrorLogTarget, Facility, Flavour, LogAddress,
-    LogFraming, LogTarget, Severity,
+    AccessLog, AccessTarget, Backend, Config, ErrorLog, ErrorLogTarget, Facility, Flavour,
+    Frontend, LogAddress, LogFraming, LogTarget, Process, Running, Severity,
 };
 
 use frame::{Frame, Framing};
@@ -78,8 +78,10 @@ impl Logger {
     /// behind them may come and go. A file that cannot be opened is reported by
     /// [`problems`](Self::problems).
     pub fn new(config: &Config) -> Self {
+        let places = places(&config.process, &config.frontends, &config.backends);
         let open = |place: Place| (place.clone(), Arc::new(Sink::open(&place)));
-        Self::with(config, places(config).into_iter().map(open).collect())
+        let sinks = places.into_iter().map(open).collect();
+        Self::with(config.flavour, &config.process, sinks)
     }
 
     /// The one for the configuration that follows in the same process: what is open stays so.
@@ -87,9 +89,9 @@ impl Logger {
     /// # Errors
     ///
     /// A file that would have to be opened: the process may have given up the right to.
-    pub(crate) fn after(before: &Arc<Self>, config: &Config) -> Result<Arc<Self>, PathBuf> {
+    pub(crate) fn after(before: &Arc<Self>, config: &Running) -> Result<Arc<Self>, PathBuf> {
         let mut sinks = Vec::new();
-        for place in places(config) {
+        for place in places(&config.process, &config.frontends, &config.backends) {
             let known = before.sinks.iter().find(|(known, _)| *known == place);
             let sink = match (known, &place) {
                 (Some((_, sink)), _) => Arc::clone(sink),
@@ -98,7 +100,7 @@ impl Logger {
             };
             sinks.push((place, sink));
         }
-        let next = Self::with(config, sinks);
+        let next = Self::with(config.flavour, &config.process, sinks);
         let same = next.tag == before.tag
             && next.hostname == before.hostname
             && next
@@ -109,11 +111,10 @@ impl Logger {
         Ok(if same { Arc::clone(before) } else { Arc::new(next) })
     }
 
-    fn with(config: &Config, sinks: Vec<(Place, Arc<Sink>)>) -> Self {
-        let process = &config.process;
+    fn with(flavour: Flavour, process: &Process, sinks: Vec<(Place, Arc<Sink>)>) -> Self {
         let own_host = nix::unistd::gethostname()
             .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned());
-        let default_tag = match config.flavour {
+        let default_tag = match flavour {
             Flavour::HaProxy => "haproxy",
             Flavour::Nginx => "nginx",
         };
@@ -306,8 +307,13 @@ impl Logger {
 }
 
 /// Every place a configuration names, once.
-fn places(config: &Config) -> Vec<Place> {
-    let process = &config.process;
+fn places<F, B>(process: &Process, frontends: &[F], backends: &[B]) -> Vec<Place>
+where
+    F: AsRef<Frontend>,
+    B: AsRef<Backend>,
+{
+    let (frontends, backends) =
+        (|| frontends.iter().map(AsRef::as_ref), || backends.iter().map(AsRef::as_ref));
     let mut places: Vec<Place> = Vec::new();
     let mut add = |place: Place| {
         if !places.contains(&place) {
@@ -315,15 +321,15 @@ fn places(config: &Config) -> Vec<Place> {
         }
     };
     let targets = process.log.iter();
-    let targets = targets.chain(config.frontends.iter().flat_map(|one| &one.log.targets));
-    for target in targets.chain(config.backends.iter().flat_map(|one| &one.log)) {
+    let targets = targets.chain(frontends().flat_map(|one| &one.log.targets));
+    for target in targets.chain(backends().flat_map(|one| &one.log)) {
         add(Place::from(&target.address));
     }
     let errors = process.error_log.iter();
-    for log in errors.chain(config.frontends.iter().flat_map(|one| &one.error_log)) {
+    for log in errors.chain(frontends().flat_map(|one| &one.error_log)) {
         add(Place::from(&log.target));
     }
-    let servers = config.frontends.iter().filter_map(|one| one.nginx.as_deref());
+    let servers = frontends().filter_map(|one| one.nginx.as_deref());
     for log in servers.flat_map(|nginx| &nginx.access_logs) {
         add(Place::from(log));
     }

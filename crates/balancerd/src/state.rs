@@ -25,16 +25,13 @@ mod registry;
 mod traffic;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use balance::{Pool, ServerId, State};
-use proxy::{
-    Backend, BackendIndex, Cause, Config, Flavour, Frontend, Running, ServerAddress, SwitchTarget,
-};
+use balance::{ServerId, State};
+use proxy::{Cause, Config, Flavour, Running, ServerAddress};
 use relay::{Limits, Target};
 
 use crate::log::{Logger, Route};
@@ -191,7 +188,7 @@ pub struct BackendState {
 }
 
 /// A server while it runs. Whether it is up, its weight and its queue are the
-/// [`Pool`]'s to tell.
+/// [`Pool`](balance::Pool)'s to tell.
 #[derive(Debug)]
 pub struct ServerState {
     /// What its sessions are found by; no other backend or server of the process ever has it.

@@ -54,10 +54,13 @@ const TURNS: usize = 16;
 /// The client and the address it sent to.
 type Key = (SocketAddr, SocketAddr);
 
+/// Whom a socket's next session is for: a configuration, and a frontend of it.
+pub(crate) type Desk = Arc<Mutex<(&'static Shared, u32)>>;
+
 /// Sessions of one socket.
 #[derive(Debug)]
 struct Flows {
-    shared: &'static Shared,
+    desk: Desk,
     door: Door,
     by_key: Mutex<HashMap<Key, Arc<Flow>>>,
     /// In the order in which they were last looked at, and when they were active then.
@@ -143,32 +146,33 @@ impl Flow {
 }
 
 /// Serves the datagrams that come to a socket. Aborting it ends no session.
-pub(crate) async fn serve(shared: &'static Shared, thread: u16, frontend: u32, fd: OwnedFd) {
+pub(crate) async fn serve(desk: Desk, thread: u16, fd: OwnedFd) {
     let door = match Door::new(fd) {
         Ok(door) => door,
         Err(error) => {
+            let (shared, _) = *lock(&desk);
             let text = format_args!("cannot watch a socket of datagrams: {error}");
             shared.log.send(&shared.log_route, Severity::Alert, text);
             return;
         }
     };
-    let flows =
-        Arc::new(Flows { shared, door, by_key: Mutex::default(), oldest: Mutex::default() });
+    let flows = Arc::new(Flows { desk, door, by_key: Mutex::default(), oldest: Mutex::default() });
     let mut room = Room::default();
     loop {
         let mut fresh = Vec::new();
         let received = poll_fn(|cx| {
             flows.door.poll_receive(cx, &mut room, |datagram| {
-                if let Some(flow) = flows.arrived(frontend, &datagram) {
+                if let Some(flow) = flows.arrived(&datagram) {
                     fresh.push(flow);
                 }
             })
         })
         .await;
         for flow in fresh {
-            tokio::spawn(Arc::clone(&flows).run(thread, frontend, flow));
+            tokio::spawn(Arc::clone(&flows).run(thread, flow));
         }
         if let Err(error) = received {
+            let (shared, frontend) = flows.whom();
             let route = &shared.frontends[frontend as usize].errors;
             let number = error.raw_os_error().unwrap_or(0);
             let text = format!("recvmsg() failed ({number}: {})", crate::bind::reason(&error));
@@ -179,13 +183,18 @@ pub(crate) async fn serve(shared: &'static Shared, thread: u16, frontend: u32, f
 }
 
 impl Flows {
+    /// Whom a session that begins now is for.
+    fn whom(&self) -> (&'static Shared, u32) {
+        *lock(&self.desk)
+    }
+
     /// Gives a datagram to its session; a new one comes back.
-    fn arrived(&self, frontend: u32, datagram: &Datagram<'_>) -> Option<Arc<Flow>> {
+    fn arrived(&self, datagram: &Datagram<'_>) -> Option<Arc<Flow>> {
         let key = (datagram.from, datagram.to);
         let known = lock(&self.by_key).get(&key).cloned();
         let flow = known.clone().unwrap_or_else(|| Arc::new(Flow::new(key)));
         flow.take(datagram.bytes);
-        let limits = self.limits(frontend);
+        let limits = self.limits();
         let requests = flow.requests.load(Relaxed);
         if limits.0 > 0 && requests >= limits.0 {
             // The client's next datagram is the first of another session.
@@ -197,15 +206,16 @@ impl Flows {
         if known.is_some() {
             return None;
         }
-        self.make_room(frontend);
+        self.make_room();
         lock(&self.by_key).insert(key, Arc::clone(&flow));
         lock(&self.oldest).push_back((Arc::downgrade(&flow), timer::now()));
         Some(flow)
     }
 
     /// `proxy_requests` and `proxy_responses` of the default backend.
-    fn limits(&self, frontend: u32) -> (u32, Option<u32>) {
-        let config = &self.shared.config;
+    fn limits(&self) -> (u32, Option<u32>) {
+        let (shared, frontend) = self.whom();
+        let config = &shared.config;
         let backend = config.backend_of(&config.frontends[frontend as usize]);
         backend.map_or((0, None), |backend| (backend.requests, backend.responses))
     }
@@ -219,9 +229,10 @@ impl Flows {
     }
 
     /// Ends the session that was silent longest if there are as many as there may be.
-    fn make_room(&self, frontend: u32) {
-        let gate = &self.shared.frontends[frontend as usize].gate;
-        let process = &self.shared.process;
+    fn make_room(&self) {
+        let (shared, frontend) = self.whom();
+        let gate = &shared.frontends[frontend as usize].gate;
+        let process = &shared.process;
         if gate.current() < gate.limit() && process.current() < process.limit() {
             return;
         }
@@ -237,7 +248,7 @@ impl Flows {
             }
             self.forget(&flow);
             flow.end();
-            self.shared.datagram_sessions_cut.fetch_add(1, Relaxed);
+            shared.datagram_sessions_cut.fetch_add(1, Relaxed);
             return;
         }
     }
@@ -252,9 +263,10 @@ impl Flows {
     }
 
     /// One session, from its first datagram to its end.
-    async fn run(self: Arc<Self>, thread: u16, frontend: u32, flow: Arc<Flow>) {
+    async fn run(self: Arc<Self>, thread: u16, flow: Arc<Flow>) {
         let (client, local) = flow.key;
-        let mut session = Session::begin(self.shared, frontend, Some(client), true);
+        let (shared, frontend) = self.whom();
+        let mut session = Session::begin(shared, frontend, Some(client), true);
         if let Some(extra) = &mut session.extra {
             extra.local = Some(local);
         }
@@ -274,7 +286,7 @@ impl Flows {
     }
 
     async fn relay(&self, session: &mut Session, thread: u16, flow: &Flow) -> Termination {
-        let shared = self.shared;
+        let shared = session.shared;
         if let Some(nginx) = session.config().nginx.as_deref() {
             if let Err(refused) = session.admit(nginx) {
                 return refused;
@@ -313,8 +325,8 @@ impl Flows {
             Err(ended) => return ended,
         };
         let key = shared.threads[usize::from(thread)].enter(
-            u32::try_from(index).unwrap_or(u32::MAX),
-            slot.as_ref().map_or(u32::MAX, |slot| slot.server),
+            shared.backends[index].id,
+            slot.as_ref().map_or(u32::MAX, |slot| slot.ids().1),
             poll_fn(|cx| Poll::Ready(cx.waker().clone())).await,
         );
         let mut answers = Answers {
@@ -440,7 +452,7 @@ impl Answers<'_> {
     fn poll(&mut self, cx: &Context<'_>, session: &mut Session, server: &UdpSocket) -> Poll<How> {
         let flow = self.flow;
         *lock(&flow.waker) = Some(cx.waker().clone());
-        let shared = self.flows.shared;
+        let shared = session.shared;
         if shared.kills() != self.kills {
             self.kills = shared.kills();
             if let Some(cause) = shared.threads[self.thread].killed(self.key) {

@@ -26,15 +26,16 @@
 //! stay keep their sockets, so no connection is refused or lost. Once the new worker is ready the
 //! old one is told to drain: USR1 (HAProxy) or QUIT (nginx).
 
+mod posts;
+mod renewal;
+
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::task::ready;
 use std::thread;
 
 use proxy::{Config, Flavour, Severity};
-use relay::{Listener, timer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -42,9 +43,11 @@ use tokio::sync::{mpsc, watch};
 use crate::bind::{Bound, Listeners};
 use crate::health::Board;
 use crate::privilege::{self, ConfineError};
-use crate::session::Serve;
 use crate::state::{Shared, Unresolved};
-use crate::{control, report, udp};
+use crate::{control, report};
+
+use posts::{Renewal, Told};
+pub(crate) use renewal::Order;
 
 /// What a caller may choose.
 pub struct Options {
@@ -56,11 +59,13 @@ pub struct Options {
     /// servers; TERM and INT end the process as they always do. nginx: QUIT drains, TERM and INT
     /// stop, USR1 reopens log files.
     pub signals: bool,
+    /// Configurations to go over to, one after the other.
+    pub(crate) orders: Option<mpsc::UnboundedReceiver<Order>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ready: Box::new(|| ()), foreground: false, signals: true }
+        Self { ready: Box::new(|| ()), foreground: false, signals: true, orders: None }
     }
 }
 
@@ -149,21 +154,22 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
     ));
     privilege::confine(process).map_err(StartError::Confine)?;
 
-    let Options { ready, foreground, signals } = options;
+    let Options { ready, foreground, signals, orders } = options;
     let flavour = shared.config.flavour;
     let runtime = runtime().map_err(StartError::System)?;
     runtime.block_on(async {
         // Before anybody can know that we are here, and ask us to go.
         let signals =
             if signals { Some(Signals::new(flavour).map_err(StartError::System)?) } else { None };
-        let mut worker = Worker::start(shared, listeners.sockets).map_err(StartError::System)?;
+        let mut worker =
+            Worker::start(shared, board, listeners.sockets).map_err(StartError::System)?;
         let control = tokio::task::LocalSet::new();
         control
             .run_until(async {
                 let stage = worker.stage.subscribe();
                 control::start(shared, board, listeners.stats, &stage, foreground);
                 ready();
-                Ok(worker.until_told(foreground, signals).await)
+                Ok(worker.until_told(foreground, signals, orders).await)
             })
             .await
     })
@@ -199,9 +205,41 @@ impl Signals {
     }
 }
 
+/// What a signal means.
+enum Wish {
+    /// USR1, or nginx's QUIT.
+    Drain,
+    /// nginx's TERM and INT.
+    Stop,
+    /// HUP: the state of the servers.
+    Show,
+    /// nginx's USR1: log files are opened anew.
+    Reopen,
+}
+
+impl Signals {
+    async fn next(&mut self) -> Wish {
+        match self {
+            Self::HaProxy { usr1, hup } => tokio::select! {
+                _ = usr1.recv() => Wish::Drain,
+                _ = hup.recv() => Wish::Show,
+            },
+            Self::Nginx([quit, term, int, usr1]) => tokio::select! {
+                _ = quit.recv() => Wish::Drain,
+                _ = term.recv() => Wish::Stop,
+                _ = int.recv() => Wish::Stop,
+                _ = usr1.recv() => Wish::Reopen,
+            },
+        }
+    }
+}
+
 /// The serving threads.
 pub(crate) struct Worker {
     shared: &'static Shared,
+    board: &'static Board,
+    /// What each thread is told by, and whether it is one for datagrams.
+    told: Vec<(bool, mpsc::UnboundedSender<Renewal>)>,
     stage: watch::Sender<Stage>,
     /// Closed once every thread has stopped accepting.
     accepting: mpsc::Receiver<()>,
@@ -210,73 +248,84 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Starts a thread per core, each with its share of the listening sockets.
-    pub(crate) fn start(shared: &'static Shared, sockets: Vec<Bound>) -> io::Result<Self> {
+    pub(crate) fn start(
+        shared: &'static Shared,
+        board: &'static Board,
+        sockets: Vec<Bound>,
+    ) -> io::Result<Self> {
+        shared.publish(board);
         let count = shared.threads.len();
         let (stage, _) = watch::channel(Stage::Serving);
         let (alive, accepting) = mpsc::channel(1);
         let udp = |one: &Bound| shared.config.frontends[one.frontend].binds[one.bind].udp;
         let shares = shares(sockets, count, udp)?;
-        let mut threads = Vec::new();
+        let (mut threads, mut told) = (Vec::new(), Vec::new());
+        let mut tell = |datagrams| {
+            let (renew, renewals) = mpsc::unbounded_channel();
+            told.push((datagrams, renew));
+            Told { stage: stage.subscribe(), renewals, alive: alive.clone() }
+        };
         for (index, sockets) in shares.into_iter().enumerate() {
-            let (told, alive) = (stage.subscribe(), alive.clone());
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             let (datagrams, sockets): (Vec<_>, Vec<_>) = sockets.into_iter().partition(udp);
             let builder = || thread::Builder::new().stack_size(256 * 1024);
             if !datagrams.is_empty() {
-                let (told, alive, runtime) = (told.clone(), alive.clone(), runtime()?);
+                let (told, runtime) = (tell(true), runtime()?);
                 let serve = move || {
-                    runtime.block_on(serve_datagrams(shared, index, datagrams, told, alive));
+                    runtime.block_on(posts::serve_datagrams(shared, index, datagrams, told));
                 };
                 threads.push(builder().name(format!("datagrams {index}")).spawn(serve)?);
             }
             // What a session asks of the world besides its two sockets, as a name's addresses,
             // happens on the thread that looks after all.
             let outside = tokio::runtime::Handle::current();
+            let told = tell(false);
             let serve = move || {
                 let _outside = outside.enter();
-                if let Err(error) = relay::block_on(serve(shared, index, sockets, told, alive)) {
+                if let Err(error) = relay::block_on(posts::serve(shared, index, sockets, told)) {
                     let text = format_args!("cannot wait for connections: {error}");
                     shared.log.send(&shared.log_route, Severity::Alert, text);
                 }
             };
             threads.push(builder().name(format!("worker {index}")).spawn(serve)?);
         }
-        Ok(Self { shared, stage, accepting, threads })
+        Ok(Self { shared, board, told, stage, accepting, threads })
     }
 
-    async fn until_told(&mut self, foreground: bool, signals: Option<Signals>) -> Ended {
-        let drain = match signals {
-            Some(Signals::HaProxy { usr1, hup }) => {
-                self.haproxy_signals(usr1, hup, foreground).await
-            }
-            Some(Signals::Nginx(signals)) => self.nginx_signals(signals).await,
-            None => std::future::pending().await,
-        };
-        if !drain {
-            self.end();
-            return Ended::Stopped;
-        }
-        self.drain(foreground).await
-    }
-
-    /// Returns when USR1 came.
-    async fn haproxy_signals(&self, mut usr1: Signal, mut hup: Signal, foreground: bool) -> bool {
+    async fn until_told(
+        &mut self,
+        foreground: bool,
+        mut signals: Option<Signals>,
+        mut orders: Option<mpsc::UnboundedReceiver<Order>>,
+    ) -> Ended {
         loop {
+            let order = async {
+                match &mut orders {
+                    Some(orders) => orders.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let signal = async {
+                match &mut signals {
+                    Some(signals) => signals.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                _ = usr1.recv() => return true,
-                _ = hup.recv() => report::servers(self.shared, foreground),
-            }
-        }
-    }
-
-    /// Returns when QUIT (true), TERM or INT (false) came.
-    async fn nginx_signals(&self, [mut quit, mut term, mut int, mut usr1]: [Signal; 4]) -> bool {
-        loop {
-            tokio::select! {
-                _ = quit.recv() => return true,
-                _ = term.recv() => return false,
-                _ = int.recv() => return false,
-                _ = usr1.recv() => self.shared.log.reopen(),
+                biased;
+                wish = signal => match wish {
+                    Wish::Drain => return self.drain(foreground).await,
+                    Wish::Stop => {
+                        self.end();
+                        return Ended::Stopped;
+                    }
+                    Wish::Show => report::servers(self.shared, foreground),
+                    Wish::Reopen => self.shared.log.reopen(),
+                },
+                order = order => match order {
+                    Some(order) => self.follow(order, foreground).await,
+                    None => orders = None,
+                },
             }
         }
     }
@@ -351,130 +400,6 @@ fn shares(
         }
     }
     Ok(shares)
-}
-
-/// One serving thread.
-async fn serve(
-    shared: &'static Shared,
-    thread: u16,
-    sockets: Vec<Bound>,
-    mut told: watch::Receiver<Stage>,
-    alive: mpsc::Sender<()>,
-) {
-    let accepting: Vec<_> = sockets
-        .into_iter()
-        .filter_map(|Bound { frontend, bind, fd }| {
-            let header = shared.config.frontends[frontend].binds[bind].proxy_protocol;
-            let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
-            let listener = Listener::new(fd)
-                .inspect_err(|error| {
-                    let text = format_args!("cannot watch a listening socket: {error}");
-                    shared.log.send(&shared.log_route, Severity::Alert, text);
-                })
-                .ok()?;
-            Some(relay::spawn(accept(shared, thread, frontend, header, listener)))
-        })
-        .collect();
-    // An error means that the sender is gone: the process ends.
-    if told.wait_for(|stage| *stage != Stage::Serving).await.is_err() {
-        return;
-    }
-    // Their sockets are closed with them.
-    accepting.into_iter().for_each(relay::Task::cancel);
-    drop(alive);
-    let _ = told.wait_for(|stage| *stage == Stage::Ending).await;
-}
-
-/// One thread for datagrams.
-async fn serve_datagrams(
-    shared: &'static Shared,
-    thread: u16,
-    sockets: Vec<Bound>,
-    mut told: watch::Receiver<Stage>,
-    alive: mpsc::Sender<()>,
-) {
-    tokio::spawn(timer::drive());
-    let receiving: Vec<_> = sockets
-        .into_iter()
-        .map(|Bound { frontend, fd, .. }| {
-            let frontend = u32::try_from(frontend).unwrap_or(u32::MAX);
-            tokio::spawn(udp::serve(shared, thread, frontend, fd))
-        })
-        .collect();
-    if told.wait_for(|stage| *stage != Stage::Serving).await.is_err() {
-        return;
-    }
-    for task in receiving {
-        task.abort();
-        // Its socket is closed once it is gone.
-        let _ = task.await;
-    }
-    drop(alive);
-    let _ = told.wait_for(|stage| *stage == Stage::Ending).await;
-}
-
-/// Accepts for a frontend for as long as there is room. More wait in the kernel.
-async fn accept(
-    shared: &'static Shared,
-    thread: u16,
-    frontend: u32,
-    header: bool,
-    listener: Listener,
-) {
-    let gate = &shared.frontends[frontend as usize].gate;
-    let mut complained = false;
-    loop {
-        let accepted = poll_fn(|cx| {
-            ready!(gate.poll_room(cx));
-            ready!(shared.process.poll_room(cx));
-            listener.poll_accept(cx)
-        })
-        .await;
-        match accepted {
-            Ok((client, peer)) => {
-                complained = false;
-                relay::spawn(Serve::new(shared, thread, frontend, client, peer, header));
-            }
-            Err(error) if is_exhausted(&error) => {
-                if !complained {
-                    complained = true;
-                    exhausted(shared, frontend, &error);
-                }
-                timer::until(timer::now() + PAUSE).await;
-            }
-            // This connection did not last until it was accepted; the next is another.
-            Err(_) => {}
-        }
-    }
-}
-
-/// Milliseconds until accepting is tried again when something ran out.
-const PAUSE: timer::Millis = 100;
-
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM.
-fn is_exhausted(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
-}
-
-fn exhausted(shared: &Shared, frontend: u32, error: &io::Error) {
-    let name = &shared.config.frontends[frontend as usize].name;
-    if shared.is_nginx() {
-        let route = &shared.frontends[frontend as usize].errors;
-        let number = error.raw_os_error().unwrap_or(0);
-        let text = format_args!("accept4() failed ({number}: {})", crate::bind::reason(error));
-        shared.log.send(route, Severity::Crit, text);
-        return;
-    }
-    let what = match error.raw_os_error() {
-        Some(24) => "process FD limit",
-        Some(23) => "system FD limit",
-        _ => "system memory limit",
-    };
-    let text = format_args!(
-        "Proxy {name} reached {what} (maxsock={}). Please check system tunables.",
-        shared.process.limit()
-    );
-    shared.log.send(&shared.frontends[frontend as usize].log, Severity::Emerg, text);
 }
 
 #[cfg(test)]

@@ -128,6 +128,7 @@ pub(crate) fn serve(arguments: &Arguments, mut config: Config, handover: Handove
         }),
         foreground: !detached && !quiet,
         signals: true,
+        orders: None,
     };
     match worker::run(config, listeners, options) {
         Ok(_) => ExitCode::SUCCESS,

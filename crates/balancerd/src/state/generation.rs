@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use balance::{Pool, PoolConfig, ServerId};
-use proxy::{Backend, BackendIndex, Config, Frontend, Running, ServerAddress, SwitchTarget};
+use proxy::{Backend, BackendIndex, Frontend, Running, ServerAddress, SwitchTarget};
 use relay::{Limits, Target};
 
 use super::{
     BackendState, Balancer, FrontendState, Gate, Lasting, ServerState, Shared, Unresolved,
 };
+use crate::health::Board;
 use crate::limits::Zone;
 use crate::log::Logger;
 use crate::resolver::follow::Awaited;
@@ -25,13 +26,25 @@ impl Shared {
     /// # Errors
     ///
     /// What stands in the way; nothing has changed then.
-    pub(crate) fn after(&self, config: Config) -> Result<Self, Obstacle> {
+    pub(crate) fn after(&self, config: Running) -> Result<Self, Obstacle> {
         let log = Logger::after(&self.log, &config).map_err(Obstacle::Log)?;
-        let config = Running::new(config, Some(&self.config));
         let next = build(config, Arc::clone(&self.lasting), log, Some(self))
             .map_err(Obstacle::Unresolved)?;
         self.lasting.keeps(cost(self, &next));
         Ok(next)
+    }
+}
+
+impl Shared {
+    /// From here on this is the configuration that is served.
+    pub(crate) fn publish(&'static self, board: &'static Board) {
+        self.lasting.set_newest(self, board);
+    }
+
+    /// What is served now, which is this or one that came after it. Whoever lives longer than a
+    /// session asks each time before it begins something.
+    pub(crate) fn newest(&'static self, board: &'static Board) -> (&'static Self, &'static Board) {
+        self.lasting.newest().unwrap_or((self, board))
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
 use daemon::clock::Clock;
 use proxy::Cause;
 
 use super::registry::Registry;
-use super::{Gate, Rate};
+use super::{Gate, Rate, Shared};
+use crate::health::Board;
 
 /// Everything of a process that no reload in place touches.
 #[derive(Debug)]
@@ -41,7 +43,11 @@ pub struct Lasting {
     ids: AtomicU32,
     generations: AtomicUsize,
     kept_bytes: AtomicUsize,
+    newest: RwLock<Option<Newest>>,
 }
+
+/// What is served, and what is known of the servers' health.
+type Newest = (&'static Shared, &'static Board);
 
 impl Lasting {
     /// Of a process with this many threads, for at most this many connections.
@@ -63,12 +69,21 @@ impl Lasting {
             ids: AtomicU32::new(0),
             generations: AtomicUsize::new(1),
             kept_bytes: AtomicUsize::new(0),
+            newest: RwLock::new(None),
         }
     }
 
     /// A number nobody else has.
     pub(super) fn next_id(&self) -> u32 {
         self.ids.fetch_add(1, Relaxed)
+    }
+
+    pub(super) fn set_newest(&self, shared: &'static Shared, board: &'static Board) {
+        *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some((shared, board));
+    }
+
+    pub(super) fn newest(&self) -> Option<Newest> {
+        *self.newest.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many configurations have been served.

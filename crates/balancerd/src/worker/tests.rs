@@ -147,10 +147,11 @@ fn start(flavour: Flavour, (mut frontend, backend): (Frontend, Backend)) -> Runn
     let address = address.as_socket().expect("an address");
     let shared: &'static Shared =
         Box::leak(Box::new(Shared::new(config).expect("addresses and no names")));
+    let board: &'static Board = Box::leak(Box::new(Board::new(&shared.config).expect("no files")));
     let (stop, mut stopped) = watch::channel(false);
     let thread = thread::spawn(move || {
         runtime().expect("a runtime").block_on(async {
-            let mut worker = Worker::start(shared, sockets).expect("threads");
+            let mut worker = Worker::start(shared, board, sockets).expect("threads");
             let _ = stopped.wait_for(|stop| *stop).await;
             worker.drain(false).await
         })
@@ -793,5 +794,9 @@ fn nginx_ends_what_is_idle_in_both_directions() {
 fn an_idle_session_is_small() {
     // Beside it live two registrations of tokio, 256 bytes each, and half as much again is lost to
     // their alignment. Half of HAProxy's memory per idle connection is 1,670 bytes.
-    assert!(size_of::<Serve>() <= 312, "{} bytes", size_of::<Serve>());
+    assert!(
+        size_of::<crate::session::Serve>() <= 312,
+        "{} bytes",
+        size_of::<crate::session::Serve>()
+    );
 }

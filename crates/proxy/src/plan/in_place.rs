@@ -102,6 +102,12 @@ impl AsRef<Self> for Frontend {
     }
 }
 
+impl AsRef<Self> for Backend {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// What is different in the second one, for people: `backend be: server s3 added; frontend fe
 /// changed`. `nothing changed` if that is so.
 #[must_use]

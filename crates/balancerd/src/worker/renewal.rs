@@ -1,0 +1,119 @@
+//! Going over to another configuration in the same process.
+
+use std::io;
+use std::sync::Arc;
+
+use proxy::{Backend, Config, Running, in_place};
+use tokio::sync::mpsc;
+
+use super::posts::Renewal;
+use super::{Worker, shares};
+use crate::bind::Bound;
+use crate::health::{self, Board};
+use crate::state::Shared;
+
+/// When what former configurations left behind takes more than so many bytes, the next one is for
+/// a new process: it begins with none.
+const MOST_KEPT: usize = 32 << 20;
+
+/// A configuration to go over to.
+pub(crate) struct Order {
+    pub(crate) config: Config,
+    /// The sockets of its addresses that are new.
+    pub(crate) sockets: Vec<Bound>,
+    /// Is told what has changed, or why it is for a new process.
+    pub(crate) answer: Box<dyn FnOnce(Result<String, String>) + Send>,
+}
+
+impl Worker {
+    /// Carries out an order and answers it. Runs in a [`LocalSet`](tokio::task::LocalSet).
+    pub(super) async fn follow(&mut self, order: Order, foreground: bool) {
+        let Order { config, sockets, answer } = order;
+        answer(self.go_over(config, sockets, foreground).await);
+    }
+
+    /// Goes over to another configuration. Sessions go on; whoever connects meanwhile waits for an
+    /// accept as always. Returns once no thread serves the configuration before to anybody new.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot; nothing has changed then.
+    pub(crate) async fn go_over(
+        &mut self,
+        config: Config,
+        opened: Vec<Bound>,
+        foreground: bool,
+    ) -> Result<String, String> {
+        let old = self.shared;
+        if let Some(why) = in_place::obstacle(&old.config, &config) {
+            return Err(why.to_owned());
+        }
+        if old.kept_bytes() > MOST_KEPT {
+            return Err("this process has gone over often enough".to_owned());
+        }
+        if !self.has_threads_for(&config) {
+            return Err("datagrams are new to this process".to_owned());
+        }
+        if is_checked(&old.config.backends) || is_checked(&config.backends) {
+            return Err("servers are checked".to_owned());
+        }
+        let running = Running::new(config, Some(&old.config));
+        let told = in_place::told(&old.config, &running);
+        if running == old.config && opened.is_empty() {
+            return Ok(told);
+        }
+        let mut moves = in_place::moves(&old.config.frontends, &running.frontends);
+        // A path that was removed, and listened on anew.
+        moves.retain(|_, to| !opened.iter().any(|one| (one.frontend, one.bind) == *to));
+        let opened = self.deal(opened, &running).map_err(|error| error.to_string())?;
+        let board = Board::new(&running).map_err(|error| error.to_string())?;
+        let next = old.after(running).map_err(|obstacle| obstacle.to_string())?;
+        let next: &'static Shared = Box::leak(Box::new(next));
+        self.board = Box::leak(Box::new(board));
+        next.publish(self.board);
+        self.shared = next;
+        tokio::task::spawn_local(health::run(next, self.board, foreground));
+        let (done, mut under_way) = mpsc::channel(1);
+        let moves = Arc::new(moves);
+        for ((_, told), opened) in self.told.iter().zip(opened) {
+            let (moves, done) = (Arc::clone(&moves), done.clone());
+            // A thread that is gone serves nobody.
+            let _ = told.send(Renewal { shared: next, moves, opened, done });
+        }
+        drop(done);
+        while under_way.recv().await.is_some() {}
+        linux::process::trim_heap();
+        Ok(told)
+    }
+
+    /// Deals new sockets out to the threads, in their order.
+    fn deal(&self, opened: Vec<Bound>, config: &Running) -> io::Result<Vec<Vec<Bound>>> {
+        let udp = |one: &Bound| config.frontends[one.frontend].binds[one.bind].udp;
+        let (datagrams, streams): (Vec<_>, Vec<_>) = opened.into_iter().partition(udp);
+        let count = |kind| self.told.iter().filter(|(datagrams, _)| *datagrams == kind).count();
+        let dealt = |kind, sockets| match count(kind) {
+            0 => Ok(Vec::new().into_iter()),
+            threads => shares(sockets, threads, udp).map(Vec::into_iter),
+        };
+        let (mut datagrams, mut streams) = (dealt(true, datagrams)?, dealt(false, streams)?);
+        let next = |(kind, _): &(bool, _)| {
+            if *kind { datagrams.next() } else { streams.next() }.unwrap_or_default()
+        };
+        Ok(self.told.iter().map(next).collect())
+    }
+
+    /// Whether there are threads for the datagrams of a configuration.
+    fn has_threads_for(&self, config: &Config) -> bool {
+        let mut binds = config.frontends.iter().flat_map(|frontend| &frontend.binds);
+        self.told.iter().any(|(datagrams, _)| *datagrams) || !binds.any(|bind| bind.udp)
+    }
+}
+
+/// Whether a server of these is checked.
+fn is_checked<B: AsRef<Backend>>(backends: &[B]) -> bool {
+    let mut servers = backends.iter().flat_map(|backend| &backend.as_ref().servers);
+    servers.any(|server| server.check.is_some())
+}
+
+#[cfg(test)]
+mod tests;
