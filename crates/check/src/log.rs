@@ -168,7 +168,7 @@ impl fmt::Display for LogLine<'_> {
                 f.write_str(".")?;
                 let Left { active, backup, sessions, requeued, queued } = left;
                 match moved {
-                    Moved::IntoMaint { was_down: true, .. } => return Ok(()),
+                    Moved::IntoMaint { was_down: true, .. } => Ok(()),
                     Moved::Down | Moved::IntoMaint { .. } => {
                         write!(f, " {active} active and {backup} backup servers left.")?;
                         f.write_str(left.on_backup())?;

@@ -9,6 +9,8 @@ use machine::Instant;
 use crate::*;
 
 mod course;
+mod known;
+mod standing;
 mod words;
 
 /// `be/s`.

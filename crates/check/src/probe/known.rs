@@ -144,10 +144,8 @@ fn mysql_login(user: &MysqlUser) -> Vec<u8> {
         body
     };
     body.extend_from_slice(user.name.as_bytes());
-    body.push(0);
-    if !user.pre_41 {
-        body.push(0);
-    }
+    // The end of the name, and an empty password.
+    body.extend_from_slice(&[0, 0]);
     let mut login = (body.len() as u32).to_le_bytes().to_vec();
     login[3] = 1;
     login.append(&mut body);
@@ -175,10 +173,19 @@ pub(super) fn judge(awaited: Awaited, answer: &[u8]) -> Judged {
     let matched = |matches: bool| if matches { Judged::Match } else { Judged::NoMatch };
     match awaited {
         Awaited::TlsRecord => matched(matches!(answer, [0x15 | 0x16, ..])),
+        // A line that drips in is waited for: what is said into the middle of it is lost.
+        Awaited::SmtpReply
+        | Awaited::SmtpSuccess
+        | Awaited::SmtpSuccesses
+        | Awaited::SmtpFarewell
+            if !answer.ends_with(b"\n") =>
+        {
+            Judged::Wait
+        }
         Awaited::SmtpReply => matched(matches!(code(answer), Some((_, b' ' | b'\r')))),
         Awaited::SmtpSuccess => matched(matches!(code(answer), Some((b'2', b' ' | b'\r')))),
         Awaited::SmtpFarewell => matched(matches!(code(answer), Some((b'2', b' ' | b'-' | b'\r')))),
-        Awaited::SmtpSuccesses => matched(smtp_successes(answer)),
+        Awaited::SmtpSuccesses => smtp_successes(answer),
         Awaited::PostgresNoError => matched(!answer.starts_with(b"E")),
         Awaited::PostgresAuthentication => matched(matches!(
             answer,
@@ -204,20 +211,15 @@ fn code(line: &[u8]) -> Option<(u8, u8)> {
     }
 }
 
-fn smtp_successes(answer: &[u8]) -> bool {
-    let mut rest = answer;
-    loop {
-        match code(rest) {
-            Some((b'2', b' ' | b'\r')) => return true,
+fn smtp_successes(answer: &[u8]) -> Judged {
+    for line in answer.split_inclusive(|&byte| byte == b'\n') {
+        match code(line) {
+            Some((b'2', b' ' | b'\r')) => return Judged::Match,
             Some((b'2', b'-')) => {}
-            _ => return false,
+            _ => return Judged::NoMatch,
         }
-        let Some(end) = rest.iter().position(|&byte| byte == b'\r') else { return false };
-        if rest.get(end + 1) != Some(&b'\n') {
-            return false;
-        }
-        rest = &rest[end + 2..];
     }
+    Judged::Wait
 }
 
 /// Where the packet that begins at `from` ends, if it is all there.
