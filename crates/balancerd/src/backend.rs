@@ -9,11 +9,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use balance::{Again, Candidates, Choice, Retries, ServerId, Ticket, Wake};
-use proxy::{Backend, Cause, Phase, ProxyHeader, Severity, Termination};
+use proxy::{Backend, Cause, HeaderOptions, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
 use relay::{Dial, Ready, Stream, Target};
-use wire::proxy_protocol::{self, Addresses};
 
+use crate::outbound::Ways;
 use crate::session::Session;
 use crate::state::{BackendState, Shared};
 
@@ -262,7 +262,12 @@ impl Connecting {
         index: u32,
     ) -> Result<(Stream, Slot), Termination> {
         let how =
-            Towards { target: &target, source: backend.source, header: self.dynamic_header() };
+            Towards {
+                target: &target,
+                source: backend.source,
+                ways: Ways::default(),
+                header: self.dynamic_header(),
+            };
         match self.attempt(backend, how).await {
             Ok(stream) => {
                 let shared = self.session.shared;
@@ -385,7 +390,7 @@ impl Connecting {
         let started = timer::now();
         let to = self.destination(how.target);
         self.session.tries(&upstream(&to));
-        let stream = self.dial(backend, &to, how.source)?;
+        let stream = self.dial(backend, &to, how.source, how.ways)?;
         let until = backend.connect_timeout.map(|limit| started + millis(limit));
         match self.wait(relay::established(&stream), until, false).await {
             Waited::Done(Ok(())) => {
@@ -395,7 +400,7 @@ impl Connecting {
                     tried.connect = Some(took);
                 }
                 if let Some(version) = how.header {
-                    self.send_header(&stream, version);
+                    self.send_header(&stream, version, how.ways.header());
                 }
                 Ok(stream)
             }
@@ -427,6 +432,7 @@ impl Connecting {
         backend: &Backend,
         to: &Target,
         source: Option<SocketAddr>,
+        ways: Ways,
     ) -> Result<Stream, Attempt> {
         let dial = Dial {
             to: to.clone(),
@@ -436,8 +442,8 @@ impl Connecting {
         };
         // nginx numbers connections to servers as well.
         self.session.shared.connection_number.fetch_add(1, Relaxed);
-        dial.start().map_err(|error| {
-            self.refused(&dial.to, &error);
+        ways.start(dial, self.session.peer).map_err(|error| {
+            self.refused(to, &error);
             let over = |cause| Attempt::Over(Termination::new(cause, Phase::Connect));
             match error.raw_os_error() {
                 Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => over(Cause::Resource),
@@ -549,6 +555,7 @@ impl Connecting {
 struct Towards<'a> {
     target: &'a Target,
     source: Option<SocketAddr>,
+    ways: Ways,
     header: Option<ProxyHeader>,
 }
 
@@ -560,15 +567,13 @@ impl Connecting {
     }
 
     /// Tells a server who its client is. A new connection always has room for it.
-    fn send_header(&mut self, server: &Stream, version: ProxyHeader) {
-        let extra = self.session.extra.as_deref();
-        let local = extra.and_then(|extra| extra.local).or_else(|| self.client.local_addr().ok());
-        let addresses = self.session.peer.zip(local);
-        let addresses = addresses.map(|(source, destination)| Addresses { source, destination });
-        let header = match version {
-            ProxyHeader::V1 => proxy_protocol::encode_v1(addresses),
-            ProxyHeader::V2 => proxy_protocol::encode_v2(addresses, &[]),
-        };
+    fn send_header(
+        &mut self,
+        server: &Stream,
+        version: ProxyHeader,
+        options: Option<&'static HeaderOptions>,
+    ) {
+        let header = self.header_for(version, options);
         let sent = server.try_write(&header).unwrap_or(0);
         if let Some(extra) = &mut self.session.extra {
             extra.announced = sent as u64;

@@ -39,6 +39,8 @@ pub(crate) struct Extra {
     pub(crate) announced: u64,
     /// What the client sent and nobody has been given yet.
     pub(crate) first: Vec<u8>,
+    /// What identifies it, once somebody has asked.
+    pub(crate) unique_id: Option<Box<[u8]>>,
     /// The exchange that is under way, where HTTP is spoken.
     pub(crate) http: Option<Box<crate::http::Notes>>,
     /// What HAProxy's rules wrote down.

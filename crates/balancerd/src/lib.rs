@@ -39,6 +39,7 @@ mod http;
 mod limits;
 pub mod log;
 mod master;
+mod outbound;
 mod prepare;
 pub mod privilege;
 mod report;

@@ -138,6 +138,10 @@ impl Connecting {
         let mut bytes = Vec::new();
         loop {
             match Header::parse(&bytes) {
+                // nginx does not look at what it does not use.
+                Ok(header) if !self.session.shared.is_nginx() && !header.is_sound(&bytes) => {
+                    return Err(NoHeader::Broken(bytes));
+                }
                 Ok(header) => {
                     let (addresses, tlvs) = (header.addresses, header.tlv_bytes().into());
                     let rest = bytes[header.length..].to_vec();

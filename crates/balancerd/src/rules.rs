@@ -12,6 +12,7 @@ mod stick;
 mod view;
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -72,6 +73,9 @@ struct Answer {
     until: Option<Millis>,
     timer: Timer,
 }
+
+/// HAProxy keeps no more of a unique id.
+const MOST_UNIQUE_ID: usize = 127;
 
 /// Whether sessions of a frontend need room for what rules write down.
 pub(crate) fn has_rules(frontend: &proxy::Frontend) -> bool {
@@ -143,6 +147,46 @@ impl Session {
         }
     }
 
+    /// Decides what identifies it, where its frontend says how and nobody has asked before.
+    pub(crate) fn identify(&mut self, client: Option<&Stream>) {
+        let Some(format) = self.config().unique_id.as_deref() else { return };
+        if self.extra.as_ref().is_some_and(|extra| extra.unique_id.is_some()) {
+            return;
+        }
+        let mut id = self.written(client, format);
+        id.truncate(MOST_UNIQUE_ID);
+        self.extra.get_or_insert_default().unique_id = Some(id.into_boxed_slice());
+    }
+
+    /// What a format says of it now.
+    pub(crate) fn written(&mut self, client: Option<&Stream>, format: &'static Format) -> Vec<u8> {
+        self.judge(client, |view, first, record| {
+            let request = Some(Waiting { bytes: first, complete: true });
+            let mut out = Vec::new();
+            format.write(&Scope { request, ..view.scope() }, record, &mut out);
+            out
+        })
+    }
+
+    /// Does to the client's socket what rules want of its packets.
+    fn mark_client(&mut self, client: &Stream) {
+        let Some(extra) = &mut self.extra else { return };
+        let record = &mut extra.rules.record;
+        let socket = socket2::SockRef::from(client);
+        // Without the right to, packets go as they are: HAProxy says nothing either.
+        if let Some(mark) = record.mark.take() {
+            let _ = socket.set_mark(mark);
+        }
+        if let Some(tos) = record.tos.take() {
+            let _ = match self.peer {
+                Some(SocketAddr::V6(peer)) if peer.ip().to_ipv4_mapped().is_none() => {
+                    socket.set_tclass_v6(tos.into())
+                }
+                _ => socket.set_tos_v4(tos.into()),
+            };
+        }
+    }
+
     /// Its line in a format of the configuration.
     pub(crate) fn custom_line(
         &mut self,
@@ -151,6 +195,7 @@ impl Session {
         bytes: (u64, u64),
         early: bool,
     ) -> String {
+        self.identify(None);
         self.judge(None, |view, _, record| {
             let view = view.at_end(ended, bytes, early);
             let mut line = Vec::with_capacity(256);
@@ -184,11 +229,16 @@ impl Connecting {
         }
         let Some(rules) = self.session.frontend_rules() else { return Ok(()) };
         let verdict = self.without_bytes(&rules.connection);
-        self.obey(verdict, true)
+        self.obey(verdict, true)?;
+        let record = self.session.extra.as_ref().map(|extra| &extra.rules.record);
+        self.has_header |= record.is_some_and(|record| record.expect_proxy);
+        Ok(())
     }
 
     /// All that is decided before a server is looked for.
     pub(crate) async fn rules(&mut self) -> Result<(), Termination> {
+        // Rules may ask for it.
+        self.session.identify(Some(&self.client));
         if let Some(rules) = self.session.frontend_rules() {
             let verdict = self.without_bytes(&rules.session);
             self.obey(verdict, false)?;
@@ -254,6 +304,7 @@ impl Connecting {
             .session
             .judge(Some(&self.client), |view, _, record| run(rules, &view.scope(), record));
         self.session.readdress(true);
+        self.session.mark_client(&self.client);
         verdict
     }
 

@@ -44,7 +44,7 @@ use crate::bind::{Bound, Listeners};
 use crate::health::Board;
 use crate::privilege::{self, ConfineError};
 use crate::state::{Shared, Unresolved};
-use crate::{control, report};
+use crate::{control, outbound, report};
 
 use posts::{Renewal, Told};
 pub(crate) use renewal::Order;
@@ -152,6 +152,10 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
     let board: &'static Board = Box::leak(Box::new(
         Board::new(&shared.config).map_err(|error| StartError::System(io::Error::other(error)))?,
     ));
+    outbound::open_networks(&shared.config).map_err(|(name, error)| {
+        let error = io::Error::new(error.kind(), format!("Cannot open namespace '{name}'"));
+        StartError::System(error)
+    })?;
     privilege::confine(process).map_err(StartError::Confine)?;
 
     let Options { ready, foreground, signals, orders } = options;

@@ -181,12 +181,41 @@ pub fn fast_open(listener: impl AsFd, queue: u32) -> io::Result<()> {
     set_tcp_option(listener, libc::TCP_FASTOPEN, queue.try_into().unwrap_or(libc::c_int::MAX))
 }
 
+/// Sends the first bytes of a connection with its SYN, where the server has allowed it before: then
+/// connect(2) waits for them (TCP_FASTOPEN_CONNECT).
+///
+/// # Errors
+///
+/// What setsockopt(2) gives.
+pub fn fast_open_connect(socket: impl AsFd) -> io::Result<()> {
+    set_tcp_option(socket, libc::TCP_FASTOPEN_CONNECT, 1)
+}
+
+/// Lets bind(2) take an address without a port, which connect(2) chooses: as many connections of
+/// one address fit as there are ports for each server (IP_BIND_ADDRESS_NO_PORT).
+///
+/// # Errors
+///
+/// What setsockopt(2) gives.
+pub fn bind_without_port(socket: impl AsFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
 fn set_tcp_option(socket: impl AsFd, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, name, value)
+}
+
+fn set_option(
+    socket: impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     // SAFETY: setsockopt(2) reads as many bytes as it is told, the size of the integer it gets.
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
-            libc::IPPROTO_TCP,
+            level,
             name,
             (&raw const value).cast(),
             mem::size_of::<libc::c_int>() as libc::socklen_t,

@@ -118,6 +118,14 @@ impl Environment for View<'_> {
         }
     }
 
+    fn proxy_tlv(&self, kind: u8) -> Option<&[u8]> {
+        self.session.header_tlv(kind)
+    }
+
+    fn unique_id(&self) -> Option<&[u8]> {
+        self.session.extra.as_ref()?.unique_id.as_deref()
+    }
+
     fn is_local(&self, ip: IpAddr) -> Option<bool> {
         // An address is ours if a socket can be bound to it.
         Some(std::net::UdpSocket::bind((ip, 0)).is_ok())
@@ -388,7 +396,10 @@ impl View<'_> {
             Variable::Timestamp => put!("{}", session.date / 1_000),
             Variable::TotalTime | Variable::UserTime => put!("{plus}{total}"),
             Variable::WaitTime => put!("{}", session.queue_time),
-            Variable::TlsCipher | Variable::TlsVersion | Variable::UniqueId => return None,
+            Variable::UniqueId => {
+                out.extend_from_slice(session.extra.as_ref()?.unique_id.as_deref()?);
+            }
+            Variable::TlsCipher | Variable::TlsVersion => return None,
             of_http => return session.extra.as_ref()?.http.as_ref()?.write(session, of_http, out),
         }
         Some(())
