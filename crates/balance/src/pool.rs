@@ -415,9 +415,12 @@ impl Pool {
         let server = &mut self.servers[id.0];
         let slowstart = server.config.slowstart;
         let was_usable = matches!(server.state, State::Up | State::Starting { .. });
-        server.step = None;
+        let was_down = server.state == State::Down;
+        if !(was_usable && state == State::Up) {
+            server.step = None;
+        }
         server.state = match state {
-            State::Up if !was_usable && slow && !slowstart.is_zero() => {
+            State::Up if was_down && slow && !slowstart.is_zero() => {
                 server.step = Some(now + pace(slowstart));
                 State::Starting { since: now }
             }
@@ -445,6 +448,15 @@ impl Pool {
         }
         self.weight_changed(now, id);
         self.after_change(now, wakes);
+    }
+
+    /// The highest numbers there were are those of now.
+    pub fn forget_peaks(&mut self) {
+        self.queue.max = self.queue.len();
+        for server in &mut self.servers {
+            server.max_served = server.served;
+            server.queue.max = server.queue.len();
+        }
     }
 
     /// Sets how many connections a server may have at a time, 0 for no limit; who waits may get the

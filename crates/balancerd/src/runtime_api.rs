@@ -1,9 +1,9 @@
 //! The runtime API: commands over a `stats socket`, answered in HAProxy's manner.
 //!
 //! ```text
-//!   stats socket ─ accept ─► Client: lines, `;`, prompt ─► commands::find ─► stats::show_…
+//!   stats socket ─ accept ─► Client: lines, `;`, prompt ─► commands::run ─► stats::show_…
 //!                              │ idle for `stats timeout`: closed
-//!                              └ at most MAX_CLIENTS at a time, MAX_LINE bytes a line
+//!                              └ at most MAX_CLIENTS at a time, 16 KiB a command
 //! ```
 //!
 //! A connection is answered once and closed, unless it asks for the `prompt`. Every answer ends
@@ -68,12 +68,12 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let client = Client::new(shared, board, level);
+        let timeout = shared.config.process.stats_timeout.unwrap_or(TIMEOUT);
+        let client = Client::new(shared, board, level, timeout);
         tokio::task::spawn_local(async move {
-            let timeout = shared.config.process.stats_timeout.unwrap_or(TIMEOUT);
             let talked = match address {
-                Some(_) => tcp(fd, client, timeout).await,
-                None => unix(fd, client, timeout).await,
+                Some(_) => tcp(fd, client).await,
+                None => unix(fd, client).await,
             };
             if let Err(error) = talked {
                 tracing::debug!(%error, "a client of the stats socket is gone");
@@ -83,15 +83,15 @@ pub(crate) async fn serve(
     }
 }
 
-async fn tcp(fd: OwnedFd, client: Client, timeout: Duration) -> io::Result<()> {
-    client.talk(TcpStream::from_std(fd.into())?, timeout).await
+async fn tcp(fd: OwnedFd, client: Client) -> io::Result<()> {
+    client.talk(TcpStream::from_std(fd.into())?).await
 }
 
-async fn unix(fd: OwnedFd, client: Client, timeout: Duration) -> io::Result<()> {
-    client.talk(UnixStream::from_std(fd.into())?, timeout).await
+async fn unix(fd: OwnedFd, client: Client) -> io::Result<()> {
+    client.talk(UnixStream::from_std(fd.into())?).await
 }
 
 /// What an administrator is answered to one line, the empty line behind it included.
 pub(crate) fn execute(shared: &'static Shared, board: &'static Board, line: &str) -> String {
-    Client::new(shared, board, Level::Admin).line(line).0
+    Client::new(shared, board, Level::Admin, TIMEOUT).line_at_once(line)
 }

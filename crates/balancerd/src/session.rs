@@ -81,7 +81,8 @@ impl Session {
         state.gate.enter();
         state.traffic.begin(second);
         let mut backend = NO_BACKEND;
-        let mut has_extra = config.nginx.is_some() || config.http.is_some() || crate::rules::has_rules(config);
+        let mut has_extra =
+            config.nginx.is_some() || config.http.is_some() || crate::rules::has_rules(config);
         if let Some(BackendIndex(index)) = config.default_backend {
             // With rules it is not known before they have run.
             if config.rules.is_none() && config.http.is_none() {
@@ -217,6 +218,9 @@ impl Session {
                 add(&traffic.queue_time, self.queue_time);
                 add(&traffic.connect_time, self.connect_time);
                 add(&traffic.total_time, total);
+                longest(&traffic.longest_queue, self.queue_time);
+                longest(&traffic.longest_connect, self.connect_time);
+                longest(&traffic.longest_total, total);
                 match ended.cause {
                     Cause::Client => &traffic.client_aborts,
                     Cause::Server if ended.phase == Phase::Data => &traffic.server_aborts,
@@ -364,6 +368,14 @@ impl Session {
     }
 }
 
+/// Looks first: nearly always it is not the longest.
+fn longest(most: &std::sync::atomic::AtomicU32, time: i32) {
+    let time = u32::try_from(time).unwrap_or(0);
+    if time > most.load(Relaxed) {
+        most.fetch_max(time, Relaxed);
+    }
+}
+
 fn add(counter: &std::sync::atomic::AtomicU64, time: i32) {
     counter.fetch_add(u64::try_from(time).unwrap_or(0), Relaxed);
 }
@@ -449,11 +461,10 @@ impl Serve {
             }
             Ok((server, slot)) => {
                 let ids = slot.ids();
-                let key = shared.threads[usize::from(self.thread)].enter(
-                    ids.0,
-                    ids.1,
-                    cx.waker().clone(),
-                );
+                let frontend = shared.frontends[session.frontend as usize].id;
+                let about = crate::state::About::new(frontend, ids, session.peer);
+                let key =
+                    shared.threads[usize::from(self.thread)].enter_as(about, cx.waker().clone());
                 if shared.is_nginx() {
                     session.plain_line(Severity::Info, proxied(&server));
                 } else if session.config().log.logasap {

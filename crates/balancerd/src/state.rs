@@ -25,6 +25,7 @@ mod registry;
 mod traffic;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -41,7 +42,7 @@ use crate::{bind, privilege};
 pub use balancer::Balancer;
 pub use gate::Gate;
 pub use lasting::Lasting;
-pub(crate) use registry::IDLE;
+pub(crate) use registry::{About, IDLE, Registry};
 pub use traffic::{Rate, Traffic};
 
 /// Everything the threads of a process share while one configuration is served. What outlives it
@@ -194,6 +195,8 @@ pub struct ServerState {
     /// What its sessions are found by; no other backend or server of the process ever has it.
     pub(crate) id: u32,
     target: RwLock<Target>,
+    /// Where an operator wants its checks to look instead: an address, a port.
+    check_at: Mutex<(Option<IpAddr>, Option<u16>)>,
     /// Who looks at its sessions (`observe`), if somebody does.
     pub(crate) observer: std::sync::OnceLock<Arc<crate::health::Observer>>,
     /// Its counters.
@@ -203,12 +206,24 @@ pub struct ServerState {
 impl ServerState {
     /// A server at an address.
     pub(crate) fn new(id: u32, target: Target) -> Self {
-        Self { id, target: RwLock::new(target), observer: std::sync::OnceLock::new(), traffic: Arc::default() }
+        let (observer, check_at) = (std::sync::OnceLock::new(), Mutex::default());
+        Self { id, target: RwLock::new(target), check_at, observer, traffic: Arc::default() }
     }
 
     /// Where it is now: a name server or an operator may move it.
     pub fn target(&self) -> Target {
         self.target.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its checks look there from now on; `None` keeps what is.
+    pub(crate) fn check_at(&self, address: Option<IpAddr>, port: Option<u16>) {
+        let mut place = lock(&self.check_at);
+        *place = (address.or(place.0), port.or(place.1));
+    }
+
+    /// Where an operator wants its checks to look in place of what is configured.
+    pub(crate) fn checked_at(&self) -> (Option<IpAddr>, Option<u16>) {
+        *lock(&self.check_at)
     }
 
     /// New connections go there from now on; those there are stay. Returns where it was.

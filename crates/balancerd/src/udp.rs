@@ -324,11 +324,14 @@ impl Flows {
             Ok(slot) => slot,
             Err(ended) => return ended,
         };
-        let key = shared.threads[usize::from(thread)].enter(
-            shared.backends[index].id,
-            slot.as_ref().map_or(u32::MAX, |slot| slot.ids().1),
-            poll_fn(|cx| Poll::Ready(cx.waker().clone())).await,
+        let nobody = (shared.backends[index].id, u32::MAX);
+        let about = crate::state::About::new(
+            shared.frontends[session.frontend as usize].id,
+            slot.as_ref().map_or(nobody, Slot::ids),
+            session.peer,
         );
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let key = shared.threads[usize::from(thread)].enter_as(about, waker);
         let mut answers = Answers {
             flows: self,
             flow,

@@ -17,6 +17,9 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::time::Duration;
+
+use conf::Unit;
 
 /// The longest command with its payload, in bytes: HAProxy's `tune.bufsize`.
 pub const MAX_LENGTH: usize = 16_384;
@@ -135,6 +138,14 @@ impl Decoder {
                 self.found.push_back(Input::LineEnd);
             }
         }
+    }
+}
+
+/// A time as HAProxy reads it; `unit` is that of a number alone.
+pub fn time(text: &str, unit: Unit) -> Option<Duration> {
+    match crate::number::time(text, unit) {
+        Ok((time, None)) if !text.is_empty() => Some(time),
+        _ => None,
     }
 }
 

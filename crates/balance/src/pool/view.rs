@@ -17,6 +17,7 @@ impl Pool {
                 }
                 _ => None,
             },
+            maxconn: server.config.maxconn,
             served: server.served,
             max_served: server.max_served,
             queued: server.queue.len(),
@@ -63,6 +64,8 @@ pub struct ServerView {
     pub current_weight: u32,
     /// Slow start: per cent of its weight that is in force.
     pub throttle: Option<u32>,
+    /// The most it may have; 0 is no limit.
+    pub maxconn: u32,
     /// Connections it has.
     pub served: u32,
     /// The most it ever had at a time.

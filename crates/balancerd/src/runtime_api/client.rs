@@ -3,100 +3,172 @@
 use std::io;
 use std::time::Duration;
 
-use proxy::Level;
+use haproxy_cfg::cli::{Command, Decoder, Input};
+use proxy::{Level, Severity};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::commands::{self, Reply};
 use crate::health::Board;
 use crate::state::Shared;
 
-/// The longest line that is read, as HAProxy's buffer.
-const MAX_LINE: usize = 16_384;
+/// What one client may do, and how it wants to be answered.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What it may do.
+    pub(super) level: Level,
+    /// Whether it is asked for more.
+    pub(super) prompt: Prompt,
+    /// What stands before messages.
+    pub(super) labels: Labels,
+    /// `expert-mode on`.
+    pub(super) expert: bool,
+    /// `experimental-mode on`.
+    pub(super) experimental: bool,
+    /// For how long it may say nothing.
+    pub(super) timeout: Duration,
+    /// Whether it may have the listening sockets.
+    pub(super) exposes: bool,
+}
 
-/// What one client may do, and whether it is asked for more.
+/// What follows an answer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Prompt {
+    /// The end of the connection.
+    #[default]
+    Never,
+    /// Nothing; the next line is read.
+    Silent,
+    /// `> `.
+    Shown,
+}
+
+/// `set severity-output`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Labels {
+    #[default]
+    None,
+    /// `[3]: `.
+    Numbers,
+    /// `[err]: `.
+    Names,
+}
+
+/// One client and the process it asks.
 pub(crate) struct Client {
     shared: &'static Shared,
     board: &'static Board,
-    level: Level,
-    prompt: bool,
+    pub(super) session: Session,
 }
 
 impl Client {
-    pub(super) const fn new(shared: &'static Shared, board: &'static Board, level: Level) -> Self {
-        Self { shared, board, level, prompt: false }
+    pub(super) const fn new(
+        shared: &'static Shared,
+        board: &'static Board,
+        level: Level,
+        timeout: Duration,
+    ) -> Self {
+        let session = Session {
+            level,
+            prompt: Prompt::Never,
+            labels: Labels::None,
+            expert: false,
+            experimental: false,
+            timeout,
+            exposes: false,
+        };
+        Self { shared, board, session }
     }
 
-    /// Talks until it is done: after one line, or after `quit` in prompt mode, or when nothing is
-    /// said for `timeout`.
-    pub(super) async fn talk<S>(mut self, mut stream: S, timeout: Duration) -> io::Result<()>
+    /// Talks until it is done: after one line, or after `quit` where it asked for a prompt, or when
+    /// nothing is said, or read, for as long as it may.
+    pub(super) async fn talk<S>(mut self, mut stream: S) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut pending: Vec<u8> = Vec::new();
-        let mut bytes = [0; 1024];
+        let mut decoder = Decoder::default();
+        let mut bytes = [0; 4096];
         loop {
-            let read = tokio::time::timeout(timeout, stream.read(&mut bytes));
-            let Ok(received) = read.await else { return Ok(()) };
-            let received = received?;
-            if received == 0 {
-                return Ok(());
-            }
-            pending.extend_from_slice(&bytes[..received]);
             let mut answered = false;
-            while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = pending.drain(..=end).collect();
-                let (text, more) = self.line(&String::from_utf8_lossy(&line));
-                let write = tokio::time::timeout(timeout, stream.write_all(text.as_bytes()));
+            while let Some(input) = decoder.next() {
+                let (text, more) = match input {
+                    Input::Command(command) => self.command(&command).await,
+                    Input::LineEnd => {
+                        answered = true;
+                        continue;
+                    }
+                    Input::More => (self.wants_more().to_owned(), true),
+                    Input::TooLong => return stream.shutdown().await,
+                };
+                let limit = self.session.timeout;
+                let write = tokio::time::timeout(limit, stream.write_all(text.as_bytes()));
                 let Ok(written) = write.await else { return Ok(()) };
                 written?;
                 if !more {
                     return stream.shutdown().await;
                 }
-                answered = true;
             }
-            if (answered && !self.prompt) || pending.len() >= MAX_LINE {
+            if answered && self.session.prompt == Prompt::Never && !decoder.wants_payload() {
                 return stream.shutdown().await;
             }
+            let read = tokio::time::timeout(self.session.timeout, stream.read(&mut bytes));
+            let Ok(received) = read.await else { return Ok(()) };
+            match received? {
+                0 => return Ok(()),
+                received => decoder.feed(&bytes[..received]),
+            }
         }
     }
 
-    /// The answer to one line, and whether the connection goes on.
-    pub(super) fn line(&mut self, line: &str) -> (String, bool) {
-        let mut out = String::new();
-        for command in split(line) {
-            let words: Vec<&str> = command.split_ascii_whitespace().collect();
-            match commands::run(self.shared, self.board, self.level, &words) {
-                Reply::Text(text) => out.push_str(&text),
-                Reply::Lower(level) => self.level = self.level.min(level),
-                Reply::TogglePrompt => self.prompt = !self.prompt,
-                Reply::Quit => return (out, false),
-            }
-            out.push_str(if self.prompt { "\n> " } else { "\n" });
+    const fn wants_more(&self) -> &'static str {
+        match self.session.prompt {
+            Prompt::Shown => "+ ",
+            Prompt::Never | Prompt::Silent => "",
         }
+    }
+
+    /// The answer to one command, and whether the connection goes on.
+    pub(super) async fn command(&mut self, command: &Command) -> (String, bool) {
+        let reply = commands::run(self.shared, self.board, &mut self.session, command);
+        let mut out = match reply {
+            Reply::Text(text) => text,
+            Reply::Message(severity, text) => self.labelled(severity, &text),
+            Reply::Quit => return (String::new(), false),
+            Reply::Wait(wait) => match wait.over(self.shared).await {
+                None => String::new(),
+                Some(text) => self.labelled(Severity::Error, text),
+            },
+        };
+        out.push_str(match self.session.prompt {
+            Prompt::Shown => "\n> ",
+            Prompt::Never | Prompt::Silent => "\n",
+        });
         (out, true)
     }
-}
 
-/// The commands of a line: `;` separates them, `\;` does not.
-fn split(line: &str) -> Vec<String> {
-    let mut commands = vec![String::new()];
-    let mut escaped = false;
-    for letter in line.trim_end_matches(['\r', '\n']).chars() {
-        let current = commands.last_mut().expect("there is always one");
-        match letter {
-            ';' if !escaped => commands.push(String::new()),
-            '\\' if !escaped => {
-                escaped = true;
-                continue;
-            }
-            letter => {
-                if escaped && letter != ';' {
-                    current.push('\\');
-                }
-                current.push(letter);
-            }
+    /// The answer to one line, of commands that need no time.
+    pub(super) fn line_at_once(&mut self, line: &str) -> String {
+        let mut decoder = Decoder::default();
+        decoder.feed(line.as_bytes());
+        if !line.ends_with('\n') {
+            decoder.feed(b"\n");
         }
-        escaped = false;
+        let mut out = String::new();
+        while let Some(input) = decoder.next() {
+            let Input::Command(command) = input else { continue };
+            match commands::run(self.shared, self.board, &mut self.session, &command) {
+                Reply::Text(text) | Reply::Message(_, text) => out.push_str(&text),
+                Reply::Quit | Reply::Wait(_) => {}
+            }
+            out.push('\n');
+        }
+        out
     }
-    commands
+
+    fn labelled(&self, severity: Severity, text: &str) -> String {
+        match self.session.labels {
+            Labels::None => text.to_owned(),
+            Labels::Numbers => format!("[{}]: {text}", severity as u8),
+            Labels::Names => format!("[{}]: {text}", Severity::NAMES[severity as usize]),
+        }
+    }
 }

@@ -189,9 +189,8 @@ fn filters(table: &SharedTable, words: &[&str]) -> Result<Vec<Filter>, String> {
         if table.config().stored(data).is_none() {
             return Err(wrong("Data type not stored in this table"));
         }
-        let operator = triple.get(1).and_then(|word| {
-            OPERATORS.iter().find(|(name, _)| name == word)
-        });
+        let operator =
+            triple.get(1).and_then(|word| OPERATORS.iter().find(|(name, _)| name == word));
         let Some((_, holds)) = operator else {
             let text = "Require and operator among \"eq\", \"ne\", \"le\", \"ge\", \"lt\", \"gt\"";
             return Err(wrong(text));
@@ -203,8 +202,7 @@ fn filters(table: &SharedTable, words: &[&str]) -> Result<Vec<Filter>, String> {
     }
     if words.len() > 3 * MOST_FILTERS {
         let (last, next) = (words[3 * MOST_FILTERS - 1], 3 + 3 * MOST_FILTERS + 1);
-        let text =
-            format!("Detected extra data in filter, {next}th word of input, after '{last}'");
+        let text = format!("Detected extra data in filter, {next}th word of input, after '{last}'");
         return Err(text);
     }
     Ok(filters)
@@ -214,7 +212,10 @@ fn by_data(table: &SharedTable, wanted: Wanted, words: &[&str]) -> Result<String
     if wanted == Wanted::Set {
         return match words.is_empty() {
             true => Ok(String::new()),
-            false => Err("content-based lookup is only supported with the \"show\" and \"clear\" actions".into()),
+            false => Err(
+                "content-based lookup is only supported with the \"show\" and \"clear\" actions"
+                    .into(),
+            ),
         };
     }
     let filters = filters(table, words)?;

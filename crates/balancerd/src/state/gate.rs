@@ -12,6 +12,8 @@ use super::lock;
 pub struct Gate {
     current: AtomicU32,
     limit: AtomicU32,
+    /// The limit it was made with.
+    highest: u32,
     waiting: AtomicU32,
     wakers: Mutex<Vec<Waker>>,
 }
@@ -21,6 +23,7 @@ impl Gate {
         Self {
             current: AtomicU32::new(0),
             limit: AtomicU32::new(limit),
+            highest: limit,
             waiting: AtomicU32::new(0),
             wakers: Mutex::default(),
         }
@@ -36,8 +39,13 @@ impl Gate {
         self.limit.load(Relaxed)
     }
 
+    /// The limit it was made with.
+    pub fn highest(&self) -> u32 {
+        self.highest
+    }
+
     /// Changes it; those there are stay, even if they are more.
-    pub(super) fn set_limit(&self, limit: u32) {
+    pub(crate) fn set_limit(&self, limit: u32) {
         if self.limit.swap(limit, SeqCst) < limit {
             self.wake();
         }

@@ -111,6 +111,17 @@ impl Lasting {
         ended
     }
 
+    /// Ends one session, by its thread and its key; false if there is none.
+    pub(crate) fn end_session(&self, thread: usize, key: u32, cause: Cause) -> bool {
+        let Some(registry) = self.threads.get(thread) else { return false };
+        if !registry.kill_one(key, cause) {
+            return false;
+        }
+        self.kills.fetch_add(1, Relaxed);
+        registry.wake_killed();
+        true
+    }
+
     /// Whether no new connections are taken.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)

@@ -40,6 +40,12 @@ pub struct Traffic {
     pub connect_time: AtomicU64,
     /// As above.
     pub total_time: AtomicU64,
+    /// The longest of a session in milliseconds: in queues, connecting, in all.
+    pub longest_queue: AtomicU32,
+    /// As above.
+    pub longest_connect: AtomicU32,
+    /// As above.
+    pub longest_total: AtomicU32,
     /// Of a backend: how long things took, once something did.
     pub(crate) latency: std::sync::OnceLock<Box<crate::http::Latency>>,
     /// Of proxies that speak HTTP.
@@ -95,6 +101,11 @@ impl Rate {
             Some(1) => self.running.load(Relaxed),
             _ => 0,
         }
+    }
+
+    /// The most is what there is from now on.
+    pub(crate) fn forget_most(&self) {
+        self.most.store(0, Relaxed);
     }
 
     /// The most in any second.

@@ -9,7 +9,8 @@ use check::Status;
 use proxy::{Backend, Frontend, FrontendKind, Mode};
 use relay::Target;
 
-use super::columns::{BACKEND_ZEROS, FRONTEND_ZEROS, HTTP_ZEROS, NAMES, Row, SERVER_ZEROS};
+use super::columns::{BACKEND_ZEROS, COLUMNS, FRONTEND_ZEROS, HTTP_ZEROS, Kind, Row, SERVER_ZEROS};
+use super::format::{Form, Format};
 use crate::health::{Board, CheckView, ServerRecord, Ward};
 use crate::state::{Shared, Traffic, unix_seconds};
 
@@ -42,17 +43,38 @@ struct Halves {
     backend: Option<usize>,
 }
 
-/// The answer to `show stat`.
+/// The answer to `show stat`, as CSV.
 pub(crate) fn show_stat(shared: &Shared, board: &Board, filter: Filter) -> String {
-    let mut out = String::from("# ");
-    for name in NAMES {
-        out.push_str(name);
-        out.push(',');
-    }
-    out.push('\n');
-    let mut add = |row: Row| {
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "{row}");
+    show_stat_as(shared, board, filter, Format::default())
+}
+
+/// The answer to `show stat`.
+pub(crate) fn show_stat_as(
+    shared: &Shared,
+    board: &Board,
+    filter: Filter,
+    format: Format,
+) -> String {
+    let mut out = match format.form {
+        Form::Plain => {
+            let names = COLUMNS.iter().map(|column| format!("{},", column.name));
+            format!("# {}\n", names.collect::<String>())
+        }
+        Form::Typed => String::new(),
+        Form::Json => String::from("["),
+    };
+    let mut add = |row: Row| match format.form {
+        Form::Plain => {
+            // Writing to a string does not fail.
+            let _ = writeln!(out, "{row}");
+        }
+        Form::Typed => row.typed(&mut out, format.described),
+        Form::Json => {
+            if out.len() > 1 {
+                out.push(',');
+            }
+            row.json(&mut out);
+        }
     };
     for halves in proxies(shared) {
         if filter.proxy.is_some_and(|id| id != halves.id) {
@@ -78,6 +100,9 @@ pub(crate) fn show_stat(shared: &Shared, board: &Board, filter: Filter) -> Strin
         {
             add(backend(shared, board, index));
         }
+    }
+    if format.form == Form::Json {
+        out.push_str("]\n");
     }
     out
 }
@@ -109,17 +134,14 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     let config: &Frontend = &shared.config.frontends[index];
     let state = &shared.frontends[index];
     let traffic = &state.traffic;
-    let mut row = Row::new();
+    let mut row = Row::new(Kind::Frontend, config.id, 0);
     row.zeros(FRONTEND_ZEROS);
+    row.set("sess_other", traffic.total.load(Relaxed));
     row.module_zeros();
     row.set("pxname", &config.name);
     row.set("svname", "FRONTEND");
     row.set("slim", state.gate.limit());
     row.set("status", if config.disabled { "STOP" } else { "OPEN" });
-    row.set("pid", 1);
-    row.set("iid", config.id);
-    row.set("sid", 0);
-    row.set("type", 0);
     sessions(&mut row, traffic);
     row.set("mode", mode(config.mode));
     row.set("conn_rate", traffic.rate.now());
@@ -127,7 +149,7 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     row.set("conn_tot", traffic.total.load(Relaxed));
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
-        row.zeros(&["intercepted", "cache_lookups", "cache_hits"]);
+        row.zeros(&["intercepted", "cache_lookups", "cache_hits", "cache_hint_hits"]);
     }
     row
 }
@@ -144,7 +166,7 @@ fn backend(shared: &Shared, board: &Board, index: usize) -> Row {
         .enumerate()
         .map(|(server, _)| state.balancer.look(|pool| pool.server(ServerId(server))));
     let in_use = weights.filter(|server| server.usable && server.backup == (view.active == 0));
-    let mut row = Row::new();
+    let mut row = Row::new(Kind::Backend, config.id, 0);
     row.zeros(BACKEND_ZEROS);
     row.module_zeros();
     row.set("pxname", &config.name);
@@ -158,10 +180,6 @@ fn backend(shared: &Shared, board: &Board, index: usize) -> Row {
     row.set("act", view.active);
     row.set("bck", view.backup);
     row.set("uweight", in_use.map(|server| server.weight).sum::<u32>());
-    row.set("pid", 1);
-    row.set("iid", config.id);
-    row.set("sid", 0);
-    row.set("type", 1);
     row.set("chkdown", record.history.downs());
     row.set("lastchg", record.history.unchanged_for(now).as_secs());
     if !config.servers.is_empty() {
@@ -173,7 +191,7 @@ fn backend(shared: &Shared, board: &Board, index: usize) -> Row {
     row.set("algo", config.algorithm.name());
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
-        row.zeros(&["cache_lookups", "cache_hits"]);
+        row.zeros(&["cache_lookups", "cache_hits", "cache_hint_hits"]);
     }
     row
 }
@@ -197,7 +215,7 @@ fn server(
     {
         return None;
     }
-    let mut row = Row::new();
+    let mut row = Row::new(Kind::Server, proxy.id, config.id);
     row.zeros(SERVER_ZEROS);
     row.set("pxname", &proxy.name);
     row.set("svname", &config.name);
@@ -208,8 +226,8 @@ fn server(
     row.set("uweight", view.weight);
     row.set("act", u8::from(!config.backup));
     row.set("bck", u8::from(config.backup));
-    if let Some(limit) = config.maxconn.filter(|&limit| limit > 0) {
-        row.set("slim", limit);
+    if view.maxconn > 0 {
+        row.set("slim", view.maxconn);
     }
     if let Some(limit) = config.maxqueue.filter(|&limit| limit > 0) {
         row.set("qlimit", limit);
@@ -217,10 +235,6 @@ fn server(
     if let Some(throttle) = view.throttle {
         row.set("throttle", throttle);
     }
-    row.set("pid", 1);
-    row.set("iid", proxy.id);
-    row.set("sid", config.id);
-    row.set("type", 2);
     row.set("lastchg", record.history.unchanged_for(now).as_secs());
     sessions(&mut row, traffic);
     server_side(&mut row, traffic);
@@ -284,6 +298,12 @@ fn sessions(row: &mut Row, traffic: &Traffic) {
     row.set("stot", traffic.total.load(Relaxed));
     row.set("bin", traffic.bytes_in.load(Relaxed));
     row.set("bout", traffic.bytes_out.load(Relaxed));
+    for name in ["reqbin", "reqbout"] {
+        row.set(name, traffic.bytes_in.load(Relaxed));
+    }
+    for name in ["resbin", "resbout"] {
+        row.set(name, traffic.bytes_out.load(Relaxed));
+    }
     row.set("rate", traffic.rate.now());
     row.set("rate_max", traffic.rate.most());
 }
@@ -306,7 +326,9 @@ fn server_side(row: &mut Row, traffic: &Traffic) {
     row.set("qtime", average(&traffic.queue_time));
     row.set("ctime", average(&traffic.connect_time));
     row.set("ttime", average(&traffic.total_time));
-    row.zeros(&["qtime_max", "ctime_max", "ttime_max"]);
+    row.set("qtime_max", traffic.longest_queue.load(Relaxed));
+    row.set("ctime_max", traffic.longest_connect.load(Relaxed));
+    row.set("ttime_max", traffic.longest_total.load(Relaxed));
 }
 
 const fn mode(mode: Mode) -> &'static str {

@@ -1,0 +1,5 @@
+//! Commands about maps and ACL files.
+
+use super::Command;
+
+pub(super) const COMMANDS: &[Command] = &[];

@@ -1,0 +1,94 @@
+//! Commands HAProxy answers and we do not: refused by name.
+
+use proxy::Level;
+
+use super::{Reply, begins};
+
+/// By the level they need.
+const PLANNED: &[(Level, &[&str])] = &[
+    (
+        Level::Admin,
+        &[
+            "add acl",
+            "add map",
+            "add server",
+            "abort ssl ca-file",
+            "abort ssl cert",
+            "abort ssl crl-file",
+            "add backend",
+            "add ssl ca-file",
+            "add ssl crt-list",
+            "clear acl",
+            "clear map",
+            "commit acl",
+            "commit map",
+            "commit ssl ca-file",
+            "commit ssl cert",
+            "commit ssl crl-file",
+            "del acl",
+            "del backend",
+            "del map",
+            "del server",
+            "disable frontend",
+            "enable frontend",
+            "prepare acl",
+            "prepare map",
+            "set map",
+            "set rate-limit",
+            "shutdown frontend",
+            "del ssl ca-file",
+            "del ssl cert",
+            "del ssl crl-file",
+            "del ssl crt-list",
+            "disable dynamic-cookie backend",
+            "enable dynamic-cookie backend",
+            "new ssl ca-file",
+            "new ssl cert",
+            "new ssl crl-file",
+            "new ssl crlfile",
+            "publish backend",
+            "set dynamic-cookie-key backend",
+            "set ssl ca-file",
+            "set ssl cert",
+            "set ssl crl-file",
+            "set ssl ocsp-response",
+            "set ssl tls-key",
+            "trace",
+            "unpublish backend",
+            "update ssl ocsp-response",
+        ],
+    ),
+    (
+        Level::User,
+        &[
+            "get acl",
+            "get map",
+            "show acl",
+            "show cache",
+            "show map",
+            "show dev",
+            "show peers",
+            "show resolvers",
+            "show ssl ca-file",
+            "show ssl cert",
+            "show ssl crl-file",
+            "show ssl crt-list",
+            "show ssl ocsp-response",
+            "show ssl providers",
+            "show tls-keys",
+            "show trace",
+        ],
+    ),
+];
+
+/// The refusal, if these words begin like such a command.
+pub(super) fn refuse(level: Level, words: &[&str]) -> Option<Reply> {
+    let (needed, command) = PLANNED.iter().find_map(|(level, commands)| {
+        Some((*level, commands.iter().find(|command| begins(words, command))?))
+    })?;
+    Some(Reply::error_line(if level < needed {
+        "Permission denied".to_owned()
+    } else {
+        format!("not supported yet: {command}")
+    }))
+}

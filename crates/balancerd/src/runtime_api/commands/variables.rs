@@ -1,0 +1,83 @@
+//! Variables of the process.
+
+use ::rules::Value;
+use ::rules::record::{Scope, Variable};
+use proxy::Level;
+
+use super::{Call, Command, Needs, Outcome, Reply};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::new("get var", "<name>", "the value of a variable of the process", get),
+    Command::new("set var", "<name> <expr>", "gives it another value", set)
+        .level(Level::Admin)
+        .needs(Needs::Experimental),
+];
+
+fn get(call: &mut Call<'_>) -> Outcome {
+    if call.word(0).is_empty() {
+        return Err(Reply::error_line("Missing process-wide variable identifier."));
+    }
+    let known = Variable::parse(call.word(0)).ok().filter(|name| name.scope == Scope::Process);
+    let value = known.and_then(|variable| call.shared.variables.get(&variable));
+    let Some(value) = value else { return Err(Reply::error_line("Variable not found.")) };
+    let (kind, text) = (kind(&value), shown(&value));
+    Ok(Reply::info_line(format_args!("{}: type={kind} value=<{text}>", call.word(0))))
+}
+
+/// `int(1)`, `str(text)`, `bool(true)`, `ipv4(…)`: constants, as rules write them.
+fn set(call: &mut Call<'_>) -> Outcome {
+    let (name, expression) = (call.word(0), call.word(1));
+    if name.is_empty() || expression.is_empty() {
+        let text = "Expect '<name> <expr>' or '<name> <fmt>' as arguments.";
+        return Err(Reply::error_line(text));
+    }
+    let variable = Variable::parse(name).ok().filter(|name| name.scope == Scope::Process);
+    let Some(variable) = variable else {
+        return Err(Reply::error_line("Only a variable of the process ('proc.') can be set."));
+    };
+    match constant(expression) {
+        Ok(value) => {
+            call.shared.variables.set(&variable, Some(value));
+            Ok(Reply::DONE)
+        }
+        Err(why) => Err(Reply::error_line(why)),
+    }
+}
+
+fn constant(text: &str) -> Result<Value<'static>, String> {
+    let wrong = || format!("unable to parse '{text}': a constant is expected");
+    let (kind, rest) = text.split_once('(').ok_or_else(wrong)?;
+    let inner = rest.strip_suffix(')').ok_or_else(wrong)?;
+    match kind {
+        "int" => inner.parse().map(Value::Int).map_err(|_| wrong()),
+        "str" => Ok(Value::text(inner.to_owned())),
+        "bool" => match inner {
+            "true" | "1" => Ok(Value::Bool(true)),
+            "false" | "0" => Ok(Value::Bool(false)),
+            _ => Err(wrong()),
+        },
+        "ipv4" | "ipv6" => inner.parse().map(Value::Ip).map_err(|_| wrong()),
+        _ => Err(wrong()),
+    }
+}
+
+fn kind(value: &Value<'_>) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "sint",
+        Value::Ip(ip) if ip.is_ipv4() => "ipv4",
+        Value::Ip(_) => "ipv6",
+        Value::Str(_) => "str",
+        Value::Bin(_) => "bin",
+    }
+}
+
+fn shown(value: &Value<'_>) -> String {
+    match value {
+        Value::Bool(is) => u8::from(*is).to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Ip(ip) => ip.to_string(),
+        Value::Str(text) => String::from_utf8_lossy(text).into_owned(),
+        Value::Bin(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
