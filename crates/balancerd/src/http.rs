@@ -23,3 +23,6 @@ pub(crate) use figures::know;
 pub(crate) use latency::Latency;
 pub(crate) use notes::Notes;
 pub(crate) use serve::Kept;
+
+#[cfg(test)]
+mod tests;

@@ -197,7 +197,7 @@ fn act(shared: &'static Shared, stats: &Stats, form: &[u8]) -> &'static str {
 
 /// A backend by `#<id>` or by name.
 fn find(shared: &Shared, wanted: &str) -> Option<usize> {
-    let id = wanted.strip_prefix('#').and_then(|id| id.parse().ok());
+    let id: Option<u32> = wanted.strip_prefix('#').and_then(|id| id.parse().ok());
     shared.config.backends.iter().position(|backend| match id {
         Some(id) => backend.id == id,
         None => backend.name == wanted,
