@@ -100,6 +100,8 @@ pub(super) fn steps(known: &Known) -> Vec<Step> {
     steps.into_iter().map(Step::from).collect()
 }
 
+/// As much as is waited for of an error message of PostgreSQL.
+const LONGEST_ERROR: usize = 1024;
 const NOT_LDAP: &str = "Not LDAPv3 protocol";
 
 /// As the server line says, and closed in the usual way: these servers count clients that vanish.
@@ -186,7 +188,18 @@ pub(super) fn judge(awaited: Awaited, answer: &[u8]) -> Judged {
         Awaited::SmtpSuccess => matched(matches!(code(answer), Some((b'2', b' ' | b'\r')))),
         Awaited::SmtpFarewell => matched(matches!(code(answer), Some((b'2', b' ' | b'-' | b'\r')))),
         Awaited::SmtpSuccesses => smtp_successes(answer),
-        Awaited::PostgresNoError => matched(!answer.starts_with(b"E")),
+        // All of the message is waited for: what is said of it is in its middle.
+        Awaited::PostgresNoError => match answer {
+            [b'E', a, b, c, d, rest @ ..] => {
+                let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+                if rest.len() + 4 < length.min(LONGEST_ERROR) {
+                    Judged::Wait
+                } else {
+                    Judged::NoMatch
+                }
+            }
+            _ => matched(!answer.starts_with(b"E")),
+        },
         Awaited::PostgresAuthentication => matched(matches!(
             answer,
             [b'R', 0, 0, 0, _, 0, 0, 0, 0 | 2 | 3 | 4 | 5 | 6 | 7 | 9 | 10, ..]
