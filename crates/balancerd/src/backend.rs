@@ -187,6 +187,7 @@ impl Connecting {
                 let how = Towards {
                     target: &target,
                     source: config.source.or(backend.source),
+                    ways: Ways::of(config, backend),
                     header: config.send_proxy,
                 };
                 let timed_out = match self.attempt(backend, how).await {
