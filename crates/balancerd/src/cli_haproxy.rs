@@ -142,7 +142,12 @@ fn is_empty_directory(arguments: &Arguments) -> bool {
 
 /// Reads the configuration the command line names.
 pub(crate) fn read(arguments: &Arguments) -> Loaded {
-    let options = Options { tell_accepted: arguments.explain, ..Options::system() };
+    let mut options = Options { tell_accepted: arguments.explain, ..Options::system() };
+    // Files may name it, and HAProxy sets it whatever the environment says.
+    let peer = arguments.peer.clone().or_else(|| {
+        nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned())
+    });
+    options.env.insert("HAPROXY_LOCALPEER".into(), peer.unwrap_or_else(|| "localhost".into()));
     let mut loaded = haproxy_cfg::load(&arguments.files, &options);
     if let Some(config) = &mut loaded.config {
         if let Some(maxconn) = arguments.maxconn {

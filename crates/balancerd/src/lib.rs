@@ -40,6 +40,7 @@ mod limits;
 pub mod log;
 mod master;
 mod outbound;
+mod peers;
 mod prepare;
 pub mod privilege;
 mod report;

@@ -44,7 +44,7 @@ use crate::bind::{Bound, Listeners};
 use crate::health::Board;
 use crate::privilege::{self, ConfineError};
 use crate::state::{Shared, Unresolved};
-use crate::{control, outbound, report};
+use crate::{control, outbound, peers, report};
 
 use posts::{Renewal, Told};
 pub(crate) use renewal::Order;
@@ -156,6 +156,7 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
         let error = io::Error::new(error.kind(), format!("Cannot open namespace '{name}'"));
         StartError::System(error)
     })?;
+    let waiting = peers::bind(process).map_err(StartError::System)?;
     privilege::confine(process).map_err(StartError::Confine)?;
 
     let Options { ready, foreground, signals, orders } = options;
@@ -172,8 +173,14 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
             .run_until(async {
                 let stage = worker.stage.subscribe();
                 control::start(shared, board, listeners.stats, &stage, foreground);
+                let peers = peers::start(process, &shared.tables, waiting, &stage);
+                let peers = shared.peers.get_or_init(|| peers);
                 ready();
-                Ok(worker.until_told(foreground, signals, orders).await)
+                let ended = worker.until_told(foreground, signals, orders).await;
+                if ended != Ended::Stopped {
+                    peers.settled().await;
+                }
+                Ok(ended)
             })
             .await
     })

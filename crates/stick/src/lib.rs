@@ -38,6 +38,7 @@ extern crate alloc;
 extern crate std;
 
 mod data;
+pub mod peers;
 mod rate;
 mod table;
 

@@ -51,6 +51,8 @@ pub struct Arguments {
     pub finish: Vec<i32>,
     /// `-st`: processes to terminate once this one serves.
     pub terminate: Vec<i32>,
+    /// `-L`: what this process is called among its peers.
+    pub peer: Option<String>,
     /// `--explain`: excerpts with carets.
     pub explain: bool,
     /// Options that are known and have no effect yet.
@@ -92,10 +94,7 @@ impl Arguments {
                 "C" => out.directory = Some(value()?.into()),
                 "D" => out.daemon = true,
                 "f" => out.files.push(value()?.into()),
-                "L" => {
-                    // The name of this peer; there are no peers.
-                    string()?;
-                }
+                "L" => out.peer = Some(string()?),
                 "m" => out.not_built.push(format!("-m {}", string()?)),
                 "N" => out.not_built.push(format!("-N {}", string()?)),
                 "n" => out.maxconn = string()?.parse().ok().filter(|n| *n > 0),

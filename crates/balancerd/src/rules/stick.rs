@@ -110,16 +110,18 @@ fn target(
         (key, entries.number(now, entry, Data::ServerId, 0))
     });
     let by_key = key.and_then(|key| {
-        servers.iter().position(|server| match table.config().server_key {
-            ServerKey::Name => server.name == *key,
-            ServerKey::Address => false,
-        })
-        .or_else(|| {
-            let states = &shared.backends[backend].servers;
-            let same = |target: &Target| address(target) == *key;
-            let wanted = table.config().server_key == ServerKey::Address;
-            states.iter().position(|state| same(&state.target())).filter(|_| wanted)
-        })
+        servers
+            .iter()
+            .position(|server| match table.config().server_key {
+                ServerKey::Name => server.name == *key,
+                ServerKey::Address => false,
+            })
+            .or_else(|| {
+                let states = &shared.backends[backend].servers;
+                let same = |target: &Target| address(target) == *key;
+                let wanted = table.config().server_key == ServerKey::Address;
+                states.iter().position(|state| same(&state.target())).filter(|_| wanted)
+            })
     });
     let at = by_key.or_else(|| {
         let id = id.filter(|id| *id > 0)?;
@@ -147,8 +149,7 @@ impl Session {
                 store(self.shared, table, &key, backend as usize, server as usize);
             }
         }
-        let inspected =
-            self.backend_rules().is_some_and(|rules| !rules.response.is_empty());
+        let inspected = self.backend_rules().is_some_and(|rules| !rules.response.is_empty());
         if !inspected {
             self.remember_answer(&[], backend as usize, server as usize);
         }
@@ -193,9 +194,7 @@ fn store(shared: &Shared, table: usize, key: &[u8], backend: usize, server: usiz
     let name = match (table.config().server_key, &config.address) {
         (ServerKey::Name, _) => config.name.clone(),
         (ServerKey::Address, ServerAddress::Unix(path)) => format!("unix:{}", path.display()),
-        (ServerKey::Address, _) => {
-            address(&shared.backends[backend].servers[server].target())
-        }
+        (ServerKey::Address, _) => address(&shared.backends[backend].servers[server].target()),
     };
     let remember = |entries: &mut Table, now| {
         let entry = entries.create(now, key)?;

@@ -19,6 +19,8 @@ pub struct Lasting {
     pub clock: Clock,
     /// When the process started.
     pub started: SystemTime,
+    /// Who shares stick tables, once the process serves.
+    pub(crate) peers: std::sync::OnceLock<std::sync::Arc<crate::peers::Peers>>,
     /// Connections of the whole process.
     pub process: Gate,
     /// Sessions since the start, of all frontends.
@@ -55,6 +57,7 @@ impl Lasting {
         Self {
             clock: Clock::start(),
             started: SystemTime::now(),
+            peers: std::sync::OnceLock::new(),
             process: Gate::new(maxconn),
             sessions: AtomicU64::new(0),
             rate: Rate::default(),

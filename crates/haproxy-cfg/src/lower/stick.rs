@@ -62,7 +62,6 @@ pub(super) fn tables(loader: &mut Loader) -> (Vec<StickTable>, Vec<PeersSection>
 
 fn peers(loader: &mut Loader) -> Vec<PeersSection> {
     let mut sections = vec![];
-    let global = loader.global.process.log.clone();
     for at in 0..loader.peers.len() {
         let section = loader.peers[at].clone();
         if section.disabled {
@@ -97,7 +96,6 @@ fn peers(loader: &mut Loader) -> Vec<PeersSection> {
             peers,
             local,
             bind: section.proxy.binds.first().cloned(),
-            log: section.targets(&global),
             origin: section.origin.clone(),
         });
     }

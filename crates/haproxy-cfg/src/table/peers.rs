@@ -2,11 +2,11 @@
 
 use conf::Form::Words;
 use conf::{Binder, Keyword, Problem, Severity, Span, Within, Word};
-use proxy::{LogTarget, Origin};
+use proxy::Origin;
 
 use super::stick::{TableDraft, table};
 use super::{server, text};
-use crate::draft::{Draft, Kind, LogLine};
+use crate::draft::{Draft, Kind};
 use crate::say::Complain;
 
 /// A `peers` section as it is being read.
@@ -44,15 +44,6 @@ impl PeersDraft {
             bind_at: None,
         }
     }
-
-    /// The log targets, `log global` replaced.
-    pub(crate) fn targets(&self, global: &[LogTarget]) -> Vec<LogTarget> {
-        let expand = |line: &LogLine| match line {
-            LogLine::Global => global.to_vec(),
-            LogLine::Target(target) => vec![target.clone()],
-        };
-        self.proxy.logs.iter().flat_map(expand).collect()
-    }
 }
 
 type P = Keyword<PeersDraft>;
@@ -80,15 +71,10 @@ pub(crate) const TABLE: &[P] = &[
         .doc("Parameters of all peers that follow."),
     row("disabled", "", |p, _, _| p.disabled = true).doc("The section does nothing."),
     row("enabled", "", |p, _, _| p.disabled = false).doc("The section works: the default."),
-    row("log", "global | <target> [param*]", |p, words, b| {
-        let context = p.proxy.context.clone();
-        match super::log::line(&context, b, words, false) {
-            Some(super::log::Line::Global) => p.proxy.logs.push(LogLine::Global),
-            Some(super::log::Line::Target(target)) => p.proxy.logs.push(LogLine::Target(target)),
-            None => {}
-        }
-    })
-        .doc("Where connections of peers are logged."),
+    P {
+        within: Within(u32::MAX),
+        ..P::accepted("log", "global | <target> [param*]", "connections of peers are not logged")
+    },
     row("peer", "<name> [<address>:<port>] [param*]", |p, words, b| peer(p, "peer", words, b))
         .doc("A process that shares the tables; one of them is this one."),
     row("server", "<name> [<address>:<port>] [param*]", |p, words, b| peer(p, "server", words, b))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rules::{Condition, Expr};
 
-use super::{Bind, LogTarget, Origin};
+use super::{Bind, Origin};
 
 /// A stick table of a proxy or of a `peers` section.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,8 +60,6 @@ pub struct PeersSection {
     pub local: usize,
     /// Where it listens, of the `bind` line or the local peer's address.
     pub bind: Option<Bind>,
-    /// Where its connections are logged.
-    pub log: Vec<LogTarget>,
     /// Where it stands.
     pub origin: Origin,
 }
