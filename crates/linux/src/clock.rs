@@ -69,6 +69,23 @@ fn name(names: &[&'static str], index: u8) -> &'static str {
     names.get(usize::from(index)).copied().unwrap_or("?")
 }
 
+/// The local time zone at a moment, in seconds since 1970: seconds east of Greenwich, and its name.
+#[must_use]
+pub fn zone(seconds: i64) -> (i32, String) {
+    let seconds: libc::time_t = seconds;
+    // SAFETY: `tm` is plain integers and a pointer, for which all zeroes is a value.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: localtime_r(3) reads `seconds` and writes `tm`, both ours.
+    let found = unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+    if found.is_null() || tm.tm_zone.is_null() {
+        return (0, "GMT".to_owned());
+    }
+    // SAFETY: localtime_r(3) has `tm_zone` point to one of the C library's names of zones, which end
+    // with a zero byte and stay until tzset(3) reads another zone; nobody in this process calls it.
+    let name = unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) };
+    (i32::try_from(tm.tm_gmtoff).unwrap_or(0), name.to_string_lossy().into_owned())
+}
+
 impl From<SystemTime> for LocalTime {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

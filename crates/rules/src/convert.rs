@@ -8,13 +8,16 @@ use crate::record::{Record, Variable};
 use crate::scope::Scope;
 use crate::value::{Type, Value};
 
+mod digest;
 mod encode;
 mod hash;
+mod json;
 mod number;
 mod planned;
 mod tables;
 mod text;
 mod through;
+mod time;
 
 pub use planned::PLANNED;
 pub use through::{MapKind, map_named};
@@ -107,9 +110,19 @@ impl Eq for Converter {}
 
 /// All converters that are built.
 pub fn all() -> impl Iterator<Item = &'static Converter> {
-    [number::TABLE, text::TABLE, encode::TABLE, hash::TABLE, through::TABLE, tables::TABLE]
-        .into_iter()
-        .flatten()
+    [
+        number::TABLE,
+        text::TABLE,
+        encode::TABLE,
+        hash::TABLE,
+        digest::TABLE,
+        time::TABLE,
+        json::TABLE,
+        through::TABLE,
+        tables::TABLE,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The converter of this name.

@@ -33,6 +33,10 @@ pub trait Environment {
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+    /// The local time zone at a moment, in seconds since 1970.
+    fn zone(&self, _seconds: i64) -> Zone {
+        Zone::GMT
+    }
     /// A stick table, by its position.
     fn table(&self, _table: usize) -> Option<&std::sync::Arc<crate::tables::SharedTable>> {
         None
@@ -51,6 +55,20 @@ pub trait Environment {
     }
     /// Writes a variable of a log line (`%ci`); whether it has a value.
     fn log_variable(&self, variable: LogVariable, out: &mut Vec<u8>) -> bool;
+}
+
+/// A time zone at a moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Zone {
+    /// Seconds east of Greenwich.
+    pub offset: i32,
+    /// `GMT`, `CET`.
+    pub name: Cow<'static, str>,
+}
+
+impl Zone {
+    /// UTC, as strftime(3) calls it.
+    pub const GMT: Self = Self { offset: 0, name: Cow::Borrowed("GMT") };
 }
 
 /// An end of one of the two connections.

@@ -58,6 +58,10 @@ impl Environment for Known {
         None
     }
 
+    fn zone(&self, _: i64) -> crate::scope::Zone {
+        crate::scope::Zone { offset: 3600, name: "CET".into() }
+    }
+
     fn random(&self, below: u64) -> u64 {
         below / 2
     }

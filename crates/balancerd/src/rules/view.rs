@@ -285,6 +285,11 @@ impl Environment for View<'_> {
         self.session.shared.tables.get(table)
     }
 
+    fn zone(&self, seconds: i64) -> ::rules::scope::Zone {
+        let (offset, name) = linux::clock::zone(seconds);
+        ::rules::scope::Zone { offset, name: name.into() }
+    }
+
     fn random(&self, below: u64) -> u64 {
         fastrand::u64(..below.max(1))
     }

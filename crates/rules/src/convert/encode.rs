@@ -1,8 +1,10 @@
 //! Encodings.
 
-use super::{Converter, bytes};
+#![expect(clippy::ptr_arg, reason = "the type of a row's check")]
+
+use super::{Converter, Step, bytes};
 use crate::arg::{Arg, Args, Kind};
-use crate::value::Type::{Bin, Int, Str};
+use crate::value::Type::{Bin, Bool, Int, Str};
 use crate::value::{Value, hex};
 
 const NONE: Args = Args::NONE;
@@ -81,7 +83,82 @@ pub(super) const TABLE: &[Converter] = &[
         Some(_) => Err("Unexpected encode type. Allowed value is 'query'".to_owned()),
     })
     .doc("With bytes that may not stand in a URL as `%xx`."),
+    Converter::new("be2hex", CHUNKS, Bin, Str, |v, step| {
+        let all = bytes(v);
+        let size = usize::try_from(step.int(1).unwrap_or(0)).ok().filter(|size| *size > 0);
+        let parts = chunks(&all, size.unwrap_or(all.len()), step.int(2)).map(hex);
+        Some(Value::Str(parts.collect::<Vec<_>>().join(step.text(0)).into()))
+    })
+    .check(|args| {
+        match args.get(1).and_then(Arg::int) {
+            Some(size) if size < 1 => {
+                return Err(format!("chunk_size needs to be positive ({size})"));
+            }
+            _ => {}
+        }
+        truncate(args)
+    })
+    .doc("Hexadecimal digits, so many bytes at a time with a separator between them."),
+    Converter::new("be2dec", NUMBERS, Bin, Str, |v, step| numbers(v, step, false))
+        .check(number_size)
+        .doc("Decimal numbers of so many bytes, the highest first, with a separator between them."),
+    Converter::new("le2dec", NUMBERS, Bin, Str, |v, step| numbers(v, step, true))
+        .check(number_size)
+        .doc("Decimal numbers of so many bytes, the lowest first, with a separator between them."),
+    Converter::new("base2", NONE, Bin, Str, |v, _| {
+        let digits = bytes(v).iter().map(|byte| format!("{byte:08b}")).collect::<String>();
+        Some(Value::text(digits))
+    })
+    .doc("Eight binary digits a byte."),
+    Converter::new("has_ctl", Args::some(0, &[Kind::Int]), Str, Bool, |v, step| {
+        let mask = step.int(0).unwrap_or(0xffff_ffff);
+        let named = |byte: &u8| *byte < 32 && mask >> byte & 1 == 1;
+        Some(Value::Bool(bytes(v).iter().any(named)))
+    })
+    .doc("Whether there is a control character; a mask says which of the first 32 count."),
 ];
+
+const CHUNKS: Args = Args::some(0, &[Kind::Str, Kind::Int, Kind::Int]);
+const NUMBERS: Args = Args::some(2, &[Kind::Str, Kind::Int, Kind::Int]);
+
+/// Parts of `size` bytes; without a last one that is shorter if `whole` is 1.
+fn chunks(all: &[u8], size: usize, whole: Option<i64>) -> impl Iterator<Item = &[u8]> {
+    let whole = whole == Some(1);
+    all.chunks(size.max(1)).filter(move |chunk| !whole || chunk.len() == size)
+}
+
+fn numbers<'a>(value: Value<'a>, step: &Step<'a, '_>, low_first: bool) -> Option<Value<'a>> {
+    let all = bytes(value);
+    let size = usize::try_from(step.int(1)?).ok()?;
+    let number = |chunk: &[u8]| {
+        let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        let sum = match low_first {
+            true => chunk.iter().rev().fold(0, add),
+            false => chunk.iter().fold(0, add),
+        };
+        sum.to_string().into_bytes()
+    };
+    let parts: Vec<_> = chunks(&all, size, step.int(2)).map(number).collect();
+    Some(Value::Str(parts.join(step.text(0)).into()))
+}
+
+fn number_size(args: &mut Vec<Arg>) -> Result<(), String> {
+    match args.get(1).and_then(Arg::int) {
+        Some(size) if !(1..=8).contains(&size) => {
+            Err(format!("chunk_size out of [1..8] range ({size})"))
+        }
+        _ => truncate(args),
+    }
+}
+
+fn truncate(args: &[Arg]) -> Result<(), String> {
+    match args.get(2).and_then(Arg::int) {
+        Some(whole) if !(0..=1).contains(&whole) => {
+            Err(format!("Unsupported truncate value ({whole})"))
+        }
+        _ => Ok(()),
+    }
+}
 
 fn encode(bytes: &[u8], alphabet: &[u8; 64], pad: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);

@@ -86,6 +86,53 @@ pub(super) const TABLE: &[Converter] = &[
         Ok(())
     })
     .doc("A text, a variable and another text behind it."),
+    Converter::new(
+        "add_item",
+        Args::some(2, &[Kind::Str, Kind::Str, Kind::Str]),
+        Str,
+        Str,
+        |v, step| {
+            let mut out = bytes(v).into_owned();
+            let variable = match step.args.get(1) {
+                Some(Arg::Variable(variable)) => step.get(variable),
+                _ => None,
+            };
+            let suffix = step.text(2);
+            if variable.is_some() || !suffix.is_empty() {
+                if !out.is_empty() {
+                    out.extend_from_slice(step.text(0));
+                }
+                out.extend_from_slice(&variable.map(Value::into_text).unwrap_or_default());
+                out.extend_from_slice(suffix);
+            }
+            Some(Value::Str(out.into()))
+        },
+    )
+    .check(|args| {
+        let name = args.get(1).and_then(Arg::text).unwrap_or_default();
+        if !name.is_empty() {
+            args[1] = Arg::Variable(registered(name)?);
+        }
+        Ok(())
+    })
+    .doc("A separator unless it is empty, and behind it a variable and a text."),
+    Converter::new("param", Args::some(1, &[Kind::Str, Kind::Str]), Str, Str, |v, step| {
+        let text = bytes(v).into_owned();
+        let separator = step.text(1).first().copied().unwrap_or(b'&');
+        let wanted = step.text(0);
+        text.split(|byte| *byte == separator).find_map(|part| {
+            let end = part.iter().position(|byte| *byte == b'=').unwrap_or(part.len());
+            (&part[..end] == wanted)
+                .then(|| Value::Str(part.get(end + 1..).unwrap_or_default().to_vec().into()))
+        })
+    })
+    .doc("The value of a name in `a=1&b=2`, or with another separator."),
+    Converter::new("reverse_dom", NONE, Str, Str, |v, _| {
+        let text = bytes(v);
+        let parts: Vec<&[u8]> = text.split(|byte| *byte == b'.').rev().collect();
+        Some(Value::Str(parts.join(&b"."[..]).into()))
+    })
+    .doc("The labels of a name in the opposite order."),
     Converter::new("strcmp", CHARS, Str, Int, |v, step| {
         let Some(Arg::Variable(variable)) = step.args.first() else { return None };
         let other = step.get(variable)?.into_text();

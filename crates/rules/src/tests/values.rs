@@ -53,6 +53,75 @@ fn text_becomes_what_haproxy_makes_of_it() {
         ("hello", "wt6", vec![], Some("3538347703")),
         ("hello", "crc32c", vec![], Some("2591144780")),
         ("hello", "sdbm", vec![int(1)], Some("2061535398")),
+        ("abc", "xxh32", vec![], Some("852579327")),
+        ("abc", "xxh32", vec![int(7)], Some("1473238068")),
+        ("abc", "xxh64", vec![], Some("4952883123889572249")),
+        ("abc", "xxh3", vec![], Some("8696274497037089104")),
+        ("abc", "xxh3", vec![int(9)], Some("1778861875469414733")),
+        ("1700000000", "http_date", vec![], Some("Tue, 14 Nov 2023 22:13:20 GMT")),
+        ("1700000000", "http_date", vec![int(5)], Some("Tue, 14 Nov 2023 22:13:25 GMT")),
+        (
+            "1700000000123",
+            "http_date",
+            vec![int(0), text("ms")],
+            Some("Tue, 14 Nov 2023 22:13:20.123 GMT"),
+        ),
+        (
+            "1700000000123456",
+            "http_date",
+            vec![int(3), text("us")],
+            Some("Tue, 14 Nov 2023 22:13:20.123459 GMT"),
+        ),
+        (
+            "1700000000",
+            "utime",
+            vec![text("%Y-%m-%d %H:%M:%S %Z %z %a %A %b %B %j %e %I %p %y %D %T %F %R %%")],
+            Some(
+                "2023-11-14 22:13:20 GMT +0000 Tue Tuesday Nov November 318 14 10 PM 23 11/14/23 22:13:20 2023-11-14 22:13 %",
+            ),
+        ),
+        (
+            "1700000000",
+            "utime",
+            vec![text("%c|%x|%X|%h|%C|%d|%g|%G|%k|%l|%r|%u|%U|%V|%w|%W|%M|%q")],
+            Some(
+                "Tue Nov 14 22:13:20 2023|11/14/23|22:13:20|Nov|20|14|23|2023|22|10|10:13:20 PM|2|46|46|2|46|13|%q",
+            ),
+        ),
+        ("1700000000", "utime", vec![text("%Y-%H"), int(3600)], Some("2023-23")),
+        (
+            "1700000000",
+            "ltime",
+            vec![text("%H:%M:%S %Z %z %s")],
+            Some("23:13:20 CET +0100 1700000000"),
+        ),
+        ("1700000000", "utime", vec![text("%s")], Some("1699996400")),
+        ("a", "add_item", vec![text(","), text(""), text("x")], Some("a,x")),
+        ("", "add_item", vec![text(","), text(""), text("x")], Some("x")),
+        ("a", "add_item", vec![text(","), text("txn.no"), text("y")], Some("a,y")),
+        ("he \"hi\"\\/", "json", vec![], Some("he \\\"hi\\\"\\\\\\/")),
+        ("é", "json", vec![], Some("\\u00c3\\u00a9")),
+        ("é", "json", vec![text("utf8")], Some("\\u00e9")),
+        (r#"{"a":{"b":[1,2,{"c":"x"}]}}"#, "json_query", vec![text("$.a.b[2].c")], Some("x")),
+        (r#"{"a":{"b":[1,2]}}"#, "json_query", vec![text("$.a.b")], None),
+        (r#"{"a":true}"#, "json_query", vec![text("$.a")], Some("1")),
+        (r#"{"a":false}"#, "json_query", vec![text("$.a")], Some("0")),
+        (r#"{"a":null}"#, "json_query", vec![text("$.a")], None),
+        (r#"{"a":1.5}"#, "json_query", vec![text("$.a")], Some("1.5")),
+        (r#"{"a":1.5}"#, "json_query", vec![text("$.a"), text("int")], Some("1")),
+        (r#"{"a":"12x"}"#, "json_query", vec![text("$.a"), text("int")], Some("12x")),
+        ("[1,2]", "json_query", vec![text("$[1]")], Some("2")),
+        (r#"{"a b":3}"#, "json_query", vec![text("$.a b")], Some("3")),
+        ("abcdef", "be2hex", vec![], Some("616263646566")),
+        ("abcdef", "be2hex", vec![text(":"), int(2)], Some("6162:6364:6566")),
+        ("abcde", "be2hex", vec![text("-"), int(2), int(1)], Some("6162-6364")),
+        ("abcde", "be2hex", vec![text("-"), int(2)], Some("6162-6364-65")),
+        ("abcdef", "be2dec", vec![text(":"), int(2)], Some("24930:25444:25958")),
+        ("abcde", "be2dec", vec![text(":"), int(2)], Some("24930:25444:101")),
+        ("abcde", "be2dec", vec![text(":"), int(2), int(1)], Some("24930:25444")),
+        ("ab", "le2dec", vec![text(":"), int(2)], Some("25185")),
+        ("a=1&b=2", "param", vec![text("b")], Some("2")),
+        ("a.b.c", "reverse_dom", vec![], Some("c.b.a")),
         ("be", "nbsrv", vec![], Some("3")),
         ("nope", "nbsrv", vec![], None),
     ];
@@ -138,4 +207,57 @@ fn bytes_are_text_up_to_the_first_that_is_0() {
     assert!(!Type::Bin.casts_to(Type::Int) && !Type::Bool.casts_to(Type::Addr));
     assert_eq!(Value::text("17 apples").cast(Type::Int), Some(Value::Int(17)));
     assert_eq!(Value::text("10.0.0.1").cast(Type::Addr), Value::Ip([10, 0, 0, 1].into()).into());
+}
+
+#[test]
+fn digests_are_haproxys() {
+    let cases: &[(&str, Vec<Arg>, &str)] = &[
+        ("sha1", vec![], "A9993E364706816ABA3E25717850C26C9CD0D89D"),
+        ("sha2", vec![], "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD"),
+        ("sha2", vec![int(224)], "23097D223405D8228642A477BDA255B32AADBCE4BDA0B3F7E36C9DA7"),
+        ("digest", vec![text("md5")], "900150983CD24FB0D6963F7D28E17F72"),
+        (
+            "digest",
+            vec![text("SHA-256")],
+            "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
+        ),
+        (
+            "hmac",
+            vec![text("sha256"), text("a2V5")],
+            "9C196E32DC0175F86F4B1CB89289D6619DE6BEE699E4C378E68309ED97A1A6AB",
+        ),
+    ];
+    for (name, args, expected) in cases {
+        let converter = convert::named(name).expect("a converter");
+        let mut args = args.clone();
+        (converter.check)(&mut args).expect("good arguments");
+        let mut expr = expr("str", vec![text("abc")]);
+        expr.then(converter, args).expect("it takes text");
+        expr.then(convert::named("hex").expect("a converter"), vec![]).expect("it takes bytes");
+        let environment = super::Known::default();
+        let found = expr.eval(&Scope::new(&environment), &mut Record::default());
+        assert_eq!(found.value(), Some(Value::text(*expected)), "{name}");
+    }
+}
+
+#[test]
+fn arguments_haproxy_refuses_are_refused_in_its_words() {
+    let cases: &[(&str, Vec<Arg>, &str)] = &[
+        ("sha2", vec![int(1)], "Unsupported number of bits: '1'"),
+        ("digest", vec![text("nope")], "algorithm must be a valid OpenSSL message digest name."),
+        ("be2hex", vec![text(":"), int(0)], "chunk_size needs to be positive (0)"),
+        ("be2hex", vec![text(":"), int(2), int(-1)], "Unsupported truncate value (-1)"),
+        ("be2dec", vec![text(":"), int(9)], "chunk_size out of [1..8] range (9)"),
+        ("http_date", vec![int(1), text("x")], "expects 's', 'ms' or 'us', got 'x'"),
+        ("json_query", vec![text("")], "json_path must not be empty"),
+        (
+            "json_query",
+            vec![text("a"), text("foo")],
+            "output_type only supports \"int\" as argument",
+        ),
+    ];
+    for (name, args, expected) in cases {
+        let converter = convert::named(name).expect("a converter");
+        assert_eq!((converter.check)(&mut args.clone()), Err((*expected).to_owned()), "{name}");
+    }
 }
