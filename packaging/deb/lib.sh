@@ -19,11 +19,20 @@ package_status() {
 	dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || echo not-installed
 }
 
-# Whether package $1 is about to be installed where it is not.
-is_coming() {
+package_wanted() {
 	# shellcheck disable=SC2016 # the fields are dpkg-query's
-	wanted=$(dpkg-query -W -f='${db:Status-Want}' "$1" 2>/dev/null) || wanted=
-	[ "$wanted" = install ] && [ "$(package_status "$1")" != installed ]
+	dpkg-query -W -f='${db:Status-Want}' "$1" 2>/dev/null || echo unknown
+}
+
+# Whether package $1 goes because package $2 comes. apt removes before it unpacks, and dpkg hears of
+# a package from a file only then: what apt was asked for says it, too.
+is_replaced_by() {
+	case "$(package_wanted "$1")" in
+	deinstall | purge) ;;
+	*) return 1 ;;
+	esac
+	[ "$(package_status "$2")" != installed ] || return 1
+	[ "$(package_wanted "$2")" = install ] || pgrep -f "(apt|apt-get|aptitude|dpkg|unattended-upgrade).* .*$2" >/dev/null
 }
 
 # --- /etc -----------------------------------------------------------------------------------------
@@ -65,27 +74,26 @@ dropin() {
 	echo "/run/systemd/system/$1.d/evergate-handover.conf"
 }
 
-# handover_prepare SERVICE CAPABILITIES COMMAND…
+# handover_prepare NAME COMMAND…: of the service NAME, which COMMAND will take over.
 handover_prepare() {
-	file=$(dropin "$1")
-	capabilities=$2
-	unit=$1
-	shift 2
+	file=$(dropin "$1.service")
+	name=$1
+	shift
 	mkdir -p "$(dirname "$file")"
 	cat >"$file" <<-UNIT
 		# Written by a package that takes this service over, and gone once it has.
 		[Service]
 		KillMode=none
-		ExecStop=
 		ExecStopPost=
 		Restart=no
 		WatchdogSec=0
-		CapabilityBoundingSet=$capabilities
+		SyslogIdentifier=$name
+		CapabilityBoundingSet=CAP_SYS_PTRACE
 		ExecStart=
 		ExecStart=$*
 	UNIT
 	systemctl daemon-reload || true
-	echo "$unit goes on until its successor takes over." >&2
+	echo "$name.service goes on until its successor takes over." >&2
 }
 
 # handover_forget SERVICE: the drop-in goes.

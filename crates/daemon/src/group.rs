@@ -76,8 +76,13 @@ fn parent(path: &Path) -> Option<i32> {
 
 fn program(path: &Path) -> Option<String> {
     let program: PathBuf = fs::read_link(path.join("exe")).ok()?;
-    let name = program.file_name()?.to_str()?;
-    Some(name.strip_suffix(" (deleted)").unwrap_or(name).to_owned())
+    Some(name(program.file_name()?.to_str()?).to_owned())
+}
+
+/// What a program is called that somebody has removed meanwhile, or dpkg replaced.
+fn name(file: &str) -> &str {
+    let file = file.strip_suffix(" (deleted)").unwrap_or(file);
+    file.strip_suffix(".dpkg-tmp").or_else(|| file.strip_suffix(".dpkg-new")).unwrap_or(file)
 }
 
 #[cfg(test)]
@@ -102,6 +107,13 @@ mod tests {
         assert_eq!(parent(own), Some(expected));
         let exe = std::env::current_exe().expect("there is one");
         assert_eq!(program(own).as_deref(), exe.file_name().and_then(|name| name.to_str()));
+    }
+
+    #[test]
+    fn a_program_that_was_replaced_keeps_its_name() {
+        for file in ["haproxy", "haproxy (deleted)", "haproxy.dpkg-tmp (deleted)"] {
+            assert_eq!(name(file), "haproxy");
+        }
     }
 
     #[test]
