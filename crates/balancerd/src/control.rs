@@ -23,6 +23,7 @@ pub(crate) fn start(
     crate::http::know(shared, board);
     tokio::task::spawn_local(health::run(shared, board, foreground));
     tokio::task::spawn_local(crate::resolver::follow::run(shared));
+    tokio::task::spawn_local(crate::active_check::run(shared));
     for (index, socket) in stats {
         let level = shared.config.process.stats_sockets[index].level;
         let mut stage = stage.clone();

@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod active_check;
 mod answers;
 mod backend;
 pub mod bind;

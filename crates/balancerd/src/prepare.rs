@@ -7,11 +7,13 @@
 //!    200 too late                                                            200 too late    an address
 //! ```
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use proxy::variable::{Piece, Template, Variable};
 use proxy::{
-    BackendIndex, Cause, Content, NginxServer, Peers, Phase, Preread, Severity, Termination,
+    BackendIndex, BindAddress, Cause, Content, NginxServer, Peers, Phase, Preread, Severity,
+    Termination,
 };
 use relay::timer::{self, Millis, Timer};
 use relay::{Ready, Target};
@@ -25,6 +27,9 @@ use crate::session::Session;
 
 /// nginx has no letters for it; nobody reads them there.
 const OVER: Termination = Termination::new(Cause::Proxy, Phase::Request);
+
+/// Listeners a session may be handed to.
+const MAX_PASSES: usize = 8;
 
 /// What reading ahead came to.
 pub(crate) enum Ahead {
@@ -49,9 +54,26 @@ impl Connecting {
                 self.haproxy_header().await?;
             }
         }
-        let Some(nginx) = self.session.config().nginx.as_deref() else {
-            return if self.session.shared.is_nginx() { Ok(()) } else { self.rules().await };
-        };
+        if !self.session.shared.is_nginx() {
+            return self.rules().await;
+        }
+        // A session may be handed from listener to listener, and not for ever.
+        for _ in 0..MAX_PASSES {
+            if !self.phases().await? {
+                return Ok(());
+            }
+            if self.has_header {
+                self.nginx_header().await?;
+            }
+        }
+        self.session
+            .error_line(Severity::Error, None, |f| f.write_str("pass goes round in circles"));
+        Err(self.session.refuse(500))
+    }
+
+    /// nginx's phases; true if another listener has the session now.
+    async fn phases(&mut self) -> Result<bool, Termination> {
+        let Some(nginx) = self.session.config().nginx.as_deref() else { return Ok(false) };
         if let Some(extra) = &mut self.session.extra {
             extra.local = extra.local.or_else(|| self.client.local_addr().ok());
         }
@@ -59,8 +81,18 @@ impl Connecting {
         if let Some(preread) = nginx.preread {
             self.preread(preread).await?;
         }
+        let nginx = match nginx.by_name {
+            Some(variable) => self.session.by_name(variable),
+            None => Some(nginx),
+        };
+        let Some(nginx) = nginx else { return Ok(false) };
         match &nginx.content {
-            Content::Proxy if self.session.backend().is_some() => Ok(()),
+            Content::Pass(to) => {
+                let to = self.session.text(to);
+                self.hand_over(&String::from_utf8_lossy(&to))?;
+                Ok(true)
+            }
+            Content::Proxy if self.session.backend().is_some() => Ok(false),
             Content::Proxy => {
                 self.session
                     .error_line(Severity::Error, None, |f| f.write_str("no handler for server"));
@@ -78,9 +110,32 @@ impl Connecting {
             Content::Dynamic { to, upstreams, other } => {
                 let to = self.session.text(to);
                 let to = String::from_utf8_lossy(&to).into_owned();
-                self.session.direct(&to, upstreams, *other).await
+                self.session.direct(&to, upstreams, *other).await.map(|()| false)
             }
         }
+    }
+
+    /// `pass`: the frontend that listens on an address has the session from here on.
+    fn hand_over(&mut self, to: &str) -> Result<(), Termination> {
+        let shared = self.session.shared;
+        let wanted = listener(to);
+        let found = wanted.and_then(|wanted| {
+            let all = shared.config.frontends.iter().enumerate();
+            let binds = all.flat_map(|(at, one)| one.binds.iter().map(move |bind| (at, bind)));
+            let tcp: Vec<_> = binds.filter(|(_, bind)| !bind.udp).collect();
+            let exact = tcp.iter().find(|(_, bind)| bind.address == wanted);
+            let any = || tcp.iter().find(|(_, bind)| holds(&bind.address, &wanted));
+            exact.or_else(any).map(|(at, bind)| (*at, bind.proxy_protocol))
+        });
+        let Some((at, header)) = found else {
+            self.session.error_line(Severity::Error, None, |f| {
+                write!(f, "port not found for \"{to}\" while passing connection")
+            });
+            return Err(self.session.refuse(500));
+        };
+        self.session.switch(at);
+        self.has_header = header;
+        Ok(())
     }
 
     /// Sends the client a text.
@@ -135,7 +190,11 @@ impl Connecting {
 
     /// Reads a PROXY header; what follows it stays with the session.
     async fn header(&mut self, until: Millis) -> Result<(), NoHeader> {
-        let mut bytes = Vec::new();
+        // What was read ahead for another listener.
+        let mut bytes = match &mut self.session.extra {
+            Some(extra) => std::mem::take(&mut extra.first),
+            None => Vec::new(),
+        };
         loop {
             match Header::parse(&bytes) {
                 // nginx does not look at what it does not use.
@@ -344,6 +403,20 @@ impl Holds for Peers {
 }
 
 impl Session {
+    /// The server of the name the client asks for has the session from here on; its phases.
+    fn by_name(&mut self, variable: usize) -> Option<&'static NginxServer> {
+        let prereads = self.extra.as_deref().is_some_and(|extra| extra.hello.is_some());
+        if prereads {
+            let template = Template { pieces: vec![Piece::Variable(Variable::Defined(variable))] };
+            let at = self.text(&template);
+            let at = std::str::from_utf8(&at).ok().and_then(|at| at.parse().ok());
+            self.switch(at.unwrap_or(self.frontend as usize));
+        } else {
+            self.switch(self.frontend as usize);
+        }
+        self.config().nginx.as_deref()
+    }
+
     /// Notes the status a session ends with.
     pub(crate) fn refuse(&mut self, status: u16) -> Termination {
         if let Some(extra) = &mut self.extra {
@@ -470,6 +543,30 @@ impl Session {
         let at = fastrand::usize(..found.all.len().max(1));
         let ip = found.all.get(at).ok_or_else(|| format!("{name} could not be resolved"))?;
         Ok(Target::Inet(SocketAddr::new(*ip, port)))
+    }
+}
+
+/// Where `pass` goes: `unix:path`, `address:port`, or a port of any address.
+fn listener(text: &str) -> Option<BindAddress> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Some(BindAddress::Unix(path.into()));
+    }
+    let port = || text.trim_start_matches("*:").parse().ok();
+    let address = text.parse().ok();
+    address
+        .or_else(|| Some(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port()?)))
+        .map(BindAddress::Inet)
+}
+
+/// Whether who listens on `bound` gets what goes to `wanted`.
+fn holds(bound: &BindAddress, wanted: &BindAddress) -> bool {
+    match (bound, wanted) {
+        (BindAddress::Inet(bound), BindAddress::Inet(wanted)) => {
+            bound.port() == wanted.port()
+                && bound.ip().is_unspecified()
+                && bound.is_ipv4() == wanted.is_ipv4()
+        }
+        _ => false,
     }
 }
 

@@ -84,8 +84,9 @@ impl Session {
         let mut has_extra =
             config.nginx.is_some() || config.http.is_some() || crate::rules::has_rules(config);
         if let Some(BackendIndex(index)) = config.default_backend {
-            // With rules it is not known before they have run.
-            if config.rules.is_none() && config.http.is_none() {
+            // With rules, or several servers of one address, it is not known yet.
+            let by_name = config.nginx.as_deref().is_some_and(|nginx| nginx.by_name.is_some());
+            if config.rules.is_none() && config.http.is_none() && !by_name {
                 backend = u32::try_from(index).unwrap_or(NO_BACKEND);
                 shared.backends[index].traffic.begin(second);
             }
@@ -113,6 +114,22 @@ impl Session {
             number,
             reported: (0, 0),
             extra: has_extra.then(|| Box::new(Extra { status: 200, ..Extra::default() })),
+        }
+    }
+
+    /// Another frontend has it from here on, or this one for good: its default backend, too.
+    pub(crate) fn switch(&mut self, frontend: usize) {
+        let (old, shared) = (self.frontend as usize, self.shared);
+        let Some(new) = shared.frontends.get(frontend) else { return };
+        if frontend != old {
+            new.gate.enter();
+            new.traffic.begin(crate::state::unix_seconds());
+            shared.frontends[old].traffic.end();
+            shared.frontends[old].gate.leave();
+            self.frontend = u32::try_from(frontend).unwrap_or(self.frontend);
+        }
+        if let Some(backend) = self.config().default_backend {
+            self.set_backend(backend);
         }
     }
 

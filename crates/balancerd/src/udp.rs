@@ -292,6 +292,8 @@ impl Flows {
                 return refused;
             }
             match &nginx.content {
+                // Only connections can be handed on.
+                Content::Pass(_) => return session.refuse(500),
                 Content::Proxy | Content::Http(_) => {}
                 Content::Return(text) => {
                     let text = session.text(text);

@@ -136,7 +136,7 @@ fn map_line(walk: &mut Walk<'_>, map: &mut Map, words: &[Word]) {
 }
 
 /// `*.end`, `.end` (the end alone, too), `start.*`; nothing else has a star.
-fn wildcard(text: &str) -> Option<Vec<MapKey>> {
+pub(crate) fn wildcard(text: &str) -> Option<Vec<MapKey>> {
     let sound = |text: &str| {
         !text.is_empty() && !text.contains('*') && !text.contains("..") && !text.starts_with('.')
     };
@@ -152,7 +152,7 @@ fn wildcard(text: &str) -> Option<Vec<MapKey>> {
 }
 
 /// nginx prints what PCRE2 says; the mistakes people make most are told apart.
-fn bad_pattern(text: &str, error: &str) -> String {
+pub(crate) fn bad_pattern(text: &str, error: &str) -> String {
     let opened = text.matches('(').count() > text.matches(')').count();
     let said = if error.contains("unclosed character class")
         || error.contains("Invalid character class")

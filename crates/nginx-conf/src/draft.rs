@@ -75,6 +75,7 @@ pub(crate) struct Scope {
     pub(crate) responses: Option<u32>,
     pub(crate) resolver: Option<Resolver>,
     pub(crate) resolver_timeout: Option<Duration>,
+    pub(crate) check_timeout: Option<Duration>,
 }
 
 /// One `access_log`, its texts as written.
@@ -129,6 +130,7 @@ impl Scope {
             responses: self.responses.or(outer.responses),
             resolver: self.resolver.clone().or_else(|| outer.resolver.clone()),
             resolver_timeout: self.resolver_timeout.or(outer.resolver_timeout),
+            check_timeout: self.check_timeout.or(outer.check_timeout),
         }
     }
 }
@@ -148,6 +150,8 @@ pub(crate) struct Stream {
     pub(crate) formats: Vec<Format>,
     /// `limit_conn_zone`: name, key and size.
     pub(crate) zones: Vec<(String, String, u64)>,
+    /// `match`.
+    pub(crate) matches: Vec<proxy::Matching>,
     /// What `map`, `geo` and `split_clients` define.
     pub(crate) definitions: Vec<Definition>,
 }
@@ -210,8 +214,12 @@ pub(crate) struct Server {
     pub(crate) sets: Vec<(String, String)>,
     /// `return`.
     pub(crate) answer: Option<String>,
-    /// The first `server_name`.
-    pub(crate) name: Option<String>,
+    /// `pass`.
+    pub(crate) hand_over: Option<String>,
+    /// `server_name`.
+    pub(crate) names: Vec<Word>,
+    /// `health_check`, and the name of its `match`.
+    pub(crate) check: Option<(proxy::ActiveCheck, Option<Word>)>,
 }
 
 /// One `listen`.
@@ -220,6 +228,10 @@ pub(crate) struct Listen {
     /// One for each address of a host name and each port of a range.
     pub(crate) binds: Vec<Bind>,
     pub(crate) keepalive: Option<proxy::KeepAlive>,
+    /// `default_server`.
+    pub(crate) default: bool,
+    /// Whether it says anything about the socket.
+    pub(crate) set: bool,
     pub(crate) span: Span,
 }
 

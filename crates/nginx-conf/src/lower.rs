@@ -1,13 +1,13 @@
 //! Drafts → the proxy model: levels merged, names resolved, addresses compared.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 use balance::{Algorithm, Passive};
 use conf::{Binder, Problem, Sources, Word};
 use proxy::{
-    Backend, BackendIndex, BindAddress, Config, Discovery, ErrorLog, ErrorLogTarget, Flavour,
+    Backend, BackendIndex, Bind, BindAddress, Config, Discovery, ErrorLog, ErrorLogTarget, Flavour,
     Frontend, FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Server, ServerAddress,
     Threads,
 };
@@ -19,6 +19,7 @@ use crate::table::shown;
 use crate::wording::NOWHERE;
 use crate::{Options, lex};
 
+mod names;
 mod session;
 mod variables;
 
@@ -103,10 +104,7 @@ pub(crate) fn stream(
         defined: variables::defined(stream, names),
     };
     lower.variables();
-    let mut taken = HashSet::new();
-    for server in &stream.servers {
-        lower.server(server, &mut taken);
-    }
+    lower.servers();
     for upstream in &stream.upstreams {
         lower.peers_of(upstream);
     }
@@ -148,38 +146,47 @@ impl<'a> Lower<'a> {
         Origin { file, line: u32::try_from(line).unwrap_or(0) }
     }
 
-    fn server(&mut self, server: &draft::Server, taken: &mut HashSet<(BindAddress, bool)>) {
+    /// The frontend of a `server` with some of its addresses, or with none: then others send it
+    /// sessions by name.
+    fn server(&mut self, server: &draft::Server, binds: Vec<Bind>) {
         let scope = server.scope.or(&self.stream.scope);
-        let mut binds = Vec::new();
-        let mut keepalive = None;
-        for listen in &server.listens {
-            let origin = self.origin(listen.span);
-            for bind in &listen.binds {
-                if !taken.insert((bind.address.clone(), bind.udp)) {
-                    let address = shown(&bind.address);
-                    let message = format!("conflicting server name \"\" on {address}, ignored");
-                    self.binder.warning(NOWHERE, Problem::Other(message));
-                    continue;
-                }
-                let mut bind = bind.clone();
-                bind.origin = origin.clone();
-                binds.push(bind);
-            }
-            keepalive = keepalive.or(listen.keepalive);
-        }
         let (backend, content) = self.content(server, &scope);
-        let Some(first) = binds.first() else { return };
+        if let (Some((check, name)), Some(backend)) = (&server.check, backend) {
+            self.active_check(check, name.as_ref(), backend, &scope);
+        }
         let id = self.config.frontends.len() as u32 + 1;
+        let first = server.listens.iter().flat_map(|listen| &listen.binds).next();
+        let Some(first) = binds.first().or(first) else { return };
         let mut frontend = Frontend::new(id, shown(&first.address));
         frontend.kind = FrontendKind::NginxServer;
         frontend.binds = binds;
         frontend.default_backend = backend;
         frontend.backlog = Some(511);
         frontend.error_log = absolute(&scope.error_log, &self.options.prefix);
-        frontend.keepalive = keepalive;
+        frontend.keepalive = server.listens.iter().find_map(|listen| listen.keepalive);
         frontend.nodelay = scope.nodelay.unwrap_or(true);
         frontend.nginx = self.session(server, &scope, content, &frontend.binds);
         self.config.frontends.push(frontend);
+    }
+
+    /// `health_check` belongs to the upstream, whichever `server` has it.
+    fn active_check(
+        &mut self,
+        check: &proxy::ActiveCheck,
+        name: Option<&Word>,
+        backend: BackendIndex,
+        scope: &Scope,
+    ) {
+        let named = |name: &Word| self.stream.matches.iter().find(|one| one.name == name.text);
+        let matching = name.and_then(named).cloned();
+        if let (Some(name), None) = (name, &matching) {
+            self.error(name.span, format!("match \"{}\" is not found", name.text));
+        }
+        let BackendIndex(index) =
+            self.config.backends[backend.0].shares_servers_with.unwrap_or(backend);
+        let timeout = scope.check_timeout.unwrap_or(check.timeout);
+        let check = proxy::ActiveCheck { timeout, matching, ..check.clone() };
+        self.config.backends[index].active_check.get_or_insert(Box::new(check));
     }
 
     /// The backend of one `server`: its upstream's servers with the server's own timeouts.

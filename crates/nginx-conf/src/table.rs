@@ -1,5 +1,6 @@
 //! The directives of each context, one row each.
 
+pub(crate) mod active;
 mod events;
 mod main;
 mod scope;
@@ -99,9 +100,11 @@ pub(crate) fn repeats(name: &str) -> bool {
         "load_module",
         "log_format",
         "map",
+        "match",
         "proxy_ssl_conf_command",
         "random",
         "server",
+        "server_name",
         "set",
         "set_real_ip_from",
         "split_clients",

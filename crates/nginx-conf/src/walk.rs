@@ -11,11 +11,13 @@ use conf::{
     nearest,
 };
 
+use proxy::variable::Pattern;
+
 use crate::draft::{Events, Main, Server, Stream, Upstream};
 use crate::lex::{self, Body, Kind, Node};
 use crate::table::{
     EVENTS, IN_EVENTS, IN_MAIN, IN_SERVER, IN_STREAM, IN_UPSTREAM, MAIN, SCOPE, SERVER, STREAM,
-    UPSTREAM, names, repeats, shapes,
+    UPSTREAM, active, names, repeats, shapes,
 };
 use crate::{Lookups, Options, blocks, http, http_names, variable};
 
@@ -200,6 +202,7 @@ impl<'o> Walk<'o> {
             }
             None if ["map", "split_clients"].contains(&name) => (2, 2),
             None if name == "geo" => (1, 2),
+            None if name == "match" => (1, 1),
             None => (0, usize::MAX),
         };
         // A name of two words ("access_log off") that takes no more is told what is too much.
@@ -271,6 +274,15 @@ impl<'o> Walk<'o> {
                     stream.upstreams.push(upstream);
                 }
             }
+            (Level::Stream(stream), "match") => {
+                let found = active::matching(self, stmt, &body.nodes);
+                if let Some(found) = found {
+                    if stream.matches.iter().any(|known| known.name == found.name) {
+                        self.error(stmt.at(), format!("duplicate match \"{}\"", found.name));
+                    }
+                    stream.matches.push(found);
+                }
+            }
             (Level::Stream(stream), "geo" | "map" | "split_clients") => {
                 stream.definitions.extend(blocks::define(self, stmt, &body.nodes));
             }
@@ -288,8 +300,9 @@ impl<'o> Walk<'o> {
     /// Notes the variables a directive uses, and complains of formats there are not.
     fn variables(&mut self, name: &str, arguments: &[Word]) {
         let from = match name {
-            "access_log" | "hash" | "limit_conn_zone" | "proxy_bind" | "proxy_pass"
+            "access_log" | "hash" | "limit_conn_zone" | "pass" | "proxy_bind" | "proxy_pass"
             | "proxy_ssl_name" | "return" => 0,
+            "server_name" => return self.named_groups(arguments),
             "log_format" | "set" => 1,
             _ => return,
         };
@@ -303,6 +316,18 @@ impl<'o> Walk<'o> {
                 self.error(format.span, message);
             }
             _ => {}
+        }
+    }
+
+    /// Patterns among names define variables.
+    fn named_groups(&mut self, names: &[Word]) {
+        for name in names {
+            let Some(text) = name.text.strip_prefix('~') else { continue };
+            let pattern = Pattern { text: text.to_owned(), caseless: true };
+            match pattern.groups() {
+                Ok(groups) => self.groups.extend(groups),
+                Err(error) => self.error(name.span, blocks::bad_pattern(text, &error)),
+            }
         }
     }
 

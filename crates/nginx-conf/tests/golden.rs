@@ -309,3 +309,82 @@ fn the_corpus_runs_or_says_what_is_missing() {
     );
     assert!(runs >= 4, "only {runs} run");
 }
+
+#[test]
+fn servers_of_one_address_are_told_apart_by_name() {
+    let listen = |first: &str, second: &str| {
+        let text = format!(
+            "events {{}} stream {{ server {{ listen 1.2.3.4:5 {first}; return a; server_name a; }}
+             server {{ listen 1.2.3.4:5 {second}; return b; server_name A b; }} }}"
+        );
+        let loaded = offline(&text);
+        (said(&loaded), loaded)
+    };
+    let (said, loaded) = listen("", "default_server");
+    assert_eq!(said, ["nginx: [warn] conflicting server name \"a\" on 1.2.3.4:5, ignored"]);
+    let frontends = &loaded.config.frontends;
+    assert_eq!(frontends.iter().map(|one| one.binds.len()).collect::<Vec<_>>(), [0, 1]);
+    assert!(frontends[1].nginx.as_ref().is_some_and(|nginx| nginx.by_name.is_some()));
+    let (said, _) = listen("default_server", "default_server");
+    assert_eq!(said[0], "nginx: [emerg] a duplicate default server for 1.2.3.4:5 in n.conf:2");
+    let (said, _) = listen("backlog=3", "backlog=4");
+    assert_eq!(said[0], "nginx: [emerg] duplicate listen options for 1.2.3.4:5 in n.conf:2");
+}
+
+#[test]
+fn names_that_are_asked_for_need_a_resolver_and_a_zone() {
+    let upstream = |stream: &str, inner: &str| {
+        let text = format!("events {{}}\nstream {{ {stream}\nupstream u {{ {inner} }} }}");
+        said(&offline(&text)).join("\n")
+    };
+    for (stream, inner, expected) in [
+        ("resolver 127.0.0.1;", "zone z 64k; server a.test:1 resolve;", ""),
+        ("", "resolver 127.0.0.1; zone z 64k; server a.test service=x resolve;", ""),
+        ("", "zone z 64k; server 192.0.2.1:1 resolve;", ""),
+        (
+            "",
+            "server a.test service=x;",
+            "nginx: [emerg] service upstream \"a.test\" requires \"resolve\" parameter in n.conf:3",
+        ),
+        (
+            "",
+            "server a.test:1 service=x resolve;",
+            "nginx: [emerg] service upstream \"a.test:1\" may not have port in n.conf:3",
+        ),
+        ("", "server a.test resolve;", "nginx: [emerg] no port in upstream \"a.test\" in n.conf:3"),
+    ] {
+        assert_eq!(upstream(stream, inner), expected, "{inner}");
+    }
+}
+
+#[test]
+fn a_health_check_belongs_to_the_upstream_and_says_what_is_wrong_with_it() {
+    let check = |check: &str| {
+        let text = format!(
+            "events {{}} stream {{ match m {{ send a\\x00; expect ~ b; }} upstream u {{ server 192.0.2.1:1; }}
+             server {{ listen 1; proxy_pass u; }} server {{ listen 2; proxy_pass u; {check} }} }}"
+        );
+        offline(&text)
+    };
+    let loaded = check(
+        "health_check interval=1s jitter=100ms fails=3 passes=2 port=9 match=m; health_check_timeout 2s;",
+    );
+    assert_eq!(said(&loaded), Vec::<String>::new());
+    let backends = &loaded.config.backends;
+    assert!(backends[1].active_check.is_none(), "once for an upstream");
+    let found = backends[0].active_check.as_ref().expect("a check");
+    assert_eq!((found.fails, found.passes, found.port), (3, 2, Some(9)));
+    assert_eq!((found.interval, found.timeout), (Duration::from_secs(1), Duration::from_secs(2)));
+    assert_eq!(found.matching.as_ref().expect("a match").send, b"a\0");
+    for (wrong, message) in [
+        ("health_check fails=0;", "invalid parameter \"fails=0\""),
+        ("health_check interval=0;", "invalid parameter \"interval=0\""),
+        ("health_check foo;", "invalid parameter \"foo\""),
+        ("health_check persistent;", "\"persistent\" of \"health_check\" needs \"mandatory\""),
+        ("health_check uri=/;", "\"uri\" of \"health_check\" needs \"type=http\""),
+        ("health_check match=x;", "match \"x\" is not found"),
+    ] {
+        let loaded = check(wrong);
+        assert!(said(&loaded)[0].contains(message), "{wrong}: {:?}", said(&loaded));
+    }
+}

@@ -3,6 +3,7 @@
 //! Everything here is resolved: `defaults` are merged in, `log global` is replaced by the global
 //! targets, names are indices. Times are [`Duration`]s; an absent limit is `None`.
 
+mod active;
 mod backend;
 mod checks;
 mod frontend;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::http::{Forwarded, Http, Stats};
+pub use active::{ActiveCheck, CheckKind, Expected, Matching};
 pub use backend::{Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress};
 pub use balance::{Algorithm, Passive};
 pub use checks::{CheckAct, CheckWords, EmailAlert, Tracked};

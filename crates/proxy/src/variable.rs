@@ -36,7 +36,7 @@ use std::net::IpAddr;
 
 pub use evaluate::{Context, Escape, Facts, Program, Values};
 pub use names::{ProxyTlv, Variable};
-pub use pattern::Pattern;
+pub use pattern::{Finder, Pattern};
 
 /// A text with variables in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

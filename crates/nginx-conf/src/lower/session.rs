@@ -21,6 +21,9 @@ impl Lower<'_> {
         if let Some(text) = &server.answer {
             return (None, Content::Return(self.template(text)));
         }
+        if let Some(to) = &server.hand_over {
+            return (None, Content::Pass(self.template(to)));
+        }
         let Some(pass) = &server.pass else { return (None, Content::Proxy) };
         if !variable::any(&pass.text) {
             return (self.backend(pass, scope), Content::Proxy);
@@ -74,7 +77,8 @@ impl Lower<'_> {
             }),
             content,
             access_logs: logs.filter_map(|log| self.access_log(log)).collect(),
-            name: server.name.clone().unwrap_or_default(),
+            name: server.names.first().map(conf::Word::owned).unwrap_or_default(),
+            by_name: None,
         };
         let used = !nginx.sets.is_empty()
             || !nginx.limits.is_empty()

@@ -51,6 +51,16 @@ pub(crate) const SCOPE: &[Row] = &[
     )
     .within(BOTH)
     .doc("Where messages of these sessions go, instead of the outer level's place."),
+    Row::new(
+        "health_check_timeout",
+        Words("<time>", 1..=1, |s, w, b| {
+            millis(&mut s.check_timeout, w, b);
+        }),
+    )
+    .default("5s")
+    .within(BOTH)
+    .spec("extension")
+    .doc("How long one check of `health_check` may take. The directive of nginx's commercial version."),
     Row::new("limit_conn", Words("<zone> <number>", 2..=2, limit_conn))
         .within(BOTH)
         .doc("Connections of one key at a time."),

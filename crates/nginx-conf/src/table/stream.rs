@@ -32,6 +32,13 @@ pub(crate) const STREAM: &[Keyword<Stream>] = &[
     )
     .within(IN_STREAM)
     .doc("What a line of an access log says."),
+    Keyword::new("match", Whole("<name> { … }", |_, _, _| {}))
+        .within(IN_STREAM)
+        .spec("extension")
+        .doc(
+            "What `health_check` says and waits for: `send <text>`, `expect [~|~*] <text>`, with HTTP \
+             `status <code>[-<code>] …`; `\\xHH` is a byte. Of nginx's commercial version.",
+        ),
     Keyword::new("map", Whole("<text> $<variable> { … }", |_, _, _| {}))
         .within(IN_STREAM)
         .doc(
@@ -78,6 +85,15 @@ pub(crate) const STREAM: &[Keyword<Stream>] = &[
 
 /// The directives that only a `server {}` may have.
 pub(crate) const SERVER: &[Keyword<Server>] = &[
+    Keyword::new("health_check", Words("[<parameter> …]", 0..=usize::MAX, super::active::health_check))
+        .within(IN_SERVER)
+        .spec("extension")
+        .doc(
+            "Asks every server of the upstream again and again: `interval=5s` `jitter=0` `fails=1` \
+             `passes=1` `mandatory` `persistent` `port=` `udp` `match=<name>`, as in nginx's commercial \
+             version, and `type=tcp|http` `uri=/`. Of several for one upstream the first counts. Needs no \
+             `zone`.",
+        ),
     Keyword::new("listen", Words("<address> [<parameter> …]", 1..=usize::MAX, listen))
         .within(IN_SERVER)
         .doc(
@@ -86,9 +102,12 @@ pub(crate) const SERVER: &[Keyword<Server>] = &[
              `reuseport` `ipv6only=on` `so_keepalive=` `default_server` `udp` `proxy_protocol`. `ssl` \
              is not supported yet.",
         ),
-    Keyword::planned("pass", "<address>")
+    Keyword::new("pass", Words("<address>", 1..=1, hand_over))
         .within(IN_SERVER)
-        .doc("Hands a connection to another listener."),
+        .doc(
+            "Hands a connection to another listener of this process, as if the client had connected \
+             there; variables are allowed. Not for datagrams.",
+        ),
     Keyword::new("proxy_pass", Words("<address>", 1..=1, proxy_pass))
         .within(IN_SERVER)
         .doc("Where connections go: an upstream, `host:port` or `unix:path`; with variables, too."),
@@ -96,12 +115,15 @@ pub(crate) const SERVER: &[Keyword<Server>] = &[
         .within(IN_SERVER)
         .doc("Sends a text and closes."),
     Keyword::new("server_name", Words("<name> …", 1..=usize::MAX, |s: &mut Server, w, _| {
-        s.name = w.first().map(Word::owned);
+        s.names.extend(w.iter().cloned());
     }))
-        .default("\"\"")
-        .within(IN_SERVER)
-        .status(Accepted("only TLS tells servers of one address apart, which is refused"))
-        .doc("The names a client may ask for."),
+    .default("\"\"")
+    .within(IN_SERVER)
+    .doc(
+        "The names clients ask for in their ClientHello, by which `ssl_preread` tells servers of one \
+         address apart: `name`, `*.end`, `.end`, `start.*`, `~pattern` with captures. What comes before \
+         reading ahead (`set`, `limit_conn`, `allow`, `deny`) is the default server's, as in nginx.",
+    ),
     Keyword::new("set", Words("$<variable> <value>", 2..=2, set))
         .within(IN_SERVER)
         .doc("Sets a variable."),
@@ -175,8 +197,9 @@ fn answer(server: &mut Server, words: &[Word], b: &mut Binder) {
     let Some(word) = words.first() else { return };
     if variable::check(word, b) {
         server.answer = Some(word.owned());
-        // The last of the two has the sessions.
+        // The last of them has the sessions.
         server.pass = None;
+        server.hand_over = None;
     }
 }
 
@@ -200,6 +223,32 @@ fn proxy_pass(server: &mut Server, words: &[Word], b: &mut Binder) {
 fn pass(server: &mut Server, to: &Word) {
     server.pass = Some(to.clone());
     server.answer = None;
+    server.hand_over = None;
+}
+
+fn hand_over(server: &mut Server, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else { return };
+    if variable::any(&word.text) {
+        if !variable::check(word, b) {
+            return;
+        }
+    } else {
+        let problem = match address::parse(&word.text, Use::Listen) {
+            Ok(address) if address.ports.is_none() && !matches!(address.host, Host::Unix(_)) => {
+                Some("no port")
+            }
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        if let Some(error) = problem {
+            let message = format!("{error} in \"{}\" of the \"pass\" directive", word.text);
+            b.error(word.span, Problem::Other(message));
+            return;
+        }
+    }
+    server.hand_over = Some(word.owned());
+    server.pass = None;
+    server.answer = None;
 }
 
 fn listen(server: &mut Server, words: &[Word], b: &mut Binder) {
@@ -216,8 +265,14 @@ fn listen(server: &mut Server, words: &[Word], b: &mut Binder) {
     let mut template = Bind::new(BindAddress::any_v4(0));
     template.reuseport = false;
     template.backlog = Some(511);
-    let mut socket =
-        Socket { bind: template, keepalive: None, udp: false, ssl: false, proxy: false };
+    let mut socket = Socket {
+        bind: template,
+        keepalive: None,
+        udp: false,
+        ssl: false,
+        proxy: false,
+        default: false,
+    };
     // What is a mistake together with "udp".
     let mut stream_only = Vec::new();
     for word in parameters {
@@ -255,7 +310,10 @@ fn listen(server: &mut Server, words: &[Word], b: &mut Binder) {
         let mode = matches!(address, BindAddress::Unix(_)).then_some(0o666);
         binds.push(Bind { address, v6only, mode, ..socket.bind.clone() });
     }
-    server.listens.push(Listen { binds, keepalive: socket.keepalive, span: place.span });
+    let plain = ["default_server", "udp", "ssl", "proxy_protocol"];
+    let set = parameters.iter().any(|word| !plain.contains(&word.text.as_str()));
+    let (keepalive, default) = (socket.keepalive, socket.default);
+    server.listens.push(Listen { binds, keepalive, default, set, span: place.span });
 }
 
 /// A bind address as nginx's messages print it.
@@ -272,6 +330,7 @@ struct Socket {
     udp: bool,
     ssl: bool,
     proxy: bool,
+    default: bool,
 }
 
 fn bind_addresses(server: &Server, text: &str) -> Result<Vec<BindAddress>, &'static str> {
@@ -300,7 +359,8 @@ fn parameter(socket: &mut Socket, text: &str) -> Result<(), Problem> {
     let bind = &mut socket.bind;
     match text.split_once('=') {
         None => match text {
-            "default_server" | "bind" | "multipath" => {}
+            "default_server" => socket.default = true,
+            "bind" | "multipath" => {}
             "ssl" => socket.ssl = true,
             "udp" => socket.udp = true,
             "proxy_protocol" => socket.proxy = true,

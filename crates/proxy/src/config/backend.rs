@@ -7,8 +7,8 @@ use std::time::Duration;
 use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
 use super::{
-    BackendRules, CheckWords, Discovery, EmailAlert, KeepAlive, LogTarget, Mode, Origin, Outbound,
-    ProxyHeader, Resolver, Tracked,
+    ActiveCheck, BackendRules, CheckWords, Discovery, EmailAlert, KeepAlive, LogTarget, Mode,
+    Origin, Outbound, ProxyHeader, Resolver, Tracked,
 };
 use crate::variable::Template;
 
@@ -106,6 +106,8 @@ pub struct Backend {
     pub resolver: Option<Resolver>,
     /// Servers that name servers tell.
     pub discoveries: Vec<Discovery>,
+    /// nginx's `health_check`.
+    pub active_check: Option<Box<ActiveCheck>>,
 }
 
 impl Backend {
@@ -154,6 +156,7 @@ impl Backend {
             send_proxy: None,
             resolver: None,
             discoveries: Vec::new(),
+            active_check: None,
         }
     }
 

@@ -34,6 +34,11 @@ pub struct NginxServer {
     pub access_logs: Vec<AccessLog>,
     /// The first `server_name`.
     pub name: String,
+    /// Several servers on its addresses: the position among
+    /// [`Process::variables`](super::Process::variables) of the one whose value, found by the name a
+    /// client asks for in its ClientHello, is the position of another frontend that has the session
+    /// from there on. Empty is this one.
+    pub by_name: Option<usize>,
 }
 
 /// What is done with a session.
@@ -53,6 +58,8 @@ pub enum Content {
         /// The backend without servers that holds the timeouts for any other address.
         other: BackendIndex,
     },
+    /// `pass`: the client goes to another listener of this process, as if it had connected there.
+    Pass(Template),
     /// A `server` of `http {}` that only answers by itself: ports for liveness and metrics.
     Http(HttpServer),
 }

@@ -31,3 +31,24 @@ impl Pattern {
             .map_err(|error| error.to_string())
     }
 }
+
+/// A pattern, ready to be looked for.
+#[derive(Clone, Debug)]
+pub struct Finder(Regex);
+
+impl Finder {
+    /// Prepares a pattern.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none, in the words of the library that reads it.
+    pub fn new(pattern: &Pattern) -> Result<Self, String> {
+        pattern.compile().map(Self)
+    }
+
+    /// Whether it finds something; bytes that are no text are the sign of
+    /// what could not be read (U+FFFD).
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        self.0.is_match(&*String::from_utf8_lossy(bytes)).unwrap_or(false)
+    }
+}

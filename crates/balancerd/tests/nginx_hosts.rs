@@ -1,0 +1,233 @@
+//! Servers of one address told apart by the name a client asks for, connections handed from listener
+//! to listener, and servers that are asked how they are.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The longest anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn free() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    free.local_addr().expect("bound").port()
+}
+
+struct Running {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(stream: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = format!(
+            "daemon off; pid n.pid; error_log error.log info; events {{}} stream {{ {stream} }}"
+        );
+        std::fs::write(directory.path().join("n.conf"), text).expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
+        command.arg0("nginx").args(["-c", "n.conf", "-p"]).arg(directory.path());
+        let child = command.stdin(Stdio::null()).spawn().expect("it starts");
+        let begun = Instant::now();
+        while !directory.path().join("n.pid").exists() {
+            assert!(begun.elapsed() < PATIENCE, "it did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { child, directory }
+    }
+
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let id = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// A ClientHello that asks for a name, RFC 8446 §4.1.2 and RFC 6066 §3.
+fn hello(name: &str) -> Vec<u8> {
+    let sized = |bytes: &[u8]| {
+        let length = u16::try_from(bytes.len()).expect("short").to_be_bytes();
+        [&length[..], bytes].concat()
+    };
+    let list = sized(&[&[0][..], &sized(name.as_bytes())].concat());
+    let extensions = sized(&[&[0, 0][..], &sized(&list)].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0], &extensions].concat();
+    let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+    let message = [&[1][..], &length[1..], &body].concat();
+    [&[22, 3, 1][..], &sized(&message)].concat()
+}
+
+/// What comes back until the end.
+fn say(port: u16, bytes: &[u8]) -> String {
+    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    client.set_read_timeout(Some(PATIENCE)).expect("set");
+    client.write_all(bytes).expect("sent");
+    let mut answer = String::new();
+    let _ = client.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn a_server_is_found_by_the_name_a_client_asks_for() {
+    let (port, other) = (free(), free());
+    let nginx = Running::start(&format!(
+        r"log_format f '$server_name $ssl_preread_server_name $who $status';
+          access_log access.log f;
+          server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{other}; return 'first'; server_name one.test;
+                    ssl_preread on; }}
+          server {{ listen 127.0.0.1:{port} default_server; ssl_preread on; return 'default';
+                    server_name default.test *.test; }}
+          server {{ listen 127.0.0.1:{port}; server_name .two.test mail.*; return 'two'; }}
+          server {{ listen 127.0.0.1:{port}; server_name '~^(?<who>\w+)\.three\.org$'; return 'three $who $1'; }}
+          server {{ listen 127.0.0.1:{port}; server_name two.test; return 'never'; }}"
+    ));
+    for (name, expected) in [
+        ("one.test", "first"),
+        ("ONE.test", "first"),
+        ("two.test", "two"),
+        ("a.b.two.test", "two"),
+        ("mail.anything", "two"),
+        ("other.test", "default"),
+        ("nobody.example", "default"),
+        ("", "default"),
+        ("me.three.org", "three me me"),
+    ] {
+        assert_eq!(say(port, &hello(name)), expected, "{name}");
+    }
+    assert_eq!(say(port, b"GET / HTTP/1.0\r\n\r\n"), "default", "no TLS at all");
+    // On the other address there is one server, whoever is asked for.
+    assert_eq!(say(other, &hello("two.test")), "first");
+    let begun = Instant::now();
+    while nginx.log("access.log").lines().count() < 11 && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let log = nginx.log("access.log");
+    assert!(log.lines().any(|line| line == ".two.test a.b.two.test - 200"), "{log}");
+    assert!(log.lines().any(|line| line.ends_with(" me.three.org me 200")), "{log}");
+}
+
+#[test]
+fn a_connection_is_handed_to_another_listener() {
+    let (port, named, text, health) = (free(), free(), free(), free());
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("s");
+    let config = format!(
+        "map $ssl_preread_server_name $to {{ health.test 127.0.0.1:{health}; unix.test unix:{}; lost.test 127.0.0.1:9;
+                                            round.test 127.0.0.1:{port}; default {text}; }}
+         server {{ listen 127.0.0.1:{port}; ssl_preread on; pass $to; }}
+         server {{ listen 127.0.0.1:{named}; pass 127.0.0.1:{text}; }}
+         server {{ listen {text}; return 'text'; }}
+         server {{ listen unix:{}; return 'unix'; }}
+         }} http {{ server {{ listen 127.0.0.1:{health}; location / {{ return 200 fine; }} }}",
+        socket.display(),
+        socket.display()
+    );
+    let nginx = Running::start(&config);
+    assert_eq!(say(named, b""), "text");
+    assert_eq!(say(port, &hello("any.test")), "text");
+    assert_eq!(say(port, &hello("unix.test")), "unix");
+    let request = b"GET / HTTP/1.0\r\n\r\n";
+    // What was read ahead is the request of the next listener.
+    assert!(say(port, &[&hello("health.test")[..], request].concat()).contains("400 Bad Request"));
+    assert_eq!(say(port, &hello("lost.test")), "");
+    assert!(nginx.log("error.log").contains("port not found for \"127.0.0.1:9\""));
+    assert_eq!(say(port, &hello("round.test")), "");
+    assert!(nginx.log("error.log").contains("pass goes round in circles"));
+}
+
+/// A server that answers whatever it is asked, while it is said to.
+fn answering(answer: &'static str) -> (u16, std::sync::Arc<std::sync::atomic::AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let told = std::sync::Arc::clone(&well);
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.set_read_timeout(Some(Duration::from_millis(50)));
+            let _ = client.read(&mut [0; 1024]);
+            let well = told.load(std::sync::atomic::Ordering::Relaxed);
+            let _ = client
+                .write_all(if well { answer } else { "HTTP/1.0 503 No\r\n\r\n-ERR" }.as_bytes());
+        }
+    });
+    (port, well)
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn who_does_not_answer_as_expected_is_left_out_until_he_does() {
+    for (check, answer) in [
+        ("match=pong", "+PONG"),
+        ("match=pattern", "+PONG"),
+        ("type=http uri=/ready", "HTTP/1.0 204 Yes\r\n\r\n"),
+        ("type=http match=status", "HTTP/1.0 200 Yes\r\n\r\n"),
+    ] {
+        let (port, (one, well), (two, _)) = (free(), answering(answer), answering(answer));
+        let nginx = Running::start(&format!(
+            "match pong {{ send 'PING\\x0d\\x0a'; expect '+PONG'; }} match pattern {{ send x; expect ~* '^.po(?=ng)'; }}
+             match status {{ status 200 300-399; }}
+             log_format a '$upstream_addr'; health_check_timeout 2s;
+             upstream u {{ server 127.0.0.1:{one} max_fails=0; server 127.0.0.1:{two} max_fails=0; }}
+             server {{ listen 127.0.0.1:{port}; proxy_pass u; access_log access.log a;
+                       health_check interval=20ms fails=2 passes=2 {check}; }}"
+        ));
+        well.store(false, std::sync::atomic::Ordering::Relaxed);
+        let peer = format!("of peer 127.0.0.1:{one} in upstream \"u\"");
+        until("it is found unhealthy", || {
+            nginx.log("error.log").lines().any(|line| {
+                line.contains("[warn]")
+                    && line.contains("peer is unhealthy")
+                    && line.contains(&peer)
+            })
+        });
+        for _ in 0..6 {
+            say(port, b"x");
+        }
+        until("six lines", || nginx.log("access.log").lines().count() >= 6);
+        assert!(!nginx.log("access.log").contains(&one.to_string()), "{check}");
+        well.store(true, std::sync::atomic::Ordering::Relaxed);
+        until("it is healthy", || {
+            let log = nginx.log("error.log");
+            log.lines().any(|line| line.contains("[notice]") && line.contains(&peer))
+        });
+        until("it is used again", || {
+            say(port, b"x");
+            nginx.log("access.log").contains(&one.to_string())
+        });
+    }
+}
+
+#[test]
+fn a_mandatory_check_comes_before_the_first_connection_and_datagrams_are_checked() {
+    let (port, udp) = (free(), free());
+    let listens = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let (there, gone) = (listens.local_addr().expect("bound").port(), free());
+    let nginx = Running::start(&format!(
+        "upstream t {{ server 127.0.0.1:{gone}; }} upstream d {{ server 127.0.0.1:{there}; server 127.0.0.1:{gone}; }}
+         server {{ listen 127.0.0.1:{port}; proxy_pass t; health_check mandatory interval=20ms; }}
+         server {{ listen 127.0.0.1:{udp} udp; proxy_pass d; health_check udp interval=20ms; health_check_timeout 50ms; }}"
+    ));
+    until("nobody is live", || {
+        say(port, b"");
+        nginx.log("error.log").contains("no live upstreams while connecting to upstream")
+    });
+    until("nobody listens for datagrams", || {
+        nginx.log("error.log").contains(&format!("unhealthy: recv failed (Connection refused), health check \"\" of peer 127.0.0.1:{gone} in upstream \"d\""))
+    });
+    assert!(!nginx.log("error.log").contains(&format!("127.0.0.1:{there} in upstream")));
+}
