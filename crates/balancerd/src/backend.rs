@@ -190,7 +190,15 @@ impl Connecting {
                     ways: Ways::of(config, backend),
                     header: config.send_proxy,
                 };
-                let timed_out = match self.attempt(backend, how).await {
+                let tried = self.attempt(backend, how).await;
+                if let Some(observer) = state.servers[server.0].observer.get() {
+                    match &tried {
+                        Ok(_) => observer.note(true),
+                        Err(Attempt::Failed { .. }) => observer.note(false),
+                        Err(Attempt::Over(_)) => {}
+                    }
+                }
+                let timed_out = match tried {
                     Ok(stream) => {
                         if shared.is_nginx() {
                             state.balancer.with(|pool| pool.succeeded(server));

@@ -115,6 +115,8 @@ pub struct Conversation<'a> {
     search: Option<(Vec<u8>, Search)>,
     /// What the last expectation that was met says of the check.
     good: Verdict,
+    /// The server has closed: there will be no more of the answer.
+    ended: bool,
     /// An `expect` after another one judges the same answer; after anything else, a new one.
     fresh: bool,
 }
@@ -148,6 +150,7 @@ impl<'a> Conversation<'a> {
             reader: http::Reader::default(),
             search: None,
             good: Verdict::new(Status::L7Ok),
+            ended: false,
             fresh: true,
         }
     }
@@ -243,6 +246,7 @@ impl<'a> Conversation<'a> {
 
     /// The server closed: there will be no more of the answer.
     pub fn on_end(&mut self) -> Turn {
+        self.ended = true;
         self.judge(true)
     }
 
@@ -253,6 +257,7 @@ impl<'a> Conversation<'a> {
             let info = format!("{error}{}", self.place());
             return Turn::Verdict(Verdict::new(Status::SocketError).because(info));
         }
+        self.ended = true;
         self.judge(true)
     }
 
@@ -310,7 +315,7 @@ impl<'a> Conversation<'a> {
                     let endpoint = self.endpoint(connect, last);
                     self.tls = endpoint.tls;
                     self.phase = Phase::Connecting;
-                    self.fresh = true;
+                    (self.fresh, self.ended) = (true, false);
                     return Turn::Connect(endpoint);
                 }
                 Action::Send(bytes) => return self.say(bytes.clone()),
@@ -347,7 +352,7 @@ impl<'a> Conversation<'a> {
                         self.fresh = false;
                         return Turn::Expect;
                     }
-                    return self.judge(false);
+                    return self.judge(self.ended);
                 }
                 Action::Act(rule) => {
                     if let Some(words) = self.words.take() {

@@ -11,7 +11,7 @@ use relay::Target;
 use rules::format::Variable as LogVariable;
 use rules::record::{Process, Record};
 use rules::scope::{BackendNumber, End, Environment, FrontendNumber, Name, Number, ServerNumber};
-use rules::scope::Waiting;
+use rules::scope::{Exchange, Waiting};
 use rules::{Scope, Type, Value};
 
 use super::ward::Ward;
@@ -56,10 +56,10 @@ impl Words for CheckWords<'_> {
         let expression = self.words().numbers.get(expression)?;
         let Self { facts, record } = self;
         seen(facts, heard, |scope| {
-            match expression.eval(&scope, record).value()?.cast(Type::Int)? {
-                Value::Int(number) => Some(number),
-                _ => None,
-            }
+            let text = expression.eval(&scope, record).value()?.cast(Type::Str)?.into_text();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            text[..digits].parse().ok()
         })
     }
 
@@ -89,7 +89,23 @@ impl Words for CheckWords<'_> {
 /// Looks at an answer as rules do.
 fn seen<T>(facts: &Facts<'_>, heard: Heard<'_>, look: impl FnOnce(Scope<'_>) -> T) -> T {
     let answer = Waiting { bytes: heard.bytes, complete: true };
-    look(Scope { response: Some(answer), ..Scope::new(facts) })
+    let head = (heard.status > 0).then(|| response(heard));
+    let http = Exchange { request: None, response: head.as_ref() };
+    look(Scope { response: Some(answer), http: Some(http), ..Scope::new(facts) })
+}
+
+/// The head of an answer.
+fn response(heard: Heard<'_>) -> http::Response {
+    let mut headers = http::Headers::default();
+    for (name, value) in heard.headers {
+        headers.add(&String::from_utf8_lossy(name), value);
+    }
+    http::Response {
+        version: http::Version::Http11,
+        status: heard.status,
+        reason: String::new(),
+        headers,
+    }
 }
 
 impl Environment for Facts<'_> {

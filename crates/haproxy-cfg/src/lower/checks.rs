@@ -94,10 +94,13 @@ fn tracked(all: &[&Draft], own: usize, at: usize, line: &ServerDraft) -> Result<
     let name = line.track.as_deref().unwrap_or_default();
     let (backend, server) = find(all, all[own], name)?;
     let mut seen = (backend, server);
+    let mut last = seen;
     let hops: usize = all.iter().map(|draft| draft.servers.len()).sum();
     for _ in 0..=hops {
+        last = last.max(if seen == (own, at) { last } else { seen });
         let next = &all[seen.0].servers[seen.1];
-        if seen == (own, at) {
+        // Whoever closes the circle is told.
+        if seen == (own, at) && last < (own, at) {
             let first = format!("{}/{}", all[backend].name, all[backend].servers[server].name);
             let us = format!("{}/{}", all[own].name, line.name);
             return Err(format!(
@@ -168,7 +171,7 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
             Some("h2") if http => {
                 b.error(line.at, Problem::Planned { keyword: "server check-proto h2".into() });
             }
-            Some(proto) if proto == "fcgi" || http != (proto == "h1") => {
+            Some(proto) if proto != if http { "h1" } else { "none" } => {
                 let name = &line.name;
                 let text = format!(
                     "config: {noun} '{proxy}': server '{name}' uses an incompatible MUX protocol for the selected check type"
