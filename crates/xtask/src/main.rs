@@ -5,12 +5,14 @@
 //! cargo xtask test                 everything that must hold before a change lands
 //! cargo xtask fuzz                 mutated inputs for every parser and codec
 //! cargo xtask gen                  the pages made from the keyword tables
+//! cargo xtask deb | tarball | oci   packages for Debian, archives, container images
 //! cargo xtask bench                what a connection costs, here and in the originals
 //! cargo xtask migrate-check /etc   whether configurations run here, and what is wrong with them
 //! cargo xtask tidy                 the rules of the layers and of the house
 //! ```
 
 mod bench;
+mod deb;
 mod demo;
 mod fuzz;
 mod generate;
@@ -29,7 +31,10 @@ fn main() -> ExitCode {
     };
     let done = match command {
         "bench" => bench::run(args),
+        "deb" => deb::run(args),
         "demo" => demo::run(args),
+        "oci" => deb::oci(args),
+        "tarball" => deb::tarball(args),
         "test" => test::run(args),
         "fuzz" => fuzz::run(args),
         "gen" => generate::run(args),
@@ -61,6 +66,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test [NAME…]                             format, lints, tests, documentation
   fuzz [--seconds N] [--seed N] [NAME…]    mutated inputs for every parser and codec
   gen [--check]                            the pages made from the keyword tables
+  deb [--arch ARCH] [--test [SUITE]]       packages for Debian; --test tries them in a Debian of their own
+  tarball | oci [--arch ARCH]              archives and container images of static binaries
   bench [--quick] [--write]                what a connection costs, here and in the originals
   bench failover|scale|scripts             what failoverd does and costs, beside keepalived
   migrate-check PATH…                      whether what is in /etc runs here, and its mistakes

@@ -104,6 +104,8 @@ impl Build<'_> {
                     fs::set_permissions(&to, fs::Permissions::from_mode(mode))?;
                 } else {
                     let text = fs::read_to_string(self.packaging.join(source))?;
+                    let library = fs::read_to_string(self.packaging.join("deb/lib.sh"))?;
+                    let text = text.replace("@LIB@", library.trim_end());
                     write(&to, &self.with_sandbox(&text)?, mode)?;
                 }
             }
@@ -146,10 +148,11 @@ impl Build<'_> {
         pages.sort();
         for page in pages {
             let Some(file) = page.file_name().and_then(|file| file.to_str()) else { continue };
-            if !file.starts_with(&format!("{daemon}.")) {
+            let section = file.rsplit('.').next().unwrap_or_default();
+            let is_its = file.strip_prefix(daemon).is_some_and(|rest| rest.starts_with(['.', '-']));
+            if !is_its || section.parse::<u8>().is_err() {
                 continue;
             }
-            let section = file.rsplit('.').next().unwrap_or("8");
             let directory = tree.join(format!("usr/share/man/man{section}"));
             make_directory(&directory)?;
             compress(&directory.join(file), &fs::read_to_string(&page)?)?;

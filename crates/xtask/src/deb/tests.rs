@@ -87,7 +87,7 @@ fn the_scripts_of_the_packages_are_read_by_a_shell_without_complaint() {
     let directory = tempfile::tempdir().expect("room");
     let mut scripts = Vec::new();
     for name in package::ALL {
-        for script in ["preinst", "postinst", "prerm", "postrm"] {
+        for script in ["preinst", "postinst", "prerm", "postrm", "handover"] {
             let Ok(text) = std::fs::read_to_string(root.join(name).join(script)) else { continue };
             let file = directory.path().join(format!("{name}.{script}"));
             std::fs::write(&file, text.replace("@LIB@", &library)).expect("writable");
@@ -95,7 +95,7 @@ fn the_scripts_of_the_packages_are_read_by_a_shell_without_complaint() {
             scripts.push(file);
         }
     }
-    assert!(scripts.len() >= 13, "{scripts:?}");
+    assert!(scripts.len() >= 15, "{scripts:?}");
     if installed("shellcheck") {
         // Not each script uses all of the library.
         let exclude = "--exclude=SC2317,SC2329,SC2034";
