@@ -3,7 +3,9 @@
 //! ```text
 //!            USR2, HUP          TERM, INT          USR1
 //!               │                   │                │
-//!   master ── read, bind ──► new worker ── ready ──► old one drains (USR1)
+//!   master ── read, bind ──► the worker goes over to it in place, and says what has changed
+//!     │                        │ it cannot
+//!     │                      new worker ── ready ──► old one drains (USR1)
 //!     │  a broken file, an address in use, a worker that does not start:
 //!     │  say why, and the old worker goes on
 //!     └ a line (socket) to each worker: "ready" comes up, its end says that the master is gone
@@ -15,7 +17,9 @@
 
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
 
 use conf::Severity;
 use daemon::systemd::Notifier;
@@ -30,6 +34,7 @@ use crate::cli_haproxy::{
     Arguments, Cli, Handover, NO_LISTENER, again, announce_bind_errors, executable, in_main, read,
     say, tell_old, write_pid,
 };
+use crate::workers::line;
 use crate::{terminal, workers};
 
 /// Environment of a worker: `N=M;` for a configured `fd@N` that is open as M.
@@ -51,7 +56,12 @@ enum Event {
     Drain,
     /// TERM or INT, and the exit code that follows.
     Stop(Signal, u8),
+    /// A worker has had its time to answer the order with this number.
+    Overdue(u32),
 }
+
+/// How long a worker may take to go over to another configuration.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Master<'a> {
     cli: &'a Cli,
@@ -63,6 +73,11 @@ struct Master<'a> {
     starting: Option<u32>,
     current: Option<u32>,
     former: Vec<u32>,
+    /// What the workers that start and serve are told by.
+    lines: Vec<(u32, UnixStream)>,
+    /// The number of the order the current worker has not answered yet.
+    asked: Option<u32>,
+    orders: u32,
     /// Whether another reload was asked for while one went on.
     again: bool,
     /// Set once the process is to end: its exit code.
@@ -107,6 +122,9 @@ pub(crate) fn run(
         starting: None,
         current: None,
         former: vec![],
+        lines: vec![],
+        asked: None,
+        orders: 0,
         again: false,
         ending: None,
         detached,
@@ -189,6 +207,12 @@ impl Master<'_> {
             match event {
                 Event::Worker(workers::Event::Ready(pid)) => self.ready(pid),
                 Event::Worker(workers::Event::Exited(pid, status)) => self.exited(pid, status),
+                Event::Worker(workers::Event::Answered(pid, answer)) => self.answered(pid, answer),
+                Event::Overdue(order) => {
+                    if self.asked == Some(order) {
+                        self.instead("the worker does not answer");
+                    }
+                }
                 Event::Reload => self.reload(),
                 Event::Drain => self.stop(Signal::SIGUSR1, 0),
                 Event::Stop(signal, code) => self.stop(signal, code),
@@ -246,11 +270,12 @@ impl Master<'_> {
         let (mut command, line) = again(self.cli, "worker")?;
         sockets.hand_to(&mut command);
         let events = self.events.clone();
-        let pid = workers::start(command, line, &sockets.listeners, move |event| {
+        let (pid, line) = workers::start(command, line, &sockets.listeners, move |event| {
             // Nobody listens any more when the master is at its end.
             let _ = events.send(Event::Worker(event));
         })?;
         self.starting = Some(pid);
+        self.lines.push((pid, line));
         self.say(Severity::Notice, &format!("New worker ({pid}) forked"));
         Ok(())
     }
@@ -284,7 +309,7 @@ impl Master<'_> {
         if self.ending.is_some() {
             return;
         }
-        if self.starting.is_some() {
+        if self.starting.is_some() || self.asked.is_some() {
             self.again = true;
             return;
         }
@@ -299,7 +324,7 @@ impl Master<'_> {
 
     /// Reads the configuration again and starts a worker for it. False: nothing has changed.
     fn replace(&mut self) -> bool {
-        let loaded = read(self.arguments);
+        let (loaded, answers) = conf::outside::recorded(|| read(self.arguments));
         let report = loaded.report(&Manner {
             pid: std::process::id(),
             executable: &executable(),
@@ -325,12 +350,78 @@ impl Master<'_> {
             }
         };
         self.next = bind(config, handover);
+        let asked = self.next.is_some() && self.ask(&answers).is_some();
+        drop(answers);
         linux::process::trim_heap();
-        self.next.is_some() && self.start().is_ok()
+        self.next.is_some() && (asked || self.start().is_ok())
+    }
+
+    /// Tells the worker that serves to go over to `next`, where that is wanted and it can be told.
+    fn ask(&mut self, answers: &conf::outside::Answers) -> Option<()> {
+        let (next, current) = (self.next.as_ref()?, self.current?);
+        if !line::in_place_is_wanted() {
+            return None;
+        }
+        let (_, worker) = self.lines.iter().find(|(pid, _)| *pid == current)?;
+        let sockets = &next.listeners.sockets;
+        let fresh = line::fresh(sockets, &self.sockets.listeners.sockets).ok()?;
+        line::send(worker, answers, &fresh).ok()?;
+        self.orders += 1;
+        let order = self.orders;
+        self.asked = Some(order);
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            // Nobody listens any more when the master is at its end.
+            let _ = events.send(Event::Overdue(order));
+        });
+        Some(())
+    }
+
+    /// The worker has gone over to the next configuration, or says why not.
+    fn answered(&mut self, pid: u32, answer: line::Answer) {
+        if self.current != Some(pid) || self.asked.is_none() {
+            return;
+        }
+        match answer {
+            Ok(told) => {
+                self.asked = None;
+                if let Some(next) = self.next.take() {
+                    self.sockets = next;
+                }
+                self.say(Severity::Notice, "Loading success.");
+                self.say(Severity::Notice, &format!("Changed in place: {told}"));
+                self.notifier.ready(std::process::id());
+                if std::mem::take(&mut self.again) {
+                    self.reload();
+                }
+            }
+            Err(why) => self.instead(&why),
+        }
+    }
+
+    /// A new worker for what the one that serves cannot go over to.
+    fn instead(&mut self, why: &str) {
+        self.asked = None;
+        self.say(Severity::Notice, &format!("Not changed in place: {why}"));
+        if self.ending.is_none() && self.start().is_err() {
+            self.say(Severity::Warning, "Loading failure!");
+            self.next = None;
+            self.notifier.ready(std::process::id());
+        }
     }
 
     fn exited(&mut self, pid: u32, status: ExitStatus) {
         let (code, why) = ended(status);
+        self.lines.retain(|(known, _)| *known != pid);
+        if self.current == Some(pid) && self.asked.is_some() && self.ending.is_none() {
+            // It died of a configuration it was to go over to: a new one may live with it.
+            self.current = None;
+            let text = format!("Current worker ({pid}) exited with code {code} ({why})");
+            self.say(Severity::Error, &text);
+            self.instead("the worker is gone");
+            return;
+        }
         let severity = if code == 0 { Severity::Warning } else { Severity::Error };
         if self.starting == Some(pid) {
             self.starting = None;

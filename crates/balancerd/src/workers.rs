@@ -5,11 +5,14 @@
 //!   ────────────                         ─────────────────────────────────────────────
 //!   start ── line, listening sockets ──►
 //!     ◄────────────── a byte: it serves  say_ready
+//!     line::send ── orders, answers ───  line::listen
 //!     ◄──────────────────── it has ended
 //! ```
 //!
 //! tokio cannot be forked, so each process is a new run. The line is a pair of sockets: what the
 //! new process holds of it (its standard input or output) is the caller's choice.
+
+pub(crate) mod line;
 
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
@@ -25,10 +28,12 @@ use tokio::io::AsyncReadExt as _;
 use crate::bind::Listeners;
 
 /// What happens to a process that was [started](start).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
     /// It serves.
     Ready(u32),
+    /// What it made of an [order](line::send).
+    Answered(u32, line::Answer),
     /// It has ended.
     Exited(u32, ExitStatus),
 }
@@ -51,7 +56,8 @@ pub(crate) fn line() -> std::io::Result<(UnixStream, Stdio)> {
 }
 
 /// Starts `command`, which holds the other end of `line`, lets it inherit `listeners`, and has
-/// `tell` called for what becomes of it. Returns its number. Needs a runtime.
+/// `tell` called for what becomes of it. Returns its number, and the line to tell it things by.
+/// Needs a runtime.
 ///
 /// # Errors
 ///
@@ -61,8 +67,9 @@ pub(crate) fn start(
     line: UnixStream,
     listeners: &Listeners,
     mut tell: impl FnMut(Event) + Send + 'static,
-) -> std::io::Result<u32> {
+) -> std::io::Result<(u32, UnixStream)> {
     line.set_nonblocking(true)?;
+    let ours = line.try_clone()?;
     let mut line = tokio::net::UnixStream::from_std(line)?;
     listeners.set_inheritable(true)?;
     // Once the command is gone only the child holds the other end.
@@ -76,13 +83,16 @@ pub(crate) fn start(
         if line.read_u8().await.is_ok() {
             tell(Event::Ready(pid));
         }
+        while let Ok(answer) = line::answer(&mut line).await {
+            tell(Event::Answered(pid, answer));
+        }
         if let Ok(status) = child.wait().await {
             tell(Event::Exited(pid, status));
         }
         // Only now: its end would tell the child that this process is gone.
         drop(line);
     });
-    Ok(pid)
+    Ok((pid, ours))
 }
 
 /// Tells whoever started this process that it serves, through its end of the line.

@@ -20,7 +20,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 fn haproxy() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
-    command.arg0("haproxy");
+    // Reloads in place have tests of their own.
+    command.arg0("haproxy").env("EVERGATE_RELOAD", "new-worker");
     command
 }
 

@@ -60,7 +60,8 @@ impl Site {
     fn nginx(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
         command.arg0("nginx").args(words).args(["-c", "n.conf", "-p"]).arg(self.directory.path());
-        command.stdin(Stdio::null());
+        // Reloads in place have tests of their own.
+        command.stdin(Stdio::null()).env("EVERGATE_RELOAD", "new-worker");
         command
     }
 

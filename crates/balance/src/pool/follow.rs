@@ -24,7 +24,8 @@ impl Pool {
         wakes: &mut Vec<Wake>,
     ) -> Self {
         let mut pool = Self::build(config, servers);
-        pool.tickets = before.tickets;
+        // Whoever still waits there, or will, has none of the numbers that are given here.
+        pool.tickets = before.tickets + (1 << 32);
         for (index, was) in kept.iter().enumerate().take(pool.servers.len()) {
             let Some(was) = was.filter(|was| was.0 < before.servers.len()) else { continue };
             pool.keep(ServerId(index), before, was, now);

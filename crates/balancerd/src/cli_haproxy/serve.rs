@@ -1,6 +1,5 @@
 //! Binding, going to the background, and serving.
 
-use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
@@ -10,13 +9,14 @@ use haproxy_cfg::preamble;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use proxy::{BindAddress, Config};
+use tokio::sync::mpsc;
 
 use super::{Arguments, Cli, ROLE, executable, in_main, say};
 use crate::bind::{BindError, ENVIRONMENT, Listeners, inherited};
 use crate::master::FDS;
 use crate::terminal;
-use crate::worker::{self, StartError};
-use crate::workers;
+use crate::worker::{self, Order, StartError};
+use crate::workers::{self, line};
 
 /// What a process got from the one that started it.
 #[derive(Debug, Default)]
@@ -44,21 +44,26 @@ impl Handover {
 
     /// Makes `fd@N` name what N is open as here.
     pub(crate) fn place(&self, config: &mut Config) {
-        let binds = config.frontends.iter_mut().flat_map(|frontend| &mut frontend.binds);
-        let addresses = binds.map(|bind| &mut bind.address);
-        let stats = config.process.stats_sockets.iter_mut().map(|stats| &mut stats.address);
-        for address in addresses.chain(stats) {
-            let BindAddress::Fd(number) = address else { continue };
-            let known = self.placed.iter().find(|(configured, _)| configured == number);
-            if let Some((_, open)) = known {
-                *number = *open;
-            }
-        }
+        place(&self.placed, config);
     }
 
     fn is_worker(&self) -> bool {
         self.role.as_deref() == Some("worker")
     }
+}
+
+/// Makes each `fd@N` name the number N is open as.
+fn place(placed: &[(i32, i32)], config: &mut Config) {
+        let binds = config.frontends.iter_mut().flat_map(|frontend| &mut frontend.binds);
+        let addresses = binds.map(|bind| &mut bind.address);
+        let stats = config.process.stats_sockets.iter_mut().map(|stats| &mut stats.address);
+        for address in addresses.chain(stats) {
+            let BindAddress::Fd(number) = address else { continue };
+            let known = placed.iter().find(|(configured, _)| configured == number);
+            if let Some((_, open)) = known {
+                *number = *open;
+            }
+        }
 }
 
 /// Prints what could not be bound. Whether that is the end.
@@ -112,12 +117,13 @@ pub(crate) fn serve(arguments: &Arguments, mut config: Config, handover: Handove
     if detached && !write_pid(&config, std::process::id()) {
         return ExitCode::from(1);
     }
+    let orders = if worker { listen_to_master(arguments, handover.placed) } else { None };
     let (finish, terminate) = (arguments.finish.clone(), arguments.terminate.clone());
     let quiet = arguments.quiet;
     let options = worker::Options {
         ready: Box::new(move || {
             if worker {
-                report_ready_to_master();
+                workers::say_ready(std::io::stdin());
             } else {
                 tell_old(&finish, &terminate);
                 if detached {
@@ -128,7 +134,7 @@ pub(crate) fn serve(arguments: &Arguments, mut config: Config, handover: Handove
         }),
         foreground: !detached && !quiet,
         signals: true,
-        orders: None,
+        orders,
     };
     match worker::run(config, listeners, options) {
         Ok(_) => ExitCode::SUCCESS,
@@ -161,21 +167,24 @@ pub(crate) fn tell_old(finish: &[i32], terminate: &[i32]) {
     }
 }
 
-/// A worker's standard input is a line to its master: a byte says "ready", its end that the master
-/// is gone.
-fn report_ready_to_master() {
-    workers::say_ready(std::io::stdin());
-    let line = nix::unistd::dup(std::io::stdin()).map(UnixStream::from);
-    let Ok(mut line) = line else { return };
-    let watch = move || {
-        let mut byte = [0; 1];
-        // The master never says anything; reading ends when it does.
-        while !matches!(line.read(&mut byte), Ok(0)) {}
+/// A worker's standard input is a line to its master, whose end says that the master is gone. What
+/// comes over it are configurations to go over to, as `arguments` name their files.
+fn listen_to_master(
+    arguments: &Arguments,
+    placed: Vec<(i32, i32)>,
+) -> Option<mpsc::UnboundedReceiver<Order>> {
+    let arguments = arguments.clone();
+    let read = move || {
+        let config = super::read(&arguments).config;
+        let mut config = config.ok_or_else(|| "the worker reads something else".to_owned())?;
+        place(&placed, &mut config);
+        Ok(config)
+    };
+    let gone = || {
         say(Severity::Warning, "Master is gone. Exiting.");
         std::process::exit(0);
     };
-    let thread = std::thread::Builder::new().name("master".into()).stack_size(64 * 1024);
-    let _ = thread.spawn(watch);
+    line::listen(std::io::stdin(), read, gone).ok()
 }
 
 /// This program again, with the same command line and name, and one end of a line as its input.

@@ -28,6 +28,11 @@ impl Handover {
 
     /// A file without a name that holds it, to be a process's standard input.
     pub(super) fn write(&self) -> io::Result<OwnedFd> {
+        linux::file::memory_file("nginx.conf", &self.to_bytes())
+    }
+
+    /// It as one text.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut put = |key: &str, value: &str| {
             bytes.extend_from_slice(format!("{key} {}\n{value}", value.len()).as_bytes());
@@ -44,7 +49,7 @@ impl Handover {
             put("name", &name.to_string_lossy());
             put("text", text);
         }
-        linux::file::memory_file("nginx.conf", &bytes)
+        bytes
     }
 
     /// Reads it back.
@@ -55,7 +60,8 @@ impl Handover {
             .ok_or_else(|| io::Error::other("the configuration handed over is broken"))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// What [`to_bytes`](Self::to_bytes) made a text of.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut handover = Self { options: super::options(), ..Self::default() };
         let mut files = Files::new();
         let mut name = PathBuf::new();

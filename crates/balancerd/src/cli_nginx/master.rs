@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
@@ -23,8 +24,10 @@ use crate::log::{Logger, Route};
 use crate::worker;
 use crate::workers::{self, Event, signal as tell};
 
+pub(super) mod in_place;
 mod upgrade;
 
+use in_place::Asked;
 use upgrade::Upgrade;
 
 /// How often a port in use is tried, and how long apart.
@@ -86,6 +89,7 @@ pub(super) fn run(
         pid_file,
         workers: Vec::new(),
         pending: None,
+        asked: None,
         missing: false,
         again: false,
         events,
@@ -222,6 +226,8 @@ impl Drop for PidFile {
 
 struct Worker {
     pid: u32,
+    /// What it is told by.
+    line: UnixStream,
     ready: bool,
     /// It was told to go.
     leaving: bool,
@@ -238,6 +244,8 @@ struct Master {
     workers: Vec<Worker>,
     /// A new configuration and the number of the worker that is to serve it.
     pending: Option<(Serving, u32)>,
+    /// A new configuration the worker was told to go over to.
+    asked: Option<Asked>,
     /// A worker was lost and another is to be started in a moment.
     missing: bool,
     /// Another reload was asked for while a worker was starting.
@@ -299,6 +307,7 @@ impl Master {
                 _ = usr2.recv() => self.change_binary(),
                 event = happened.recv() => match event {
                     Some(Event::Ready(pid)) => self.ready(pid),
+                    Some(Event::Answered(pid, answer)) => self.answered(pid, answer),
                     Some(Event::Exited(pid, status)) if !self.exited(pid, status) => {
                         return ExitCode::FAILURE;
                     }
@@ -306,6 +315,7 @@ impl Master {
                     Some(Event::Exited(..)) | None => {}
                 },
                 () = tokio::time::sleep(BEFORE_NEXT), if self.missing => self.restart(),
+                () = until(self.asked.as_ref()) => self.overdue(),
             }
         };
         self.end(end, happened, [&mut term, &mut int]).await
@@ -336,7 +346,8 @@ impl Master {
     ///
     /// One at a time: of those that come while a worker starts, the last is carried out after it.
     fn reload(&mut self) {
-        if self.workers.iter().any(|worker| !worker.ready && !worker.leaving) {
+        let starting = self.workers.iter().any(|worker| !worker.ready && !worker.leaving);
+        if starting || self.asked.is_some() {
             self.again = true;
             return;
         }
@@ -350,7 +361,7 @@ impl Master {
     }
 
     fn prepare(&mut self) -> Option<()> {
-        let loaded = nginx_conf::load(&self.file, &self.options);
+        let (loaded, handover, answers) = in_place::load(&self.file, &self.options);
         for diagnostic in &loaded.diagnostics {
             let text = Wording.message(&loaded.sources, diagnostic);
             self.log(Wording.level(diagnostic), &text);
@@ -359,20 +370,11 @@ impl Master {
             return None;
         }
         let sockets = self.serving.listeners.try_clone().ok()?;
-        let handover = Handover::of(&loaded, &self.file, &self.options);
         let log = |text: &str| self.log(Severity::Emerg, text);
         let serving = Serving::open(loaded.config, handover, sockets, &log)?;
-        match spawn(&serving, &self.events) {
-            Ok(worker) => {
-                self.log(Severity::Notice, &format!("start worker process {}", worker.pid));
-                self.pending = Some((serving, worker.pid));
-                self.workers.push(worker);
-                Some(())
-            }
-            Err(error) => {
-                self.log(Severity::Alert, &error);
-                None
-            }
+        match self.ask(serving, &answers) {
+            None => Some(()),
+            Some(serving) => self.start_for(serving),
         }
     }
 
@@ -382,14 +384,7 @@ impl Master {
             worker.ready = true;
         }
         if let Some((serving, _)) = self.pending.take_if(|(_, pending)| *pending == pid) {
-            self.serving = serving;
-            self.missing = false;
-            if self.serving.config.process.pidfile.as_deref() != Some(&self.pid_file.0) {
-                match PidFile::write(&self.serving.config) {
-                    Ok(pid_file) => self.pid_file = pid_file,
-                    Err(said) => self.log(Severity::Emerg, &said),
-                }
-            }
+            self.serve(serving);
             for worker in self.workers.iter_mut().filter(|worker| worker.pid != pid) {
                 worker.leave();
             }
@@ -403,6 +398,18 @@ impl Master {
             }
         }
         self.reload_if_asked();
+    }
+
+    /// From now on this is what is served.
+    fn serve(&mut self, serving: Serving) {
+        self.serving = serving;
+        self.missing = false;
+        if self.serving.config.process.pidfile.as_deref() != Some(&self.pid_file.0) {
+            match PidFile::write(&self.serving.config) {
+                Ok(pid_file) => self.pid_file = pid_file,
+                Err(said) => self.log(Severity::Emerg, &said),
+            }
+        }
     }
 
     /// What was asked for while a worker was starting.
@@ -431,7 +438,7 @@ impl Master {
             self.reload_if_asked();
             return true;
         }
-        if worker.leaving {
+        if worker.leaving || self.died_of_it(pid) {
             return true;
         }
         if worker.ready {
@@ -538,6 +545,7 @@ impl Master {
         // Nobody is to wait in a queue that is never read again.
         self.serving.listeners = Listeners::default();
         self.pending = None;
+        self.asked = None;
         for worker in &mut self.workers {
             match end {
                 End::Gracefully => worker.leave(),
@@ -595,6 +603,14 @@ impl Worker {
     }
 }
 
+/// Waits until an answer is overdue.
+async fn until(asked: Option<&Asked>) {
+    match asked {
+        Some(asked) => tokio::time::sleep_until(asked.until()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Starts a worker, and has the channel told what becomes of it.
 fn spawn(serving: &Serving, events: &mpsc::UnboundedSender<Event>) -> Result<Worker, String> {
     let start = || {
@@ -613,5 +629,6 @@ fn spawn(serving: &Serving, events: &mpsc::UnboundedSender<Event>) -> Result<Wor
     };
     let failed =
         |error| format!("could not start a worker process ({})", nginx_conf::errno(&error));
-    Ok(Worker { pid: start().map_err(failed)?, ready: false, leaving: false })
+    let (pid, line) = start().map_err(failed)?;
+    Ok(Worker { pid, line, ready: false, leaving: false })
 }

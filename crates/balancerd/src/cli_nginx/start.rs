@@ -11,9 +11,11 @@ use nginx_conf::Loaded;
 use proxy::{BindAddress, Config, Severity};
 
 use super::handover::Handover;
+use super::master::in_place;
 use super::say::Console;
 use super::{MASTER, log_files, say};
 use crate::bind::{ENVIRONMENT, Listeners, NGINX_ENVIRONMENT, inherited};
+use crate::workers::line;
 use crate::{worker, workers};
 
 /// nginx's code of a worker that is not started again.
@@ -112,7 +114,12 @@ pub(super) fn worker() -> ExitCode {
             workers::leave_terminal(log.as_deref());
         }
     };
-    let options = worker::Options { ready: Box::new(ready), ..worker::Options::default() };
+    let superuser = nix::unistd::geteuid().is_root();
+    let read = move || in_place::read(superuser);
+    // A worker outlives its master, as nginx's do.
+    let orders = line::listen(std::io::stdout(), read, || ()).ok();
+    let ready = Box::new(ready);
+    let options = worker::Options { ready, orders, ..worker::Options::default() };
     match worker::run(loaded.config, listeners, options) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(error.to_string()),

@@ -95,10 +95,11 @@ impl Balancer {
         // nginx's servers have no queues, and what was tried is a matter of positions.
         if inner.moved.as_ref().is_some_and(|moved| !moved.in_turn) {
             drop(inner);
-            return match self.moved() {
-                Some(moved) => moved.pick(now, candidates),
-                None => Choice::Nothing,
-            };
+            if let Some(choice) = self.moved().and_then(|moved| moved.pick(now, candidates)) {
+                return choice;
+            }
+            // None of its servers is left: they serve on for those who know no others.
+            inner = lock(&self.inner);
         }
         let choice = inner.pool.pick(now, candidates);
         if let Choice::Wait(ticket) = choice {
@@ -244,39 +245,34 @@ impl Moved {
         self.from.get(there.0).copied().flatten()
     }
 
-    fn pick(&self, now: Instant, candidates: &mut Candidates) -> Choice {
-        let mut there = candidates.renumbered(|id| self.to.get(id.0).copied().flatten());
-        for _ in 0..Self::STRANGERS {
-            match self.next.pick(now, &mut there) {
-                Choice::Server(server) => match self.known(server) {
-                    Some(server) => return Choice::Server(server),
-                    None => self.next.release(now, server),
-                },
-                Choice::Full(server) => {
-                    return Choice::Full(self.known(server).unwrap_or(ServerId(0)));
-                }
-                choice => return choice,
-            }
-        }
-        let least = self.next.look(|pool| {
+    /// `None` if there is no server that is known here.
+    fn pick(&self, now: Instant, candidates: &mut Candidates) -> Option<Choice> {
+        let known = |pool: &Pool| {
             let known = self.to.iter().flatten();
             let usable = known.filter(|id| pool.server(**id).usable);
             usable.min_by_key(|id| pool.server(**id).served).copied()
-        });
-        let Some(least) = least else { return Choice::Nothing };
-        there.insist(least);
-        match self.next.pick(now, &mut there) {
-            Choice::Server(server) => match self.known(server) {
-                Some(server) => Choice::Server(server),
-                None => {
-                    // The one that was asked for went down this very moment.
-                    self.next.release(now, server);
-                    Choice::Nothing
+        };
+        let least = self.next.look(known)?;
+        let mut there = candidates.renumbered(|id| self.to.get(id.0).copied().flatten());
+        for attempt in 0..=Self::STRANGERS {
+            if attempt == Self::STRANGERS {
+                there.insist(least);
+            }
+            return match self.next.pick(now, &mut there) {
+                Choice::Server(server) => match self.known(server) {
+                    Some(server) => Some(Choice::Server(server)),
+                    None => {
+                        self.next.release(now, server);
+                        continue;
+                    }
+                },
+                Choice::Full(server) => {
+                    Some(Choice::Full(self.known(server).unwrap_or(ServerId(0))))
                 }
-            },
-            Choice::Full(server) => Choice::Full(self.known(server).unwrap_or(ServerId(0))),
-            choice => choice,
+                choice => Some(choice),
+            };
         }
+        None
     }
 
     /// A wake of there in the words of here.

@@ -15,12 +15,12 @@ fn events(script: &str, told: Option<Signal>) -> Vec<Event> {
         let (command, line) = shell(script);
         let (tell, mut happened) = tokio::sync::mpsc::unbounded_channel();
         let tell = move |event| tell.send(event).expect("it is read");
-        let pid = start(command, line, &Listeners::default(), tell).expect("sh");
+        let (pid, _line) = start(command, line, &Listeners::default(), tell).expect("sh");
         let mut events = Vec::new();
         while let Some(event) = happened.recv().await {
-            let (Event::Ready(of) | Event::Exited(of, _)) = event;
+            let (Event::Ready(of) | Event::Exited(of, _)) = event else { panic!("{event:?}") };
             assert_eq!(of, pid);
-            if let (Event::Ready(_), Some(number)) = (event, told) {
+            if let (Event::Ready(_), Some(number)) = (&event, told) {
                 signal(pid, number);
             }
             events.push(event);

@@ -1,0 +1,395 @@
+//! Reloads that change the worker that serves: as `haproxy` and as `nginx`.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Nothing here takes longer; a test that waits so long has failed.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A server that says its name, one letter, and then what it hears.
+fn server(name: u8) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let _ = client.write_all(&[name]);
+                let mut buffer = [0; 4096];
+                while let Ok(length @ 1..) = client.read(&mut buffer) {
+                    if client.write_all(&buffer[..length]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A port that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port")
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Flavour {
+    HaProxy,
+    Nginx,
+}
+
+const BOTH: [Flavour; 2] = [Flavour::HaProxy, Flavour::Nginx];
+
+/// A master, what it says, and its file.
+struct Master {
+    flavour: Flavour,
+    child: Child,
+    directory: tempfile::TempDir,
+    /// How far [`until`](Self::until) has read.
+    read: usize,
+}
+
+impl Master {
+    fn start(flavour: Flavour, text: &str, environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let own = directory.path();
+        std::fs::write(own.join("file"), text).expect("writable");
+        let log = std::fs::File::create(own.join("log")).expect("writable");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
+        match flavour {
+            Flavour::HaProxy => command.arg0("haproxy").args(["-W", "-f", "file"]).stderr(log),
+            Flavour::Nginx => command.arg0("nginx").args(["-c", "file", "-p"]).arg(own),
+        };
+        command.envs(environment.iter().copied()).current_dir(own).stdin(Stdio::null());
+        let child = command.spawn().expect("it runs");
+        let mut master = Self { flavour, child, directory, read: 0 };
+        match flavour {
+            Flavour::HaProxy => master.until("Loading success."),
+            Flavour::Nginx => master.until("start worker process "),
+        };
+        master
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Waits for the next line that holds `text`.
+    fn until(&mut self, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let log = self.log();
+            let mut at = self.read;
+            for line in log[self.read..].split_inclusive('\n') {
+                at += line.len();
+                if line.ends_with('\n') && line.contains(text) {
+                    self.read = at;
+                    return line.trim_end().to_owned();
+                }
+            }
+            assert!(begun.elapsed() < LIMIT, "it did not say '{text}':\n{log}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn write(&self, text: &str) {
+        // At once: a reload that is under way may read it.
+        let new = self.path("file.new");
+        std::fs::write(&new, text).expect("writable");
+        std::fs::rename(new, self.path("file")).expect("writable");
+    }
+
+    fn hup(&self) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGHUP).expect("it runs");
+    }
+
+    /// Reloads `text` and waits until that is done; what it said of it.
+    fn reload(&mut self, text: &str) -> String {
+        self.write(text);
+        self.hup();
+        self.until("hanged in place")
+    }
+
+    /// The processes it has started and that run.
+    fn workers(&self) -> Vec<i32> {
+        let pid = self.child.id();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// A file that listens on these addresses and sends to these servers. `change` is a number that
+/// makes one differ from another where it does not matter.
+fn file(flavour: Flavour, listen: &[SocketAddr], servers: &[SocketAddr], change: usize) -> String {
+    match flavour {
+        Flavour::HaProxy => {
+            let binds: String = listen.iter().map(|at| format!(" bind {at}\n")).collect();
+            let servers: String =
+                servers.iter().map(|at| format!(" server s{} {at}\n", at.port())).collect();
+            format!(
+                "global\n nbthread 2\ndefaults\n mode tcp\n timeout client 60s\n \
+                 timeout server 60s\n timeout connect 9s\n\
+                 frontend f\n{binds} default_backend b\nbackend b\n retries {}\n{servers}",
+                change % 7
+            )
+        }
+        Flavour::Nginx => {
+            let listens: String =
+                listen.iter().map(|at| format!("listen {at} reuseport; ")).collect();
+            let servers: String = servers.iter().map(|at| format!("server {at}; ")).collect();
+            format!(
+                "daemon off; pid n.pid; error_log log notice; worker_processes 2;\nevents {{}}\n\
+                 stream {{ upstream u {{ {servers} }}\n\
+                 server {{ {listens} proxy_pass u; proxy_timeout {}s; }} }}\n",
+                60 + change % 7
+            )
+        }
+    }
+}
+
+fn connect(to: SocketAddr) -> (TcpStream, u8) {
+    let begun = Instant::now();
+    let mut client = loop {
+        match TcpStream::connect(to) {
+            Ok(client) => break client,
+            Err(error) => assert!(begun.elapsed() < LIMIT, "{error}"),
+        }
+    };
+    client.set_read_timeout(Some(LIMIT)).expect("settable");
+    let mut name = [0];
+    client.read_exact(&mut name).expect("a name");
+    (client, name[0])
+}
+
+/// A connection and a word each way; fails where anything does.
+fn try_once(to: SocketAddr) -> std::io::Result<()> {
+    let mut client = TcpStream::connect(to)?;
+    client.set_read_timeout(Some(LIMIT))?;
+    client.read_exact(&mut [0])?;
+    echo(&mut client)
+}
+
+fn echo(client: &mut TcpStream) -> std::io::Result<()> {
+    client.write_all(b"ping")?;
+    let mut answer = [0; 4];
+    client.read_exact(&mut answer)?;
+    assert_eq!(&answer, b"ping");
+    Ok(())
+}
+
+#[test]
+fn a_reload_keeps_the_process_and_its_sessions_and_says_what_it_changed() {
+    for flavour in BOTH {
+        let (a, b, own) = (server(b'a'), server(b'b'), free());
+        let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+        let (mut old, name) = connect(own);
+        assert_eq!(name, b'a');
+        let workers = master.workers();
+        assert_eq!(workers.len(), 1);
+        let said = master.reload(&file(flavour, &[own], &[b], 0));
+        let expected = match flavour {
+            Flavour::HaProxy => format!(
+                "Changed in place: backend b: server s{} added, server s{} removed",
+                b.port(),
+                a.port()
+            ),
+            Flavour::Nginx => {
+                format!("changed in place: backend u: server {b} added, server {a} removed")
+            }
+        };
+        assert!(said.ends_with(&expected), "{said}");
+        assert_eq!(connect(own).1, b'b');
+        echo(&mut old).expect("its session goes on");
+        assert_eq!(master.workers(), workers, "no other process");
+        let said = master.reload(&file(flavour, &[own], &[b], 0));
+        assert!(said.ends_with("hanged in place: nothing changed"), "{said}");
+    }
+}
+
+#[test]
+fn addresses_come_and_go_and_one_in_use_changes_nothing() {
+    for flavour in BOTH {
+        let (a, first, second) = (server(b'a'), free(), free());
+        let mut master = Master::start(flavour, &file(flavour, &[first], &[a], 0), &[]);
+        let workers = master.workers();
+        let (mut old, _) = connect(first);
+        master.reload(&file(flavour, &[first, second], &[a], 0));
+        assert_eq!(connect(second).1, b'a');
+        master.reload(&file(flavour, &[second], &[a], 0));
+        assert_eq!(connect(second).1, b'a');
+        assert!(TcpStream::connect(first).is_err(), "nobody listens");
+        echo(&mut old).expect("its session goes on");
+        if flavour == Flavour::HaProxy {
+            // nginx tries again for seconds.
+            let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let taken = (taken.local_addr().expect("bound"), taken);
+            master.write(&file(flavour, &[second, taken.0], &[a], 1));
+            master.hup();
+            master.until("Loading failure!");
+        }
+        master.write("nonsense {");
+        master.hup();
+        master.until(if flavour == Flavour::HaProxy { "Loading failure!" } else { "[emerg]" });
+        assert_eq!(connect(second).1, b'a');
+        assert_eq!(master.workers(), workers, "no other process");
+    }
+}
+
+#[test]
+fn what_cannot_be_changed_in_place_gets_a_new_worker() {
+    for flavour in BOTH {
+        let (a, own) = (server(b'a'), free());
+        let text = file(flavour, &[own], &[a], 0);
+        let mut master = Master::start(flavour, &text, &[]);
+        let (mut old, _) = connect(own);
+        let before = master.workers();
+        let other = match flavour {
+            Flavour::HaProxy => text.replace("nbthread 2", "nbthread 1"),
+            Flavour::Nginx => text.replace("worker_processes 2", "worker_processes 1"),
+        };
+        let said = master.reload(&other);
+        let why = "ot changed in place: what concerns the process itself changed";
+        assert!(said.ends_with(why), "{said}");
+        master.until(if flavour == Flavour::HaProxy {
+            "New worker"
+        } else {
+            "start worker process"
+        });
+        let begun = Instant::now();
+        while master.workers().len() < 2 && begun.elapsed() < LIMIT {}
+        assert_ne!(master.workers(), before);
+        assert_eq!(connect(own).1, b'a');
+        echo(&mut old).expect("its session goes on");
+    }
+}
+
+#[test]
+fn a_storm_of_reloads_ends_with_the_last_file_in_one_process() {
+    for flavour in BOTH {
+        let (a, b, own) = (server(b'a'), server(b'b'), free());
+        let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+        let workers = master.workers();
+        for turn in 0..100 {
+            master.write(&file(flavour, &[own], &[if turn % 2 == 0 { b } else { a }], turn));
+            master.hup();
+            thread::sleep(Duration::from_millis(2));
+        }
+        master.write(&file(flavour, &[own], &[b], 3));
+        master.hup();
+        let begun = Instant::now();
+        while connect(own).1 != b'b' || !master.log().contains("hanged in place") {
+            assert!(begun.elapsed() < LIMIT, "{}", master.log());
+        }
+        let said = master.reload(&file(flavour, &[own], &[b], 3));
+        assert!(!said.contains("ot changed"), "{said}");
+        assert_eq!(connect(own).1, b'b');
+        assert_eq!(master.workers(), workers, "no other process");
+    }
+}
+
+#[test]
+fn two_hundred_reloads_of_both_kinds_refuse_reset_and_lose_nothing() {
+    let kinds: [&[(&str, &str)]; 2] = [&[], &[("EVERGATE_RELOAD", "new-worker")]];
+    for (flavour, environment) in BOTH.into_iter().flat_map(|one| kinds.map(|kind| (one, kind))) {
+        let in_place = environment.is_empty();
+        // A process is started for each of the other kind: fewer are enough here.
+        let reloads = if in_place { 200 } else { 20 };
+        let (a, b, own) = (server(b'a'), server(b'b'), free());
+        let mut master = Master::start(flavour, &file(flavour, &[own], &[a, b], 0), environment);
+        let workers = master.workers();
+        let (mut long, _) = connect(own);
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                thread::spawn(move || {
+                    let mut served = 0_u32;
+                    while !stop.load(Relaxed) {
+                        if let Err(error) = try_once(own) {
+                            panic!("{flavour:?}, in place: {in_place}, {served} served: {error}");
+                        }
+                        served += 1;
+                    }
+                    served
+                })
+            })
+            .collect();
+        for turn in 1..=reloads {
+            let servers = [vec![a, b], vec![a], vec![b]][turn % 3].clone();
+            master.write(&file(flavour, &[own], &servers, turn));
+            master.hup();
+            match (in_place, flavour) {
+                (true, _) => drop(master.until("hanged in place")),
+                (false, Flavour::HaProxy) => drop(master.until("Loading success.")),
+                (false, Flavour::Nginx) => drop(master.until("start worker process ")),
+            }
+            echo(&mut long).expect("the long one goes on");
+        }
+        stop.store(true, Relaxed);
+        let served: u32 = clients.into_iter().map(|client| client.join().expect("no error")).sum();
+        assert!(served > 100, "{served} connections");
+        if in_place {
+            assert_eq!(master.workers(), workers, "one process all along");
+        }
+        assert!(!master.log().contains("[alert]") && !master.log().contains("[ALERT]"));
+    }
+}
+
+#[test]
+fn a_worker_that_is_killed_while_it_goes_over_is_replaced() {
+    let flavour = Flavour::Nginx;
+    let (a, own) = (server(b'a'), free());
+    let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+    connect(own);
+    let [worker] = master.workers()[..] else { panic!("one worker") };
+    let worker = Pid::from_raw(worker);
+    kill(worker, Signal::SIGSTOP).expect("it runs");
+    master.write(&file(flavour, &[own], &[a], 1));
+    master.hup();
+    master.until("reconfiguring");
+    kill(worker, Signal::SIGKILL).expect("it is there");
+    master.until("ot changed in place: the worker is gone");
+    assert_eq!(connect(own).1, b'a');
+}
+
+#[test]
+fn a_haproxy_worker_that_is_killed_while_it_goes_over_is_replaced_too() {
+    let flavour = Flavour::HaProxy;
+    let (a, own) = (server(b'a'), free());
+    let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+    connect(own);
+    let [worker] = master.workers()[..] else { panic!("one worker") };
+    let worker = Pid::from_raw(worker);
+    kill(worker, Signal::SIGSTOP).expect("it runs");
+    master.write(&file(flavour, &[own], &[a], 1));
+    master.hup();
+    master.until("Reloading HAProxy");
+    kill(worker, Signal::SIGKILL).expect("it is there");
+    // It may be gone before it is asked: then the master ends, as HAProxy's does.
+    master.until("exited with code 137");
+    if master.log().contains("the worker is gone") {
+        assert_eq!(connect(own).1, b'a');
+    }
+}
