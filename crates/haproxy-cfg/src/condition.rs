@@ -23,6 +23,7 @@ pub const FEATURES: &[&str] = &[
     "GETADDRINFO",
     "LINUX_SPLICE",
     "PRCTL",
+    "PROMEX",
     "SYSTEMD",
     "TFO",
     "THREAD",

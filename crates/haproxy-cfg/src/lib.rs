@@ -67,9 +67,9 @@ use load::Loader;
 
 /// The HAProxy version whose behaviour is claimed: what `version_atleast` compares with, and
 /// field 3 of the first line of `-v`.
-pub const VERSION: &str = "2.6.12";
+pub const VERSION: &str = "3.2.0";
 /// The version as messages have it, with our name behind it.
-pub const VERSION_LINE: &str = "2.6.12-balancerd";
+pub const VERSION_LINE: &str = "3.2.0-balancerd";
 
 /// What a load may look at beside the files.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use haproxy_cfg::{FEATURES, VERSION_LINE};
 /// `-v`. Field 3 of the first line is the version scripts read.
 pub(super) fn short() -> String {
     format!(
-        "HAProxy version {VERSION_LINE} - served by balancerd {} of Evergate\nStatus: speaks haproxy.cfg, layer 4\n",
+        "HAProxy version {VERSION_LINE} - served by balancerd {} of Evergate\nStatus: speaks haproxy.cfg, layer 4 and HTTP/1.1\n",
         env!("CARGO_PKG_VERSION")
     )
 }
@@ -23,7 +23,7 @@ pub(super) fn long() -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         out,
-        "Build options :\n  TARGET  = {os}\n  CPU     = {}\n\nFeature list : {}\n\nDefault settings :\n  bufsize = 16384, maxrewrite = 1024, maxpollevents = 200\n\nAvailable polling systems :\n      epoll : pref=300,  test result OK\nTotal: 1 (1 usable), will use epoll.\n\nAvailable multiplexer protocols :\n  <default> : mode=TCP   side=FE|BE  mux=PASS  flags=\n",
+        "Build options :\n  TARGET  = {os}\n  CPU     = {}\n\nFeature list : {}\n\nDefault settings :\n  bufsize = 16384, maxrewrite = 1024, maxpollevents = 200\n\nAvailable polling systems :\n      epoll : pref=300,  test result OK\nTotal: 1 (1 usable), will use epoll.\n\nAvailable multiplexer protocols :\n         h1 : mode=HTTP  side=FE|BE  mux=H1    flags=\n  <default> : mode=TCP   side=FE|BE  mux=PASS  flags=\n",
         std::env::consts::ARCH,
         features.join(" ")
     );

@@ -9,7 +9,7 @@ pub(super) const BOUNDS: [u64; 14] =
 
 /// Counts by how long something took.
 #[derive(Debug, Default)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     buckets: [AtomicU64; BOUNDS.len() + 1],
     sum: AtomicU64,
 }
@@ -37,11 +37,11 @@ impl Histogram {
 
 /// The times of a backend's sessions that ended.
 #[derive(Debug, Default)]
-pub struct Latency {
+pub(crate) struct Latency {
     /// In queues.
-    pub queue: Histogram,
+    pub(crate) queue: Histogram,
     /// Connecting.
-    pub connect: Histogram,
+    pub(crate) connect: Histogram,
     /// In all: of a session, or of a request and its answer.
-    pub session: Histogram,
+    pub(crate) session: Histogram,
 }

@@ -109,7 +109,10 @@ fn run(text: &str) -> Running {
     let loaded =
         haproxy_cfg::load_texts(&[("c.cfg", &whole)], &haproxy_cfg::Options::sealed());
     let said: Vec<_> = loaded.diagnostics.iter().map(|d| format!("{:?}", d.problem)).collect();
-    let config = loaded.config.unwrap_or_else(|| panic!("refused: {said:?}"));
+    let mut config = loaded.config.unwrap_or_else(|| panic!("refused: {said:?}"));
+    // Any port will do, which a file cannot say.
+    config.frontends[0].binds[0].address =
+        proxy::BindAddress::Inet(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (listeners, problems) = Listeners::bind(&config, Vec::new()).expect("an ephemeral port");
     assert!(problems.is_empty());
     let sockets = listeners.sockets;
@@ -117,14 +120,14 @@ fn run(text: &str) -> Running {
     let address = address.as_socket().expect("an address");
     let shared: &'static Shared =
         Box::leak(Box::new(Shared::new(config).expect("addresses and no names")));
-    let board = Box::leak(Box::new(Board::new(&shared.config).expect("no certificates")));
+    let board: &'static Board = Box::leak(Box::new(Board::new(&shared.config).expect("no certificates")));
     super::know(shared, board);
     let (stop, mut stopped) = watch::channel(false);
     thread::spawn(move || {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let mut worker = Worker::start(shared, sockets).expect("threads");
+            let mut worker = Worker::start(shared, board, sockets).expect("threads");
             let _ = stopped.wait_for(|stop| *stop).await;
             worker.drain(false).await
         })
@@ -195,7 +198,7 @@ fn usual() -> &'static Running {
             "userlist u
  user bob insecure-password secret
 frontend f
- bind 127.0.0.1:0
+ bind 127.0.0.1:9
  monitor-uri /monitor
  monitor fail if {{ nbsrv(none) eq 0 }} {{ hdr(x-fail) yes }}
  option forwardfor except 10.0.0.0/8
@@ -215,7 +218,7 @@ frontend f
  http-request set-var(txn.mark) path
  http-response set-header X-Mark %[var(txn.mark)]
  http-response del-header content-type
- http-response set-status 203 reason Changed if {{ path /status }}
+ http-response set-status 203 reason Changed if {{ var(txn.mark) -m str /status }}
  http-after-response set-header X-After yes
  use_backend none if {{ path /none }}
  default_backend b
@@ -379,7 +382,7 @@ fn what_is_no_request_is_answered_and_the_connection_closed() {
 fn log_lines_are_those_of_httplog() {
     let running = run(&format!(
         "frontend f
- bind 127.0.0.1:0
+ bind 127.0.0.1:9
  capture request header X-Kept len 4
  timeout http-request 200ms
  http-request return status 200 if {{ path /return }}
@@ -426,7 +429,7 @@ backend gone
 #[test]
 fn a_backend_without_a_usable_server_is_503() {
     let running = run(
-        "listen l\n bind 127.0.0.1:0\n retries 0\n server s 127.0.0.1:1\n",
+        "listen l\n bind 127.0.0.1:9\n retries 0\n server s 127.0.0.1:1\n",
     );
     let answer = running.get("/");
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
@@ -436,7 +439,7 @@ fn a_backend_without_a_usable_server_is_503() {
 #[test]
 fn a_tcp_frontend_may_lead_to_a_backend_that_speaks_http() {
     let running = run(&format!(
-        "frontend f\n mode tcp\n option tcplog\n bind 127.0.0.1:0\n default_backend b\nbackend b\n http-request set-header X-Back yes\n server s {}\n",
+        "frontend f\n mode tcp\n option tcplog\n bind 127.0.0.1:9\n default_backend b\nbackend b\n http-request set-header X-Back yes\n server s {}\n",
         server()
     ));
     let answer = running.get("/up");
@@ -445,7 +448,7 @@ fn a_tcp_frontend_may_lead_to_a_backend_that_speaks_http() {
 
 #[test]
 fn a_process_that_drains_lets_idle_clients_go() {
-    let running = run(&format!("listen l\n bind 127.0.0.1:0\n server s {}\n", server()));
+    let running = run(&format!("listen l\n bind 127.0.0.1:9\n server s {}\n", server()));
     let mut socket = running.connect();
     socket.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("sent");
     one(&mut socket);
@@ -459,7 +462,7 @@ fn a_process_that_drains_lets_idle_clients_go() {
 fn the_statistics_page_is_shown_changes_servers_and_asks_for_a_password() {
     let running = run(&format!(
         "listen l
- bind 127.0.0.1:0
+ bind 127.0.0.1:9
  stats uri /s
  stats auth a:b
  stats refresh 7s

@@ -60,6 +60,8 @@ pub(super) struct Transfer<'t> {
     /// Bytes both ways that belong to no head: a protocol they agreed on.
     tunnel: bool,
     to_client: Vec<u8>,
+    /// The server ended in the middle: what there is goes to the client first.
+    cut: bool,
     ended: (bool, bool),
     active: (Millis, Millis),
     limits: (Option<Duration>, Option<Duration>),
@@ -93,6 +95,7 @@ impl<'t> Transfer<'t> {
             answer: None,
             tunnel: false,
             to_client: Vec::new(),
+            cut: false,
             ended: (false, false),
             active: (now, now),
             limits,
@@ -151,6 +154,9 @@ impl<'t> Transfer<'t> {
             match self.send_client(cx) {
                 Ok(more) => moved |= more,
                 Err(event) => return Poll::Ready(event),
+            }
+            if self.cut && self.to_client.is_empty() {
+                return Poll::Ready(Event::ServerGone);
             }
             if self.is_over() {
                 return Poll::Ready(Event::Done);
@@ -239,7 +245,7 @@ impl<'t> Transfer<'t> {
 
     /// Takes the answer in.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Result<bool, Event> {
-        if self.to_client.len() >= MOST {
+        if self.to_client.len() >= MOST || self.cut {
             return Ok(false);
         }
         let mut moved = false;
@@ -255,8 +261,10 @@ impl<'t> Transfer<'t> {
                 },
                 Some((answer, coding)) => {
                     let mut data = Vec::new();
-                    let used =
-                        answer.decode(&self.outbox, &mut data).map_err(|_| Event::ServerGone)?;
+                    let Ok(used) = answer.decode(&self.outbox, &mut data) else {
+                        self.cut = true;
+                        return Ok(true);
+                    };
                     self.outbox.drain(..used);
                     moved = used > 0;
                     match coding {
@@ -292,7 +300,11 @@ impl<'t> Transfer<'t> {
                     }
                     Ok(true)
                 }
-                _ => Err(Event::ServerGone),
+                Some(_) => {
+                    self.cut = true;
+                    Ok(true)
+                }
+                None => Err(Event::ServerGone),
             },
             Poll::Pending => Ok(moved),
         }

@@ -143,6 +143,9 @@ impl Environment for View<'_> {
             Number::BackendId => Some(backend()?.id.into()),
             Number::ServerId => Some(self.server_config()?.id.into()),
             Number::CaptureSlots => {
+                if let Some(http) = config.http.as_deref() {
+                    return i64::try_from(http.captures).ok();
+                }
                 let rules = config.rules.as_deref().map_or(&[][..], |rules| &rules.content);
                 let slots = rules.iter().filter_map(|rule| match rule.action {
                     rules::Action::Capture { slot, .. } => i64::try_from(slot + 1).ok(),
