@@ -54,6 +54,8 @@ pub enum Why<'a> {
     Found(&'a Reason),
     /// An operator said so.
     Told,
+    /// Name servers: why there is no address, or the name that has one again.
+    Name(&'a str),
 }
 
 /// One line.
@@ -149,6 +151,10 @@ impl fmt::Display for LogLine<'_> {
                         f.write_str("was DOWN and now enters maintenance")?;
                     }
                     Moved::IntoDrain { .. } => f.write_str("enters drain state")?,
+                    Moved::OutOfMaint { up: is, drain, .. } if let Why::Name(name) = why => {
+                        let (is, ready) = (up(is), ready(drain));
+                        return write!(f, "('{name}') is {is}/{ready} (resolves again).");
+                    }
                     Moved::OutOfMaint { up: is, drain, forced: by } => {
                         let (is, ready, by) = (up(is), ready(drain), forced(by));
                         return write!(f, "is {is}/{ready} (leaving {by}maintenance).");
@@ -164,6 +170,7 @@ impl fmt::Display for LogLine<'_> {
                     Why::Unsaid => {}
                     Why::Found(reason) => write!(f, "{reason}")?,
                     Why::Told => f.write_str(", changed from CLI")?,
+                    Why::Name(said) => write!(f, " ({said})")?,
                 }
                 f.write_str(".")?;
                 let Left { active, backup, sessions, requeued, queued } = left;

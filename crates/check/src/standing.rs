@@ -232,6 +232,14 @@ impl Standing {
         self
     }
 
+    /// The same, without an address until its name has one.
+    #[must_use]
+    pub fn unresolved(mut self) -> Self {
+        self.admin.set(Admin::RESOLUTION, true);
+        self.enter_maint();
+        self
+    }
+
     /// Whether it runs.
     #[must_use]
     pub const fn operation(&self) -> Operation {

@@ -360,6 +360,14 @@ pub(crate) struct ServerDraft {
     pub(crate) forced_id: Option<u32>,
     pub(crate) init_addr: Vec<InitAddr>,
     pub(crate) prefer_v4: bool,
+    /// `resolvers`.
+    pub(crate) resolvers: Option<String>,
+    /// `resolve-net`.
+    pub(crate) networks: Vec<(IpAddr, u8)>,
+    /// `resolve-opts allow-dup-ip`.
+    pub(crate) allow_duplicates: bool,
+    /// `resolve-opts ignore-weight`.
+    pub(crate) ignore_weight: bool,
 }
 
 impl Default for ServerDraft {
@@ -392,6 +400,10 @@ impl Default for ServerDraft {
             forced_id: None,
             init_addr: vec![InitAddr::Last, InitAddr::Libc],
             prefer_v4: false,
+            resolvers: None,
+            networks: vec![],
+            allow_duplicates: false,
+            ignore_weight: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod directive;
 mod files;
 mod mailers;
+pub(crate) mod resolvers;
 mod userlist;
 
 use std::path::Path;
@@ -53,6 +54,7 @@ pub(crate) struct Loader {
     pub(crate) proxies: Vec<Draft>,
     pub(crate) peers: Vec<PeersDraft>,
     pub(crate) mailers: Vec<mailers::Mailers>,
+    pub(crate) resolvers: Vec<resolvers::ResolversDraft>,
     /// Whether a mistake stopped the reading of a file.
     pub(crate) aborted: bool,
     defaults: Vec<Draft>,
@@ -72,6 +74,7 @@ impl Loader {
             proxies: vec![],
             peers: vec![],
             mailers: vec![],
+            resolvers: vec![],
             aborted: false,
             defaults: vec![],
             current: Current::Outside,
@@ -312,6 +315,7 @@ impl Loader {
                     match section.name {
                         "userlist" => self.userlist_keyword(&stmt),
                         "mailers" => self.mailers_keyword(&stmt),
+                        "resolvers" => self.resolvers_keyword(&stmt),
                         _ => {}
                     }
                     self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
@@ -343,6 +347,9 @@ impl Loader {
         if section.name == "mailers" {
             self.mailers_section(stmt.word(1));
         }
+        if section.name == "resolvers" {
+            self.resolvers_section(stmt);
+        }
         self.current = Current::Other(section);
     }
 
@@ -357,7 +364,7 @@ impl Loader {
                 "peers section '{name}' has the same name as another peers section declared at {}.",
                 known.origin
             );
-            self.binder.complain(Severity::Error, "P:", stmt.at(), text);
+            self.binder.complain(Severity::Error, CAPITAL, stmt.at(), text);
         }
         let proxy = Draft { context: Rc::clone(&self.context), at: stmt.at(), ..Draft::default() };
         self.peers.push(PeersDraft::new(name, &self.context.local_peer(), proxy));
@@ -570,6 +577,11 @@ impl Loader {
             let expected = match keyword {
                 "tcp-request" => "'inspect-delay', 'connection', or 'content'",
                 "tcp-response" => "'inspect-delay' or 'content'",
+                "stick" if here.includes(bit(Kind::Backend)) || kind == Kind::Listen => {
+                    let text = "'stick' expects 'on', 'match', or 'store'.";
+                    self.binder.refuse(stmt.at(), text);
+                    return;
+                }
                 _ => {
                     let known = names(&PROXY_TABLES, here);
                     self.unknown(&stmt, kind.keyword(), &known);

@@ -66,6 +66,9 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         }
     }
     checks::track(loader, &mut config.backends);
+    loader.check_resolvers();
+    let sections = loader.resolvers.iter();
+    config.process.resolvers = sections.map(|draft| draft.resolvers.clone()).collect();
     config
 }
 
@@ -99,6 +102,7 @@ fn become_tcp(loader: &mut Loader) {
         if draft.kind != Kind::Frontend
             || draft.mode != Mode::Http
             || !draft.rules.switching.is_empty()
+            || speaks_http(draft)
         {
             continue;
         }
@@ -111,6 +115,46 @@ fn become_tcp(loader: &mut Loader) {
         draft.mode = Mode::Tcp;
         loader.binder.complain(Severity::Warning, NOWHERE, draft.at, text).help =
             Some(format!("write 'mode tcp' into frontend '{}'", draft.name));
+    }
+}
+
+/// Whether a section says by itself that it speaks HTTP.
+fn speaks_http(draft: &Draft) -> bool {
+    let own = |at: &conf::Span| at.file == draft.at.file && at.start > draft.at.start;
+    let http = &draft.http;
+    draft.mode_at.as_ref().is_some_and(own)
+        || !http.request_rules.is_empty()
+        || !http.response_rules.is_empty()
+        || !http.redirect_rules.is_empty()
+        || http.model.monitor_uri.is_some()
+        || http.stats.is_some()
+}
+
+/// A proxy that speaks HTTP cannot send what it understands to a backend that does not.
+fn same_mode(loader: &mut Loader, draft: &Draft) {
+    if !draft.kind.is_client_side() || draft.mode != Mode::Http {
+        return;
+    }
+    let switched =
+        draft.rules.switching.iter().map(|rule| (&rule.target, "in a 'use_backend' rule"));
+    let default = draft.default_backend.iter().map(|name| (name, "as its default backend"));
+    let mut said = vec![];
+    for (target, how) in switched.chain(default) {
+        let tcp = |p: &&Draft| p.kind.is_server_side() && p.name == *target && p.mode == Mode::Tcp;
+        if let Some(backend) = loader.proxies.iter().find(tcp) {
+            said.push(format!(
+                "http {} '{}' ({}) tries to use incompatible tcp {} '{}' ({}) {how} (see 'mode').",
+                draft.kind.noun(),
+                draft.name,
+                draft.origin,
+                backend.kind.noun(),
+                backend.name,
+                backend.origin
+            ));
+        }
+    }
+    for text in said {
+        loader.binder.complain(Severity::Error, NOWHERE, draft.at, text);
     }
 }
 
@@ -157,6 +201,7 @@ fn check(
             b.complain(Severity::Error, NOWHERE, draft.at, text);
         }
     }
+    same_mode(loader, draft);
     let mut lowered = rules::lower(loader, draft, names);
     lowered.http = http_rules::lower(loader, draft, names);
     http::before_timeouts(&mut loader.binder, draft);

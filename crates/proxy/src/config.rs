@@ -10,6 +10,7 @@ mod frontend;
 mod http;
 mod log;
 mod nginx;
+mod resolvers;
 mod rules;
 mod running;
 mod stick;
@@ -34,6 +35,7 @@ pub use nginx::{
     AccessLog, AccessTarget, Content, Discovery, HttpAnswer, HttpLocation, HttpServer, LimitConn,
     LimitZone, NginxServer, Peers, Preread, ProxyHeader, Resolver,
 };
+pub use resolvers::{Hold, NameServer, Resolve, Resolvers};
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;
 pub use transport::{Foreign, HeaderOptions, Inbound, Outbound};
@@ -134,6 +136,8 @@ pub struct Process {
     pub tables: Vec<StickTable>,
     /// `peers` sections that are complete.
     pub peers: Vec<PeersSection>,
+    /// `resolvers` sections.
+    pub resolvers: Vec<Resolvers>,
     /// `limit_conn_zone` of nginx.
     pub limit_zones: Vec<LimitZone>,
 }

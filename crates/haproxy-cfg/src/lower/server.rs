@@ -12,7 +12,7 @@ use crate::load::{Loader, strip_os};
 use crate::say::{Complain, NOWHERE, SUMMARY};
 
 /// The server side of a section.
-pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> Backend {
+pub(super) fn backend(loader: &mut Loader, draft: &Draft, targets: &[LogTarget]) -> Backend {
     let mut back = draft.back.clone();
     back.name.clone_from(&draft.name);
     back.listen = draft.kind == Kind::Listen;
@@ -35,6 +35,7 @@ pub(super) fn backend(loader: &Loader, draft: &Draft, targets: &[LogTarget]) -> 
         server.check = line.checked.then(|| health(loader, draft, line));
         server.agent = checks::agent(draft, line);
         server.observe = checks::observed(line);
+        server.resolve = asked(loader, draft, line);
         // Checks that go elsewhere meet somebody else, who may not expect a header.
         let elsewhere = line.check.port.is_some() || line.check.addr.is_some();
         server.check_header = match line.check_send_proxy {
@@ -150,6 +151,34 @@ fn tls(loader: &mut Loader, draft: &Draft, line: &ServerDraft) {
     }
 }
 
+/// What name servers are asked on behalf of a server.
+fn asked(loader: &mut Loader, draft: &Draft, line: &ServerDraft) -> Option<Box<proxy::Resolve>> {
+    let wanted = line.resolvers.as_deref()?;
+    let Some(resolvers) = loader.resolvers_named(wanted) else {
+        let text = format!(
+            "{} '{}', server '{}': unable to find required resolvers '{wanted}'",
+            draft.kind.noun(),
+            draft.name,
+            line.name
+        );
+        loader.binder.complain(Severity::Error, NOWHERE, line.at, text).help =
+            Some(format!("add a section 'resolvers {wanted}' with a nameserver"));
+        return None;
+    };
+    let ServerAddress::Host { name, port, .. } = &line.server.address else { return None };
+    Some(Box::new(proxy::Resolve {
+        resolvers,
+        name: name.clone(),
+        service: name.starts_with('_'),
+        port: *port,
+        prefer_v4: line.prefer_v4,
+        networks: line.networks.clone(),
+        allow_duplicates: line.allow_duplicates,
+        ignore_weight: line.ignore_weight,
+        unresolved: false,
+    }))
+}
+
 /// Gives a server its first address, as `init-addr` says. Whether it may start.
 pub(super) fn resolve(
     loader: &mut Loader,
@@ -158,6 +187,19 @@ pub(super) fn resolve(
     server: &mut Server,
 ) -> bool {
     let ServerAddress::Host { name, resolved, .. } = &mut server.address else { return true };
+    if name.starts_with('_') {
+        // Only name servers know services.
+        let Some(resolve) = &mut server.resolve else {
+            let text = format!("no method found to resolve address '{name}'.");
+            let diagnostic = loader.binder.refuse(line.at, text);
+            diagnostic.context = format!("server {proxy}/{}", line.name);
+            diagnostic.help = Some("add 'resolvers SECTION': this is the name of a service".into());
+            return false;
+        };
+        *resolved = Some(std::net::Ipv4Addr::UNSPECIFIED.into());
+        resolve.unresolved = true;
+        return true;
+    }
     for method in &line.init_addr {
         match method {
             InitAddr::Last => {}
@@ -165,7 +207,10 @@ pub(super) fn resolve(
                 // It has no address until a resolver gives it one, and there is none: it stays in
                 // maintenance, as HAProxy keeps it.
                 *resolved = Some(std::net::Ipv4Addr::UNSPECIFIED.into());
-                server.disabled = true;
+                match &mut server.resolve {
+                    Some(resolve) => resolve.unresolved = true,
+                    None => server.disabled = true,
+                }
                 return true;
             }
             InitAddr::Ip(ip) => {

@@ -115,18 +115,92 @@ pub(crate) const TABLE: &[K] = &[
         }),
     )
     .doc("Permission bits of a UNIX socket."),
-    K::new("mss", Words("<n>", 0..=1, |_, _, _| {})).status(Status::Planned),
+    K::new(
+        "mss",
+        Words("<n>", 0..=1, |l, w, b| {
+            if w.is_empty() {
+                return refuse(b, w, "'mss' : missing MSS value".to_owned());
+            }
+            match text(w, 0).parse::<i32>() {
+                Ok(n @ (1..=65_535 | -65_535..=-1)) => inbound(l).segment = Some(n),
+                _ => {
+                    let text = "'mss' : expects an MSS with and absolute value between 1 and 65535";
+                    refuse(b, w, text.to_owned());
+                }
+            }
+        }),
+    )
+    .doc("The longest segment (TCP_MAXSEG); below zero it is that much less than usual."),
     K::new("name", Words("<name>", 0..=1, |l, w, b| l.bind.name = word(b, "name", "name", w)))
         .doc("A name for the address, for statistics."),
-    K::planned("namespace", "<name>"),
-    K::accepted("nice", "<n>", "all connections have one priority"),
+    K::new(
+        "namespace",
+        Words("<name>", 0..=1, |l, w, b| {
+            if w.is_empty() {
+                return refuse(b, w, "'namespace' : missing namespace id".to_owned());
+            }
+            inbound(l).namespace = Some(text(w, 0).to_owned());
+        }),
+    )
+    .doc("The network namespace that is listened in."),
+    K::new(
+        "nice",
+        Words("<n>", 0..=1, |_, w, b| {
+            let n = crate::number::leading(text(w, 0)).0;
+            if w.is_empty() {
+                refuse(b, w, "'nice' : missing value".to_owned());
+            } else if !(-1024..=1024).contains(&n) {
+                refuse(b, w, format!("'nice' : invalid value {n}, allowed range is -1024..1024"));
+            }
+        }),
+    )
+    .status(Status::Accepted("all connections have one priority")),
     K::accepted("process", "<set>", "every core serves every address"),
     K::accepted("thread", "<set>", "every core serves every address"),
-    K::accepted("shards", "<n>", "every core has a socket of its own"),
-    K::accepted("severity-output", "<format>", "answers carry no severity"),
+    K::new(
+        "shards",
+        Words("<n>|by-thread|by-group", 0..=1, |_, w, b| {
+            if w.is_empty() {
+                return refuse(b, w, "'shards' : missing value".to_owned());
+            }
+            let n = crate::number::leading(text(w, 0)).0;
+            if !matches!(text(w, 0), "by-thread" | "by-group") && !(1..=64).contains(&n) {
+                let text =
+                    format!("'shards' : invalid value {n}, allowed range is 1..64 or 'by-thread'");
+                refuse(b, w, text);
+            }
+        }),
+    )
+    .status(Status::Accepted("every core has a socket of its own")),
+    K::new(
+        "severity-output",
+        Words("none|number|string", 0..=1, |_, w, b| match text(w, 0) {
+            "none" | "number" | "string" => {}
+            "" => refuse(b, w, "'severity-output' : missing severity format".to_owned()),
+            got => {
+                let text = format!(
+                    "'severity-output' only supports 'none', 'number', and 'string' (got '{got}')"
+                );
+                refuse(b, w, text);
+            }
+        }),
+    )
+    .status(Status::Accepted("answers carry no severity")),
     K::planned("proto", "<name>"),
     K::new("ssl", conf::Form::Known("")).status(NO_TLS).doc("Terminate TLS."),
-    K::planned("tcp-ut", "<time>"),
+    K::new(
+        "tcp-ut",
+        Words("<time>", 0..=1, |l, w, b| {
+            let Some(word) = w.first() else {
+                return refuse(b, w, "'tcp-ut' : missing TCP User Timeout value".to_owned());
+            };
+            match crate::number::time(&word.text, conf::Unit::Millis) {
+                Ok((wait, None)) => inbound(l).user_timeout = Some(wait),
+                _ => refuse(b, w, "'tcp-ut' : expects a positive delay in milliseconds".to_owned()),
+            }
+        }),
+    )
+    .doc("How long bytes sent to a client may stay unacknowledged (TCP_USER_TIMEOUT)."),
     K::new("tfo", Flag(|l| l.bind.fastopen = Some(0))).doc("Accept data in SYN (TCP_FASTOPEN)."),
     K::new("transparent", Flag(|l| l.bind.transparent = true))
         .doc("Addresses that are not local (IP_TRANSPARENT)."),
@@ -141,7 +215,16 @@ pub(crate) const TABLE: &[K] = &[
     .doc("Owner of a UNIX socket."),
     K::new("v4v6", Flag(|l| l.bind.v6only = Some(false))).doc("Both families on an IPv6 address."),
     K::new("v6only", Flag(|l| l.bind.v6only = Some(true))).doc("IPv6 only."),
-    K::planned("cc", "<algorithm>"),
+    K::new(
+        "cc",
+        Words("<algorithm>", 0..=1, |l, w, b| {
+            if w.is_empty() {
+                return refuse(b, w, "'cc' : missing TCP congestion control algorithm".to_owned());
+            }
+            inbound(l).congestion = Some(text(w, 0).to_owned());
+        }),
+    )
+    .doc("How connections of clients avoid congestion (TCP_CONGESTION)."),
     K::accepted("guid-prefix", "<name>", "statistics have no guids"),
     K::accepted("label", "<name>", "statistics have no labels"),
     K::planned("nbconn", "<n>"),
@@ -196,6 +279,15 @@ pub(crate) const TABLE: &[K] = &[
     tls_flag("tls-tickets"),
 ];
 
+fn is_multipath(context: &Context, text: &str) -> bool {
+    text.split(',')
+        .any(|part| matches!(parse(context, part), Ok(Address::Inet { multipath: true, .. })))
+}
+
+fn inbound(line: &mut Line) -> &mut proxy::Inbound {
+    line.bind.inbound.get_or_insert_default()
+}
+
 fn refuse(b: &mut Binder, words: &[Word], text: String) {
     b.refuse(words.first().map_or_else(conf::Span::default, |w| w.span), text);
 }
@@ -232,6 +324,10 @@ pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     }
     let Some(addresses) = addresses(&context, b, first, "'bind' : ") else { return };
     let mut line = line(&context);
+    // Of all of its addresses or of none: a line has one kind of socket.
+    if first.text.contains("mptcp") && is_multipath(&context, &first.text) {
+        inbound(&mut line).multipath = true;
+    }
     let name = format!("bind {}' in section '{}", first.text, draft.kind.keyword());
     let place = Place::new(PROXY, "bind").context(&name);
     parameters(b, &[TABLE], place, &words[1..], &mut line);

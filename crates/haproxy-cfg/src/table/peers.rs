@@ -24,6 +24,8 @@ pub(crate) struct PeersDraft {
     pub(crate) own_at: Option<Origin>,
     pub(crate) tables: Vec<(String, TableDraft)>,
     pub(crate) disabled: bool,
+    /// It says who or where.
+    pub(crate) used: bool,
     bind_at: Option<Origin>,
 }
 
@@ -41,6 +43,7 @@ impl PeersDraft {
             own_at: None,
             tables: vec![],
             disabled: false,
+            used: false,
             bind_at: None,
         }
     }
@@ -61,6 +64,7 @@ pub(crate) const TABLE: &[P] = &[
             return;
         }
         p.bind_at = Some(p.proxy.context.origin());
+        p.used = true;
         if !words.is_empty() {
             super::bind::bind(&mut p.proxy, words, b);
         }
@@ -103,12 +107,14 @@ fn peer(p: &mut PeersDraft, keyword: &str, words: &[Word], b: &mut Binder) {
     let at = words.first().map_or_else(Span::default, |word| word.span);
     let name = text(words, 0).to_owned();
     if name.is_empty() {
+        p.used = true;
         return;
     }
     if keyword == "peer" && p.bind_at.is_some() {
         b.refuse(at, "mixing \"peer\" and \"bind\" line is forbidden");
         return;
     }
+    p.used = true;
     let local = name == p.own;
     if local {
         if let Some(known) = &p.own_at {
@@ -133,7 +139,12 @@ fn peer(p: &mut PeersDraft, keyword: &str, words: &[Word], b: &mut Binder) {
         return;
     }
     let before = p.proxy.servers.len();
-    server::server(&mut p.proxy, words, b);
+    let mut words = words.to_vec();
+    // Everywhere: that is where this process listens.
+    if let Some(port) = words[1].text.strip_prefix("*:").map(|port| format!("0.0.0.0:{port}")) {
+        words[1].text = port;
+    }
+    server::server(&mut p.proxy, &words, b);
     let Some(read) = p.proxy.servers.get(before) else { return };
     if read.ssl {
         b.error(at, Problem::Planned { keyword: format!("{keyword} … ssl") });

@@ -180,7 +180,9 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("persist rdp-cookie", "[(<name>)]").within(SERVER),
     P::planned("rate-limit sessions", "<n>").within(CLIENT),
     P::planned("retry-on", "<event>…").within(SERVER),
-    P::planned("server-template", "<prefix> <n> <address> [param…]").within(SERVER_ONLY),
+    P::new("server-template", Words("<prefix> <n>|<from>-<to> <address>[:<port>] [param…]", 0..=ALL, server::template))
+        .within(SERVER_ONLY)
+        .doc("Servers that name servers fill: of a host's addresses, or of a service's SRV records."),
     P::new("unique-id-format", Words("<format>", 0..=ALL, |p, w, b| match w {
         [] => {
             b.refuse(Span::default(), "unique-id-format expects an argument.");

@@ -284,8 +284,7 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("set-log-level", Form::Known("…"))
         .doc("Sets the severity of the connection's log line, or `silent`."),
     A::planned("set-map", "…"),
-    A::new("set-mark", Form::Known("…"))
-        .doc("Sets the mark of packets to the client (SO_MARK)."),
+    A::new("set-mark", Form::Known("…")).doc("Sets the mark of packets to the client (SO_MARK)."),
     A::new("set-method", Form::Known("…")).doc("Sets the method."),
     A::accepted("set-nice", "…", "no connection has priority over another here"),
     A::new("set-path", Form::Known("…")).doc("Sets the path."),

@@ -48,7 +48,6 @@ const fn done(name: &'static str, usage: &'static str, doc: &'static str) -> N {
 }
 
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
-const RESOLVERS: &str = "has an effect through `server … resolvers` only, which is refused";
 const RING: &str = "has an effect through `log ring@…` only, which is refused";
 
 /// The sections beside `global`, `defaults`, `frontend`, `listen` and `backend`.
@@ -56,12 +55,28 @@ pub(crate) const SECTIONS: &[Section] = &[
     passive(
         "resolvers",
         &[
-            row("accepted_payload_size", RESOLVERS),
-            row("hold", RESOLVERS),
-            row("nameserver", RESOLVERS),
-            row("parse-resolv-conf", RESOLVERS),
-            row("resolve_retries", RESOLVERS),
-            row("timeout", RESOLVERS),
+            done("accepted_payload_size", "<bytes>", "The largest answer over UDP; 512."),
+            done(
+                "hold",
+                "<kind of answer> <time>",
+                "How long after a good answer another kind changes nothing.",
+            ),
+            done(
+                "nameserver",
+                "<name> [udp@]<address>:<port>",
+                "A name server; all are asked at once.",
+            ),
+            done("parse-resolv-conf", "", "The name servers of /etc/resolv.conf."),
+            done(
+                "resolve_retries",
+                "<count>",
+                "Questions without an answer before the name counts as silent; 3.",
+            ),
+            done(
+                "timeout",
+                "resolve|retry <time>",
+                "From one good answer to the next question; how long an answer is waited for; both 1s.",
+            ),
         ],
     ),
     // Its keywords are in `peers`.

@@ -120,6 +120,14 @@ pub(crate) const TABLE: &[S] = &[
         s.check.port = u16::try_from(n).ok().filter(|port| *port > 0);
     }))
     .doc("Port that is checked instead of the server's."),
+    S::new("resolvers", Words("<section>", 0..=1, |s, w, _| {
+        s.resolvers = Some(text(w, 0).to_owned());
+    }))
+    .doc("The name servers that tell its address while the process runs."),
+    S::new("resolve-net", Words("<network>[,<network>…]", 0..=1, resolve_net))
+        .doc("Addresses in these networks are taken before others."),
+    S::new("resolve-opts", Words("allow-dup-ip|ignore-weight|prevent-dup-ip[,…]", 0..=1, resolve_opts))
+        .doc("Whether two servers may have one address; whether the weight of SRV records counts."),
     S::new("resolve-prefer", Words("ipv4|ipv6", 0..=1, |s, w, b| match text(w, 0) {
         "ipv4" => s.prefer_v4 = true,
         "ipv6" => s.prefer_v4 = false,
@@ -261,6 +269,78 @@ fn init_addr(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
     }
 }
 
+fn resolve_net(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
+    let list = text(words, 0);
+    if list.is_empty() {
+        return refuse(b, words, "'resolve-net' expects a list of networks..");
+    }
+    for network in list.split(',') {
+        let (ip, length) = network.split_once('/').unwrap_or((network, ""));
+        let ip: Option<std::net::IpAddr> = ip.parse().ok();
+        let most = if ip.is_some_and(|ip| ip.is_ipv6()) { 128 } else { 32 };
+        let length = if length.is_empty() { Some(most) } else { length.parse().ok() };
+        match (ip, length) {
+            (Some(ip), Some(length)) if length <= most => s.networks.push((ip, length)),
+            _ => {
+                let text = format!("'resolve-net' invalid network '{network}'..");
+                return refuse(b, words, &text);
+            }
+        }
+    }
+}
+
+fn resolve_opts(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
+    for option in text(words, 0).split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "allow-dup-ip" => s.allow_duplicates = true,
+            "prevent-dup-ip" => s.allow_duplicates = false,
+            "ignore-weight" => s.ignore_weight = true,
+            _ => {
+                let text = format!(
+                    "'resolve-opts' : unknown resolve-opts option '{option}', supported methods are 'allow-dup-ip', 'ignore-weight', and 'prevent-dup-ip'.."
+                );
+                return refuse(b, words, &text);
+            }
+        }
+    }
+}
+
+/// `server-template <prefix> <count>|<from>-<to> <address> [param…]`.
+pub(crate) fn template(draft: &mut Draft, words: &[Word], b: &mut Binder) {
+    let span = words.first().map_or_else(conf::Span::default, |w| w.span);
+    let [prefix, range, address, rest @ ..] = words else {
+        let text = "'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.";
+        b.complain(Severity::Error, BARE, span, text);
+        return;
+    };
+    let number = |text: &str| text.parse::<u32>().ok();
+    let bounds = match range.text.split_once('-') {
+        Some((from, to)) => number(from).zip(number(to)),
+        None => number(&range.text).filter(|count| *count > 0).map(|count| (1, count)),
+    };
+    // So many servers are nobody's intention.
+    let bounds = bounds.filter(|(from, to)| from <= to && to - from < 65_536);
+    let Some((from, to)) = bounds else {
+        let text = format!("Wrong server-template number or range arg '{}'.", range.text);
+        b.complain(Severity::Error, BARE, range.span, text);
+        return;
+    };
+    let before = draft.servers.len();
+    let mut first = vec![Word { text: format!("{}{from}", prefix.text), span: prefix.span }];
+    first.push(address.clone());
+    first.extend_from_slice(rest);
+    server(draft, &first, b);
+    let Some(one) = draft.servers.get(before).cloned() else { return };
+    for number in from + 1..=to {
+        let mut next = one.clone();
+        next.name = format!("{}{number}", prefix.text);
+        next.server.name.clone_from(&next.name);
+        // A forced number is that of the first.
+        next.forced_id = one.forced_id.map(|id| id.saturating_add(number - from));
+        draft.servers.push(next);
+    }
+}
+
 /// `default-server [param…]`.
 pub(crate) fn default_server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     draft.default_server.context = draft.context.clone();
@@ -313,6 +393,10 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     server.server.origin = context.origin();
     server.forced_id = None;
     server.line = server.server.origin.line as usize;
+    if let Ok(Address::Inet { ports: Ports::Relative(offset), .. }) = parse(&context, &address.text)
+    {
+        server.server.outbound.get_or_insert_default().offset = offset;
+    }
     let rest = server_transport::take_tlvs(rest, &mut server.tlvs, b);
     let place = Place::new(PROXY, "server").context(&line_name);
     parameters(
@@ -364,8 +448,15 @@ fn server_address(
             return None;
         }
         Ok(Address::Unix(path)) => return Some(ServerAddress::Unix(path)),
-        Ok(Address::Abstract(_)) => return planned(b, "abns@"),
-        Ok(Address::Fd(_)) => return planned(b, "fd@"),
+        Ok(Address::Abstract(name)) => {
+            return Some(ServerAddress::Unix(format!("\0{name}").into()));
+        }
+        Ok(Address::Fd(_)) => {
+            let text = format!("a file descriptor is not acceptable here in '{}'", word.text);
+            b.refuse(word.span, text);
+            return None;
+        }
+        Ok(Address::Inet { multipath: true, .. }) => return planned(b, "mptcp@"),
         Ok(Address::Planned(kind)) => return planned(b, kind),
         Ok(Address::Inet { datagram: true, .. }) => {
             b.refuse(word.span, format!("dgram-type address not acceptable in '{}'", word.text));
@@ -374,8 +465,8 @@ fn server_address(
         Ok(Address::Inet { host, ports, .. }) => (host, ports),
     };
     let port = match ports {
-        Ports::Missing => 0,
-        Ports::Relative(_) => return planned(b, "<addr>:+<offset>"),
+        // How far from the client's port it is, is kept beside it.
+        Ports::Missing | Ports::Relative(_) => 0,
         Ports::Range(from, to, _) if from != to => {
             b.refuse(word.span, format!("port range not permitted here in '{}'", word.text));
             return None;
@@ -390,8 +481,7 @@ fn server_address(
     };
     match host {
         // The address the client connected to: transparent proxying.
-        Host::Any => planned(b, "without an address"),
-        Host::Ip(ip) if ip.is_unspecified() => planned(b, &format!("address {ip}")),
+        Host::Any => Some(ServerAddress::Socket((std::net::Ipv4Addr::UNSPECIFIED, port).into())),
         Host::Ip(ip) => Some(ServerAddress::Socket((ip, port).into())),
         Host::Name(name) => Some(ServerAddress::Host { name, port, resolved: None }),
     }

@@ -11,11 +11,9 @@ const TLS: &str = "TLS to servers is refused; checks speak TLS 1.2 and 1.3";
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
 const TUNING: &str = "tunes HAProxy's own engine";
 const RING: &str = "has an effect through `log ring@…` only, which is refused";
-const RES: &str = "has an effect with `resolvers` only, which is refused";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[S] = &[
-    S::planned("resolvers", "<value>"),
     S::accepted("sni", "<value>", TLS),
     S::planned("ssl", ""),
     S::accepted("alpn", "<value>", TLS),
@@ -39,8 +37,6 @@ pub(crate) const TABLE: &[S] = &[
     S::accepted("pool-purge-delay", "<value>", HTTP),
     S::planned("proto", "<value>"),
     S::accepted("redir", "<value>", HTTP),
-    S::accepted("resolve-net", "<value>", RES),
-    S::accepted("resolve-opts", "<value>", RES),
     S::planned("socks4", "<value>"),
     S::accepted("ssl-max-ver", "<value>", TLS),
     S::accepted("ssl-min-ver", "<value>", TLS),

@@ -227,7 +227,8 @@ fn when(
         Err(text) => {
             let text = text.trim_end_matches('.');
             let word = &first.text;
-            b.refuse(at, format!("'{label}' : error detected in proxy '{name}' while parsing '{word}' condition : {text}"));
+            let noun = p.kind.noun();
+            b.refuse(at, format!("'{label}' : error detected in {noun} '{name}' while parsing '{word}' condition : {text}"));
             None
         }
     }
@@ -244,7 +245,7 @@ pub(super) fn refuse_planned(b: &mut Binder, at: Span, planned: Vec<String>) {
 fn whose(p: &Draft) -> String {
     match p.kind {
         Kind::Defaults => "'defaults' section".to_owned(),
-        _ => format!("proxy '{}'", p.name),
+        _ => format!("{} '{}'", p.kind.noun(), p.name),
     }
 }
 
@@ -322,9 +323,7 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
             // No connection here has a priority over another: the scheduler is fair.
             Ok((Action::Nothing, &rest[1..]))
         }
-        "set-mark" | "set-fc-mark" => {
-            Ok((Action::SetMark(socket_number(rest)?), &rest[1..]))
-        }
+        "set-mark" | "set-fc-mark" => Ok((Action::SetMark(socket_number(rest)?), &rest[1..])),
         "set-tos" | "set-fc-tos" => {
             // The field has eight bits; the kernel takes no more of what it is given.
             Ok((Action::SetTos(socket_number(rest)? as u8), &rest[1..]))

@@ -8,7 +8,7 @@ use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
 
 use super::{
     ActiveCheck, BackendRules, CheckWords, Discovery, EmailAlert, KeepAlive, LogTarget, Mode,
-    Origin, Outbound, ProxyHeader, Resolver, Tracked,
+    Origin, Outbound, ProxyHeader, Resolve, Resolver, Tracked,
 };
 use crate::variable::Template;
 
@@ -249,6 +249,8 @@ pub struct Server {
     pub check_header: Option<ProxyHeader>,
     /// `send-proxy`, `send-proxy-v2`, `proxy_protocol on`: what it is sent first.
     pub send_proxy: Option<ProxyHeader>,
+    /// Name servers that tell its address while the process runs.
+    pub resolve: Option<Box<Resolve>>,
     /// Where the line stands.
     pub origin: Origin,
 }
@@ -279,6 +281,7 @@ impl Server {
             outbound: None,
             check_header: None,
             send_proxy: None,
+            resolve: None,
             origin: Origin::default(),
         }
     }
@@ -306,9 +309,10 @@ impl Server {
 /// Where a server is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ServerAddress {
-    /// An address. Port 0 is the port the client connected to.
+    /// An address. Port 0 is the port the client connected to, an unspecified address the one it
+    /// connected to.
     Socket(SocketAddr),
-    /// A UNIX socket.
+    /// A UNIX socket; a path that begins with a zero byte is a name in the abstract namespace.
     Unix(PathBuf),
     /// A name to resolve when the process starts.
     Host {
@@ -336,7 +340,10 @@ impl std::fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Socket(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Unix(path) => match path.to_str().and_then(|path| path.strip_prefix('\0')) {
+                Some(name) => write!(f, "abns@{}", name.trim_end_matches('\0')),
+                None => write!(f, "unix:{}", path.display()),
+            },
             Self::Host { name, port, .. } => write!(f, "{name}:{port}"),
         }
     }
