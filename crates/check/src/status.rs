@@ -7,6 +7,8 @@ use core::time::Duration;
 /// How a check ended, in HAProxy's terms.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Status {
+    /// It could not be found out: we lacked what a check takes.
+    Unknown,
     /// None ended yet.
     #[default]
     Initializing,
@@ -64,6 +66,7 @@ impl Status {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Unknown => "UNK",
             Self::Initializing => "INI",
             Self::Checked => "CHECKED",
             Self::Analysed => "HANA",
@@ -89,6 +92,7 @@ impl Status {
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
+            Self::Unknown => "Unknown",
             Self::Initializing => "Initializing",
             Self::Checked => "No status change",
             Self::Analysed => "Health analyze",
@@ -114,6 +118,7 @@ impl Status {
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
+            Self::Unknown => 0,
             Self::Initializing => 1,
             Self::Checked => 3,
             Self::Analysed => 4,
@@ -139,7 +144,7 @@ impl Status {
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::Initializing | Self::Checked => Outcome::Neutral,
+            Self::Unknown | Self::Initializing | Self::Checked => Outcome::Neutral,
             Self::L4Ok | Self::L6Ok | Self::L7Ok | Self::ProcessOk => Outcome::Passed,
             Self::L7Conditional => Outcome::Conditional,
             _ => Outcome::Failed,

@@ -60,7 +60,8 @@ pub(super) async fn ask(
 
 /// The weight `50%` of a configured weight, 256 at most.
 pub(super) fn weight(text: &str, configured: u32, is_static: bool) -> Result<u32, &'static str> {
-    let share: u32 = text.trim_end_matches('%').parse().map_err(|_| "Trailing garbage in weight string.\n")?;
+    let share: u32 =
+        text.trim_end_matches('%').parse().map_err(|_| "Trailing garbage in weight string.\n")?;
     if is_static && share != 0 && share != 100 {
         return Err(
             "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n",

@@ -1,8 +1,8 @@
 //! What checks found out, for the runtime API to show.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use check::{
@@ -172,9 +172,10 @@ pub(crate) struct CheckView {
 
 impl ServerRecord {
     fn new(server: &Server) -> Self {
-        let health = server.check.as_ref().map(|config| {
-            Health::new(config.rise, config.fall).starting(config.init_state)
-        });
+        let health = server
+            .check
+            .as_ref()
+            .map(|config| Health::new(config.rise, config.fall).starting(config.init_state));
         let agent = server.agent.as_ref().map(|_| Health::new(1, 1));
         let mut standing = Standing::new(health, agent);
         if server.disabled {

@@ -57,9 +57,7 @@ fn prepared(ward: &Ward<'_>, command: &str, path: Option<&str>) -> Command {
     let front = shared.config.frontends.iter().find(|front| front.name == backend.name);
     let bound = front.filter(|_| backend.listen).and_then(|front| front.binds.first());
     let (proxy_address, proxy_port) = match bound.map(|bind| &bind.address) {
-        Some(BindAddress::Inet(address)) => {
-            (address.ip().to_string(), address.port().to_string())
-        }
+        Some(BindAddress::Inet(address)) => (address.ip().to_string(), address.port().to_string()),
         Some(BindAddress::Unix(path)) => (path.display().to_string(), UNUSED.to_owned()),
         _ => (UNUSED.to_owned(), UNUSED.to_owned()),
     };

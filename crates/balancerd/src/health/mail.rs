@@ -129,10 +129,8 @@ async fn hand_over(letter: &Letter, relay: SocketAddr) -> io::Result<()> {
 }
 
 fn host() -> String {
-    nix::unistd::gethostname().map_or_else(
-        |_| "localhost".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    nix::unistd::gethostname()
+        .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Without what would begin another line.

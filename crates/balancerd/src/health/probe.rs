@@ -41,10 +41,29 @@ enum Link {
 }
 
 /// Why there is no [`Link`].
-enum Broken {
+pub(super) enum Broken {
     Connect(io::Error),
     Handshake(Handshake),
     Setup(String),
+    /// We have not what it takes: that says nothing of the server.
+    Exhausted(String),
+}
+
+/// Out of descriptors, memory or local ports.
+fn is_exhausted(error: &io::Error) -> bool {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    const ENOMEM: i32 = 12;
+    const ENOBUFS: i32 = 105;
+    const EADDRNOTAVAIL: i32 = 99;
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM | ENOBUFS | EADDRNOTAVAIL))
+}
+
+impl From<io::Error> for Broken {
+    /// A connect that failed.
+    fn from(error: io::Error) -> Self {
+        if is_exhausted(&error) { Self::Exhausted(reason(&error)) } else { Self::Connect(error) }
+    }
 }
 
 impl<'a> Probe<'a> {
@@ -64,12 +83,7 @@ impl<'a> Probe<'a> {
         Reason { verdict, duration: clock.now() - start }
     }
 
-    async fn converse(
-        &mut self,
-        clock: &Clock,
-        start: Instant,
-        words: &mut dyn Words,
-    ) -> Verdict {
+    async fn converse(&mut self, clock: &Clock, start: Instant, words: &mut dyn Words) -> Verdict {
         let deadline = Deadline::new(self.config, start);
         let mut until = deadline.connect();
         let mut talk = Conversation::with_words(self.config, words);
@@ -86,6 +100,10 @@ impl<'a> Probe<'a> {
                         Err(_) => return talk.timed_out(),
                         Ok(Err(Broken::Connect(error))) => return talk.refused(&reason(&error)),
                         Ok(Err(Broken::Handshake(why))) => return talk.handshake_failed(why),
+                        Ok(Err(Broken::Exhausted(why))) => {
+                            tracing::warn!(%why, "a check could not be made; it tells nothing");
+                            return Verdict::new(Status::Unknown).because(why);
+                        }
                         Ok(Err(Broken::Setup(why))) => {
                             return Verdict::new(Status::SocketError).because(why);
                         }
@@ -129,9 +147,9 @@ impl<'a> Probe<'a> {
         };
         let address = match (&self.target, endpoint.addr) {
             (Target::Unix(path), None) => {
-                let mut stream = UnixStream::connect(path).await.map_err(Broken::Connect)?;
+                let mut stream = UnixStream::connect(path).await.map_err(Broken::from)?;
                 if let Some(version) = header {
-                    stream.write_all(&encoded(version, None)).await.map_err(Broken::Connect)?;
+                    stream.write_all(&encoded(version, None)).await.map_err(Broken::from)?;
                 }
                 return Ok(Link::Unix(stream));
             }
@@ -144,7 +162,7 @@ impl<'a> Probe<'a> {
         let mut stream = connect_tcp(address, endpoint, header.is_some()).await?;
         if let Some(version) = header {
             let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
-            stream.write_all(&encoded(version, ends)).await.map_err(Broken::Connect)?;
+            stream.write_all(&encoded(version, ends)).await.map_err(Broken::from)?;
         }
         if !endpoint.tls {
             return Ok(Link::Tcp(stream));
@@ -188,13 +206,16 @@ async fn connect_tcp(
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     };
-    let setup = |error: io::Error| Broken::Setup(reason(&error));
+    let setup = |error: io::Error| match is_exhausted(&error) {
+        true => Broken::Exhausted(reason(&error)),
+        false => Broken::Setup(reason(&error)),
+    };
     let socket = socket.map_err(setup)?;
     socket.set_nodelay(true).map_err(setup)?;
     if endpoint.unnoticed && !spoken_to {
         SockRef::from(&socket).set_tcp_quickack(false).map_err(setup)?;
     }
-    let stream = socket.connect(address).await.map_err(Broken::Connect)?;
+    let stream = socket.connect(address).await.map_err(Broken::from)?;
     if !endpoint.linger {
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(setup)?;
     }

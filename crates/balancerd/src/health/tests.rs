@@ -2,7 +2,11 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use check::{Action, Config, Connect, Expect, Match, Probe, Status};
+use balance::{ServerId, State};
+use check::{
+    Action, Config, Connect, Expect, Heard, Left, LogLine, Match, Moved, Named, Probe, Reason,
+    Status, Why, Words,
+};
 use daemon::clock::Clock;
 use proxy::{
     Backend, Facility, Flavour, LogAddress, LogFraming, LogTarget, Server, ServerAddress, Threads,
@@ -11,7 +15,30 @@ use relay::Target;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::LocalSet;
 
+use super::ward::on_terminal;
 use super::*;
+
+mod course;
+mod faults;
+
+/// Nothing: for checks that are made of bytes alone.
+struct NoWords;
+
+impl Words for NoWords {
+    fn matches(&self, _: usize, _: &[u8]) -> bool {
+        false
+    }
+    fn format(&mut self, _: usize, _: Heard<'_>) -> Vec<u8> {
+        Vec::new()
+    }
+    fn number(&mut self, _: usize, _: Heard<'_>) -> Option<i64> {
+        None
+    }
+    fn act(&mut self, _: usize, _: Heard<'_>) {}
+    fn state(&mut self) -> String {
+        String::new()
+    }
+}
 
 /// Longer than anything here takes; a test that waits for so long has failed.
 const LONG: Duration = Duration::from_secs(20);
@@ -48,7 +75,7 @@ fn quick(probe: Probe) -> Config {
 async fn probe(config: &Config, address: SocketAddr) -> Reason {
     let board = Board::new(&proxy::Config::new(Flavour::HaProxy).into()).unwrap();
     let target = Target::Inet(address);
-    probe::Probe::new(config, target, None, &board).run(&Clock::start()).await
+    probe::Probe::new(config, target, None, &board).run(&Clock::start(), &mut NoWords).await
 }
 
 #[tokio::test]
@@ -139,7 +166,16 @@ fn backend(servers: Vec<Server>) -> Backend {
 
 /// Runs the checks of one backend and hands its log lines, without dates, to `watch`.
 fn watching<F: Future<Output = ()>>(
+    backend: Backend,
+    watch: impl FnOnce(Lines, &'static Shared) -> F,
+) {
+    watching_with(backend, |_| {}, watch);
+}
+
+/// The same, of a configuration that is changed before.
+fn watching_with<F: Future<Output = ()>>(
     mut backend: Backend,
+    change: impl FnOnce(&mut proxy::Config),
     watch: impl FnOnce(Lines, &'static Shared) -> F,
 ) {
     let log = UdpSocket::bind(loopback()).unwrap();
@@ -151,6 +187,7 @@ fn watching<F: Future<Output = ()>>(
     let mut config = proxy::Config::new(Flavour::HaProxy);
     config.process.threads = Threads::Count(1);
     config.backends.push(backend);
+    change(&mut config);
     let shared: &'static Shared = Box::leak(Box::new(Shared::new(config).unwrap()));
     let board: &'static Board = Box::leak(Box::new(Board::new(&shared.config).unwrap()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -51,9 +51,11 @@ impl<'a> Ward<'a> {
         let configured = self.config();
         match (&configured.check, configured.track) {
             (Some(check), _) => check.log,
-            _ => self.backend_config().servers.iter().any(|server| {
-                server.check.as_ref().is_some_and(|check| check.log)
-            }),
+            _ => self
+                .backend_config()
+                .servers
+                .iter()
+                .any(|server| server.check.as_ref().is_some_and(|check| check.log)),
         }
     }
 
@@ -97,6 +99,9 @@ impl<'a> Ward<'a> {
     }
 
     fn noted(&self, event: Event, reason: &Reason, by_agent: bool) {
+        if reason.verdict.status == check::Status::Unknown {
+            return;
+        }
         let record = self.record();
         let (moves, standing) = record.handle(event);
         let other = match event {
@@ -124,13 +129,7 @@ impl<'a> Ward<'a> {
     }
 
     /// Carries out what a server did, and lets those that track it follow.
-    fn follow(
-        &self,
-        moves: &[Moved],
-        standing: Standing,
-        why: Why<'_>,
-        via: Option<Named<'_>>,
-    ) {
+    fn follow(&self, moves: &[Moved], standing: Standing, why: Why<'_>, via: Option<Named<'_>>) {
         for &moved in moves {
             self.carry_out(moved, standing, why, via);
         }
@@ -161,8 +160,7 @@ impl<'a> Ward<'a> {
         let before = self.balancer(usable);
         let was_stopping =
             self.balancer(|pool, server| pool.server(server).state) == State::Draining;
-        let requeued =
-            self.shared.set_server_state(self.backend, self.server, state_of(standing));
+        let requeued = self.shared.set_server_state(self.backend, self.server, state_of(standing));
         let now = self.shared.clock.now();
         let after = self.balancer(usable);
         let up = !standing.admin().is_maint() && standing.operation() != Operation::Stopped;

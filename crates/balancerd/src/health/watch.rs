@@ -76,12 +76,8 @@ impl Watcher {
         let clock = &self.shared.clock;
         let spread = self.shared.config.process.spread_checks;
         let Some(watch) = record.standing().check() else { return };
-        let interval = check::schedule::interval_spread(
-            config,
-            &watch.health,
-            spread,
-            fastrand::u32(..),
-        );
+        let interval =
+            check::schedule::interval_spread(config, &watch.health, spread, fastrand::u32(..));
         let mut until = clock.now() + interval;
         loop {
             let observed = async {
