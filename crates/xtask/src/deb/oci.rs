@@ -1,5 +1,7 @@
 //! Container images in the layout of the Open Container Initiative, made by hand: an image is a layer
-//! (a tar of a root), a configuration and a manifest, each named by its checksum.
+//! (a tar of a root), a configuration and a manifest, each named by its checksum. That of balancerd
+//! holds one static binary; that of failoverd a shell and curl too, which the check scripts of a
+//! keepalived.conf are written for.
 //!
 //! ```text
 //!   NAME.oci.tar
@@ -62,7 +64,7 @@ impl Image {
             fs::remove_dir_all(&work)?;
         }
         let tree = work.join("root");
-        self.root(binaries, &tree)?;
+        self.root(arch, binaries, &tree)?;
         let blobs = work.join("image/blobs/sha256");
         make_directory(&blobs)?;
 
@@ -112,7 +114,10 @@ impl Image {
     }
 
     /// The root: the binary and its other name, the directories its files go to, who is who.
-    fn root(&self, binaries: &Path, tree: &Path) -> anyhow::Result<()> {
+    fn root(&self, arch: Arch, binaries: &Path, tree: &Path) -> anyhow::Result<()> {
+        if self.daemon == "failoverd" {
+            for_scripts(arch, tree)?;
+        }
         for directory in ["usr/sbin", "etc", "run", "tmp", "var/lib/haproxy"] {
             make_directory(&tree.join(directory))?;
         }
@@ -132,6 +137,30 @@ impl Image {
         )?;
         write(&tree.join("etc/group"), "root:x:0:\nhaproxy:x:99:\n", 0o644)
     }
+}
+
+/// What the check scripts of the guides call: a shell and its usual commands, and curl.
+const APPLETS: [&str; 16] = [
+    "sh", "cat", "echo", "grep", "head", "ip", "killall", "nc", "pgrep", "pidof", "ping", "ps",
+    "sed", "sleep", "test", "wget",
+];
+
+/// Lays them out from Debian's packages, which are unpacked and not run: any architecture will do.
+fn for_scripts(arch: Arch, tree: &Path) -> anyhow::Result<()> {
+    make_directory(tree)?;
+    let mut unpack = Command::new("mmdebstrap");
+    unpack.args(["--quiet", "--variant=extract", "--include=libc6,curl,busybox-static"]);
+    unpack.arg(format!("--architectures={}", arch.debian()));
+    must(unpack.arg("bookworm").arg(tree))?;
+    for applet in APPLETS {
+        std::os::unix::fs::symlink("busybox", tree.join("bin").join(applet))?;
+    }
+    for needless in ["dev", "usr/share", "var/lib/apt", "var/lib/dpkg", "var/cache", "var/log"] {
+        if tree.join(needless).exists() {
+            fs::remove_dir_all(tree.join(needless))?;
+        }
+    }
+    Ok(())
 }
 
 /// A blob, by what a manifest says of it.
