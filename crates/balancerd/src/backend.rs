@@ -157,8 +157,9 @@ impl Connecting {
             (None, Some(stuck)) => candidates.demand(stuck.server),
             (None, None) => {}
         }
-        let mut retries =
-            Retries::new(backend.retries, backend.redispatch, backend.connect_timeout);
+        // `force-persist`: this server or none.
+        let redispatch = backend.redispatch.filter(|_| !self.insists());
+        let mut retries = Retries::new(backend.retries, redispatch, backend.connect_timeout);
         let started = timer::now();
         let mut tries = 0_usize;
         state.awaited.wait(state, backend.connect_timeout).await;
@@ -241,7 +242,7 @@ impl Connecting {
                         // A server found down meanwhile is not worth another try if there are
                         // others and they may be asked.
                         let usable = state.balancer.look(|pool| pool.server(server).usable);
-                        if usable || backend.redispatch.is_none() {
+                        if usable || redispatch.is_none() {
                             continue;
                         }
                         candidates.avoid(server);
@@ -397,7 +398,7 @@ impl Connecting {
         how: Towards<'_>,
     ) -> Result<Stream, Attempt> {
         let started = timer::now();
-        let to = self.destination(how.target);
+        let to = self.destination(how.target, how.ways.offset());
         self.session.tries(&upstream(&to));
         let stream = self.dial(backend, &to, how.source, how.ways)?;
         let until = backend.connect_timeout.map(|limit| started + millis(limit));
@@ -483,15 +484,21 @@ impl Connecting {
         }
     }
 
-    /// A server without a port is asked at the port the client came to.
-    fn destination(&self, target: &Target) -> Target {
-        match target {
-            Target::Inet(to) if to.port() == 0 => {
-                let port = self.client.local_addr().map_or(0, |local| local.port());
-                Target::Inet(SocketAddr::new(to.ip(), port))
-            }
-            known => known.clone(),
+    /// A server without a port is asked at the port the client came to, or so far from it; one
+    /// without an address at the address the client came to.
+    fn destination(&self, target: &Target, offset: i32) -> Target {
+        let Target::Inet(to) = target else { return target.clone() };
+        if to.port() != 0 && !to.ip().is_unspecified() {
+            return target.clone();
         }
+        let known = self.session.extra.as_deref().and_then(|extra| extra.rules.seen.or(extra.local));
+        let Some(local) = known.or_else(|| self.client.local_addr().ok()) else {
+            return target.clone();
+        };
+        let ip = if to.ip().is_unspecified() { local.ip().to_canonical() } else { to.ip() };
+        // As HAProxy reckons: in sixteen bits.
+        let relative = i32::from(local.port()).wrapping_add(offset) as u16;
+        Target::Inet(SocketAddr::new(ip, if to.port() == 0 { relative } else { to.port() }))
     }
 
     /// Waits before the next try; the client's patience may end meanwhile.

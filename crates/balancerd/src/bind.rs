@@ -13,11 +13,12 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use linux::namespace::Network;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use proxy::{
-    Bind, BindAddress, Config, Flavour, Frontend, FrontendKind, Origin, StatsSocket, Threads,
+    Bind, BindAddress, Config, Flavour, Frontend, FrontendKind, Inbound, Origin, StatsSocket, Threads,
 };
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 /// The environment variable that names inherited listening sockets: `5;6;7;`.
 pub const ENVIRONMENT: &str = "EVERGATE_LISTENERS";
@@ -102,7 +103,7 @@ impl Listeners {
             let socket = match &stats.address {
                 BindAddress::Inet(address) => match take(&mut inherited, &stats.address) {
                     Some(known) => Ok(known),
-                    None => inet_socket(*address, |_| Ok(()), 100).map(|(fd, _)| fd),
+                    None => inet_socket(*address, None, |_| Ok(()), 100).map(|(fd, _)| fd),
                 },
                 other => {
                     let owner = Owner::of_stats(stats);
@@ -299,7 +300,8 @@ fn inet_sockets(
     // The first socket takes the port from others; only then are more of our own opened.
     while sockets.len() < most {
         let options = |socket: &Socket| options(socket, frontend, bind, address);
-        let (fd, problem) = inet_socket(address, options, backlog)?;
+        let more = bind.inbound.as_deref();
+        let (fd, problem) = inet_socket(address, more, options, backlog)?;
         sockets.push(fd);
         warning = warning.or(problem);
     }
@@ -340,12 +342,20 @@ fn datagram_sockets(
 /// Makes one socket; what `options` returns is a problem that is not fatal.
 fn inet_socket(
     address: SocketAddr,
+    more: Option<&Inbound>,
     options: impl Fn(&Socket) -> Result<(), Problem>,
     backlog: i32,
 ) -> Result<(OwnedFd, Option<Problem>), Problem> {
     let words = |what| move |error| (what, error);
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)
-        .map_err(words("cannot create receiving socket"))?;
+    let make = || {
+        let protocol = more.is_some_and(|more| more.multipath).then_some(Protocol::MPTCP);
+        Socket::new(Domain::for_address(address), Type::STREAM, protocol)
+    };
+    let made = match more.and_then(|more| more.namespace.as_deref()) {
+        Some(name) => Network::open(name).and_then(|network| network.within(make)).flatten(),
+        None => make(),
+    };
+    let socket = made.map_err(words("cannot create receiving socket"))?;
     socket.set_reuse_address(true).map_err(words("cannot bind socket"))?;
     let problem = options(&socket).err();
     socket.bind(&address.into()).map_err(words("cannot bind socket"))?;
@@ -387,10 +397,32 @@ fn options(
     if let Some(bytes) = bind.send_buffer {
         socket.set_send_buffer_size(bytes as usize).map_err(words("cannot set SO_SNDBUF"))?;
     }
+    if let Some(more) = &bind.inbound {
+        inbound(socket, more, address)?;
+    }
     if let Some(interface) = &bind.interface {
         socket
             .bind_device(Some(interface.as_bytes()))
             .map_err(words("cannot bind receiver to device"))?;
+    }
+    Ok(())
+}
+
+/// What few lines say.
+fn inbound(socket: &Socket, more: &Inbound, address: SocketAddr) -> Result<(), Problem> {
+    let words = |what| move |error| (what, error);
+    if let Some(wait) = more.user_timeout {
+        socket.set_tcp_user_timeout(Some(wait)).map_err(words("cannot set TCP User Timeout"))?;
+    }
+    if let Some(segment) = more.segment {
+        // What a segment is where nothing is known of the path.
+        let usual = if address.is_ipv4() { 536 } else { 1220 };
+        let segment = if segment < 0 { (usual + segment).max(88) } else { segment };
+        socket.set_tcp_mss(segment.unsigned_abs()).map_err(words("cannot set MSS"))?;
+    }
+    if let Some(name) = &more.congestion {
+        let set = socket.set_tcp_congestion(name.as_bytes());
+        set.map_err(words("cannot set TCP congestion control algorithm"))?;
     }
     Ok(())
 }
@@ -463,7 +495,7 @@ fn local_socket(
         BindAddress::Fd(fd) => linux::tcp::inherited_listener(*fd)
             .map_err(|error| ("cannot use the inherited socket", error)),
         BindAddress::Inet(address) => {
-            known.map_or_else(|| inet_socket(*address, |_| Ok(()), 100).map(|(fd, _)| fd), Ok)
+            known.map_or_else(|| inet_socket(*address, None, |_| Ok(()), 100).map(|(fd, _)| fd), Ok)
         }
     }
 }

@@ -48,13 +48,15 @@ pub(crate) struct Ways {
 
 impl Ways {
     /// Of a server, and of its backend where the line has no `source` of its own.
-    pub(crate) fn of(
-        server: &'static proxy::Server,
-        backend: &'static proxy::Backend,
-    ) -> Self {
+    pub(crate) fn of(server: &'static proxy::Server, backend: &'static proxy::Backend) -> Self {
         let own = server.outbound.as_deref();
         let inherited = backend.outbound.as_deref();
         Self { server: own, source: if server.source.is_some() { own } else { inherited } }
+    }
+
+    /// How far the server's port is from the client's.
+    pub(crate) fn offset(self) -> i32 {
+        self.server.map_or(0, |line| line.offset)
     }
 
     const fn are_plain(self) -> bool {

@@ -52,6 +52,8 @@ pub(crate) struct Noted {
     answer: Option<Answer>,
     /// Tables and the keys that will lead to the server that accepts the connection.
     stores: Vec<(usize, Vec<u8>)>,
+    /// `force-persist` holds.
+    insists: bool,
     /// The client has ended, and rules have seen it.
     pub(crate) ended: bool,
     /// It broke off or was silent for too long: its rules run to their end, and then it is over.
@@ -61,7 +63,7 @@ pub(crate) struct Noted {
     /// What the kernel knew of the client's connection at its end, for log lines.
     info: Option<TcpInfo>,
     /// Where the client connected to, as rules want it seen.
-    seen: Option<std::net::SocketAddr>,
+    pub(crate) seen: Option<SocketAddr>,
     /// Our end of the connection to the server, for log lines.
     pub(crate) bound: Option<std::net::SocketAddr>,
 }

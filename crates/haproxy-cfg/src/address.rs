@@ -9,7 +9,7 @@ use crate::context::Context;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Address {
     /// A host and ports.
-    Inet { host: Host, ports: Ports, family: Option<u8>, datagram: bool },
+    Inet { host: Host, ports: Ports, family: Option<u8>, datagram: bool, multipath: bool },
     /// A UNIX socket.
     Unix(PathBuf),
     /// A UNIX socket in the abstract namespace.
@@ -50,7 +50,7 @@ pub(crate) fn parse(context: &Context, raw: &str) -> Result<Address, String> {
             "'{raw}' resolves to an empty address (environment variable missing?)"
         ));
     }
-    let (mut family, mut datagram) = (None, false);
+    let (mut family, mut datagram, mut multipath) = (None, false, false);
     let mut rest = text.as_str();
     if rest.starts_with('/') {
         return Ok(Address::Unix(rest.into()));
@@ -66,7 +66,8 @@ pub(crate) fn parse(context: &Context, raw: &str) -> Result<Address, String> {
             "udp6" | "dgram+ipv6" => (family, datagram) = (Some(6), true),
             "unix" | "uxst" | "stream+unix" => return Ok(Address::Unix(after.into())),
             "uxdg" | "dgram+unix" => return Ok(Address::Planned("uxdg@")),
-            "abns" => return Ok(Address::Abstract(after.to_owned())),
+            "abns" => return abstract_name(after, raw, true),
+            "abnsz" => return abstract_name(after, raw, false),
             "fd" => {
                 let fd = after.parse().ok().filter(|fd| *fd >= 0);
                 return fd.map(Address::Fd).ok_or_else(|| {
@@ -74,9 +75,10 @@ pub(crate) fn parse(context: &Context, raw: &str) -> Result<Address, String> {
                 });
             }
             "sockpair" => return Ok(Address::Planned("sockpair@")),
-            "abnsz" => return Ok(Address::Planned("abnsz@")),
             "quic4" | "quic6" => return Ok(Address::Planned("quic4@ and quic6@")),
-            "mptcp" | "mptcp4" | "mptcp6" => return Ok(Address::Planned("mptcp@")),
+            "mptcp" => multipath = true,
+            "mptcp4" => (family, multipath) = (Some(4), true),
+            "mptcp6" => (family, multipath) = (Some(6), true),
             "rhttp" => return Ok(Address::Planned("rhttp@")),
             _ => rest = &text,
         }
@@ -90,7 +92,19 @@ pub(crate) fn parse(context: &Context, raw: &str) -> Result<Address, String> {
         "" | "*" => Host::Any,
         name => literal(name, family).map_or_else(|| Host::Name(name.to_owned()), Host::Ip),
     };
-    Ok(Address::Inet { host, ports, family, datagram })
+    Ok(Address::Inet { host, ports, family, datagram, multipath })
+}
+
+/// The longest name: what `sockaddr_un` has room for behind the zero.
+const ABSTRACT: usize = 107;
+
+/// A name without a path. That of `abns@` is filled up with zeroes, as it always was.
+fn abstract_name(name: &str, raw: &str, filled: bool) -> Result<Address, String> {
+    if name.len() > ABSTRACT {
+        return Err(format!("socket path '{name}' too long (max {ABSTRACT}) in '{raw}'"));
+    }
+    let zeroes = if filled { ABSTRACT - name.len() } else { 0 };
+    Ok(Address::Abstract(name.to_owned() + &"\0".repeat(zeroes)))
 }
 
 /// Host and port: after the bracket, or after the last colon.

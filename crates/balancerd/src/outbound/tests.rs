@@ -20,10 +20,8 @@ fn ways((server, backend): (Server, Backend)) -> Ways {
 
 #[test]
 fn a_line_with_a_source_takes_nothing_of_its_backends() {
-    let of = |interface: &str| Outbound {
-        interface: Some(interface.to_owned()),
-        ..Outbound::default()
-    };
+    let of =
+        |interface: &str| Outbound { interface: Some(interface.to_owned()), ..Outbound::default() };
     let named = |ways: Ways| ways.source.and_then(|source| source.interface.clone());
     let (mut server, backend) = lines(Some(of("own")), Some(of("all")));
     assert_eq!(named(ways((server.clone(), backend.clone()))).as_deref(), Some("all"));

@@ -204,7 +204,7 @@ impl std::fmt::Display for BindAddress {
         match self {
             Self::Inet(address) => address.fmt(f),
             Self::Unix(path) => path.display().fmt(f),
-            Self::Abstract(name) => write!(f, "abns@{name}"),
+            Self::Abstract(name) => write!(f, "abns@{}", name.trim_end_matches('\0')),
             Self::Fd(fd) => write!(f, "fd@{fd}"),
         }
     }

@@ -9,6 +9,9 @@ use rules::format::Format;
 /// What a `server`, or a `source` line, says of the sockets towards a server. Most say nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outbound {
+    /// `<address>:+<n>`, `:-<n>`: how far its port is from the one the client connected to, where the
+    /// address has the port 0.
+    pub offset: i32,
     /// `source … :<low>-<high>`: the local ports that are tried.
     pub ports: Option<RangeInclusive<u16>>,
     /// `usesrc`: an address that is not this machine's.
