@@ -84,7 +84,7 @@ pub(super) fn answer(shared: &'static Shared, query: &[u8]) -> Own {
     own
 }
 
-fn write(shared: &Shared, wanted: &Wanted) -> String {
+fn write(shared: &'static Shared, wanted: &Wanted) -> String {
     let filter = Filter { no_maintenance: wanted.no_maintenance, ..Filter::default() };
     let table = Table::of(shared, filter);
     let mut out = Out { text: String::with_capacity(16 * 1024), wanted };
@@ -102,6 +102,9 @@ fn write(shared: &Shared, wanted: &Wanted) -> String {
                 series(&mut out, prefix, metric, &rows, &table);
             }
         }
+    }
+    if wanted.scope("sticktable") {
+        tables(shared, &mut out);
     }
     if wanted.scope("backend") {
         histograms(shared, &mut out);
@@ -157,6 +160,7 @@ fn process(shared: &Shared, out: &mut Out<'_>) {
             Value::Scaled(name, factor) => out.sample(&full, &[], number(&field(name), *factor)),
             Value::Text(label, name) => out.sample(&full, &[(label, &field(name))], 1),
             Value::Zero => out.sample(&full, &[], 0),
+            Value::One => out.sample(&full, &[], 1),
             _ => {}
         }
     }
@@ -190,6 +194,9 @@ fn seconds(text: &str) -> String {
 fn series(out: &mut Out<'_>, prefix: &str, metric: &Metric, rows: &[Row<'_>], table: &Table) {
     let Metric { name, kind, value } = metric;
     let full = format!("{prefix}{name}");
+    let http = matches!(value, Value::Codes) || name.starts_with("http_");
+    let rows: Vec<Row<'_>> =
+        rows.iter().filter(|row| !http || row.get("mode") == "http").copied().collect();
     if rows.is_empty() || !out.begin(&full, kind, &help(name)) {
         return;
     }
@@ -264,7 +271,28 @@ fn series(out: &mut Out<'_>, prefix: &str, metric: &Metric, rows: &[Row<'_>], ta
                 }
             }
         }
-        Value::Text(..) => {}
+        Value::Text(..) | Value::One => {}
+    }
+}
+
+/// Stick tables: what `show table` says of each.
+fn tables(shared: &'static Shared, out: &mut Out<'_>) {
+    let text = figures::command(shared, "show table").unwrap_or_default();
+    let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# table: ")).collect();
+    for metric in ["size", "used"] {
+        let full = format!("haproxy_sticktable_{metric}");
+        if lines.is_empty() || !out.begin(&full, "gauge", &help(metric)) {
+            continue;
+        }
+        for line in &lines {
+            let (name, rest) = line.split_once(", type: ").unwrap_or((line, ""));
+            let kind = rest.split(',').next().unwrap_or("");
+            let field = rest.split([',', ' ']).find_map(|word| {
+                word.strip_prefix(metric)?.strip_prefix(':')
+            });
+            let labels = [("name", name), ("type", kind)];
+            out.sample(&full, &labels, number(field.unwrap_or(""), 1));
+        }
     }
 }
 

@@ -149,7 +149,13 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     row.set("conn_tot", traffic.total.load(Relaxed));
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
-        row.zeros(&["intercepted", "cache_lookups", "cache_hits", "cache_hint_hits"]);
+        row.zeros(&["cache_lookups", "cache_hits", "cache_hint_hits"]);
+        http(&mut row, traffic);
+        row.set("req_rate", traffic.http.request_rate.now());
+        row.set("req_rate_max", traffic.http.request_rate.most());
+        row.set("dreq", traffic.http.denied_requests.get());
+        row.set("ereq", traffic.http.bad_requests.get());
+        row.set("intercepted", traffic.http.intercepted.get());
     }
     row
 }
@@ -192,8 +198,20 @@ fn backend(shared: &Shared, board: &Board, index: usize) -> Row {
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
         row.zeros(&["cache_lookups", "cache_hits", "cache_hint_hits"]);
+        http(&mut row, traffic);
     }
     row
+}
+
+/// What proxies and servers count that speak HTTP.
+fn http(row: &mut Row, traffic: &Traffic) {
+    let count = &traffic.http;
+    row.set("req_tot", count.requests.get());
+    row.set("dresp", count.denied_answers.get());
+    let classes = ["hrsp_other", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx"];
+    for (class, answers) in classes.iter().zip(&count.answers) {
+        row.set(class, answers.get());
+    }
 }
 
 fn server(
@@ -249,6 +267,7 @@ fn server(
     }
     if proxy.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
+        http(&mut row, traffic);
     }
     if config.check.is_some() {
         row.set("chkfail", record.failed_checks());

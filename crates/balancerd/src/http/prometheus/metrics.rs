@@ -36,6 +36,8 @@ pub(super) enum Value {
     ChecksIn,
     /// Nothing here can make it anything else.
     Zero,
+    /// Likewise.
+    One,
 }
 
 const fn gauge(name: &'static str, value: Value) -> Metric {
@@ -107,7 +109,7 @@ pub(super) const PROCESS: &[Metric] = &[
     gauge("pool_allocated_bytes", Value::Scaled("PoolAlloc_MB", 1_048_576)),
     gauge("pool_used_bytes", Value::Scaled("PoolUsed_MB", 1_048_576)),
     counter("total_warnings", Value::Field("TotalWarnings")),
-    gauge("nb_thread_groups", Value::Field("Nbtgroup")),
+    gauge("nb_thread_groups", Value::One),
 ];
 
 /// `haproxy_frontend_…`.
