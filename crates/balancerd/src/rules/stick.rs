@@ -44,19 +44,20 @@ impl Connecting {
     pub(crate) fn stuck_to(&mut self, known: bool) -> Option<Stuck> {
         let rules = self.session.backend_rules()?;
         let sticking = &rules.stick;
-        if sticking.rules.is_empty() {
+        if sticking.rules.is_empty() && sticking.exceptions.is_empty() {
             return None;
         }
         let backend = self.session.backend()?;
         let shared = self.session.shared;
-        let (stuck, stores) = self.session.judge(Some(&self.client), |view, first, record| {
+        let (stuck, stores, insists) = self.session.judge(Some(&self.client), |view, first, record| {
             let request = Some(Waiting { bytes: first, complete: true });
             let scope = Scope { request, ..view.scope() };
             let (mut stuck, mut stores) = (None, Vec::<(usize, Vec<u8>)>::new());
             let exception = sticking.exceptions.iter().find_map(|(force, condition)| {
                 (condition.eval(&scope, record) == Truth::Yes).then_some(*force)
             });
-            let forced = sticking.persist || exception == Some(true);
+            let insists = exception == Some(true);
+            let forced = sticking.persist || insists;
             for rule in &sticking.rules {
                 // Only the first rule that remembers something in a table does so.
                 if rule.stores && stores.iter().any(|(table, _)| *table == rule.table) {
@@ -84,12 +85,22 @@ impl Connecting {
                     stores.push((rule.table, key));
                 }
             }
-            (stuck, stores)
+            (stuck, stores, insists)
         });
+        if insists {
+            self.noted().insists = true;
+        }
         if !stores.is_empty() {
             self.noted().stores = stores;
         }
         stuck
+    }
+}
+
+impl Connecting {
+    /// Whether `force-persist` holds: no other server is tried.
+    pub(crate) fn insists(&self) -> bool {
+        self.session.extra.as_ref().is_some_and(|extra| extra.rules.insists)
     }
 }
 

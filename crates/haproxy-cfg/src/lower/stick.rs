@@ -47,6 +47,15 @@ pub(super) fn tables(loader: &mut Loader) -> (Vec<StickTable>, Vec<PeersSection>
                 let text = format!("Proxy '{}': unable to find sync peers '{wanted}'.", draft.name);
                 said.push((table.at, text));
             }
+            if let Some(empty) =
+                loader.peers.iter().find(|section| section.name == *wanted && !section.used)
+            {
+                let (name, own) = (&draft.name, &empty.own);
+                let text = format!(
+                    "Proxy '{name}': unable to find local peer '{own}' in peers section '{wanted}'."
+                );
+                said.push((table.at, text));
+            }
             peers = sections.iter().position(|section| section.name == *wanted);
         }
         let name = draft.name.clone();
