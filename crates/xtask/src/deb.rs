@@ -11,6 +11,7 @@
 
 mod binaries;
 mod elf;
+mod foreign;
 mod guest;
 mod oci;
 mod package;
@@ -89,6 +90,9 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         for package in &built {
             println!("{}", package.display());
         }
+        if arch != Arch::host()? {
+            foreign::smoke(&root, arch, &binaries)?;
+        }
         if options.lint && !lint(&built)? {
             return Ok(ExitCode::FAILURE);
         }
@@ -125,6 +129,9 @@ fn each_static(args: &[String], usage: &str, below: &str, make: Make) -> anyhow:
     std::fs::create_dir_all(&out)?;
     for arch in archs {
         let binaries = options.binaries(&root, arch, Libc::Musl)?;
+        if arch != Arch::host()? {
+            foreign::smoke(&root, arch, &binaries)?;
+        }
         for made in make(&root, arch, &binaries, &out)? {
             println!("{}", made.display());
         }
