@@ -3,6 +3,8 @@
 //!
 //! HTTP/1.0 and 1.1, one request after the other; a body is read and forgotten.
 
+mod status;
+
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Request {
     head: bool,
+    /// GET or HEAD.
+    reads: bool,
     path: String,
     keep: bool,
     /// Bytes of its body; `None` if only its end tells.
@@ -62,8 +66,13 @@ impl Request {
         if !path.starts_with('/') {
             return Err(400);
         }
-        let mut request =
-            Self { head: method == "HEAD", path: path.to_owned(), keep: newest, body: Some(0) };
+        let mut request = Self {
+            head: method == "HEAD",
+            reads: matches!(method, "GET" | "HEAD"),
+            path: path.to_owned(),
+            keep: newest,
+            body: Some(0),
+        };
         let mut hosts = 0;
         for line in lines.filter(|line| !line.is_empty()) {
             let (name, value) = line.split_once(':').ok_or(400_u16)?;
@@ -129,7 +138,15 @@ impl Connecting {
             self.session.shared.requests.fetch_add(1, Relaxed);
             let body = request.body;
             let keep = request.keep && body.is_some() && !server.keepalive.is_zero();
-            let answer = reply(server, &request, self.session.peer, keep, || self.status());
+            let answer = reply(server, &request, self.session.peer, keep, |answer, below| {
+                let shared = self.session.shared;
+                match answer {
+                    HttpAnswer::Api => status::api(shared, below),
+                    HttpAnswer::Prometheus => Some(status::prometheus(shared)),
+                    HttpAnswer::StatusPage => Some(status::page(shared)),
+                    _ => Some(("text/plain", self.status())),
+                }
+            });
             if self.send(&answer).await.is_err() || !keep {
                 return;
             }
@@ -191,7 +208,7 @@ fn reply(
     request: &Request,
     peer: Option<SocketAddr>,
     keep: bool,
-    status: impl Fn() -> String,
+    status: impl Fn(&HttpAnswer, &str) -> Option<(&'static str, String)>,
 ) -> Vec<u8> {
     let fits = |location: &&proxy::HttpLocation| match location.exact {
         true => request.path == location.path,
@@ -206,7 +223,7 @@ fn reply(
             let rule = location.access.iter().find(|(_, peers)| peers.holds(peer));
             // nginx's rewriting comes before its access, so `return` is for everybody.
             let refused = matches!(rule, Some((false, _)))
-                && matches!(location.answer, Some(HttpAnswer::Status));
+                && !matches!(location.answer, Some(HttpAnswer::Return { .. }));
             if refused {
                 return page(server, 403, None, request.head, keep);
             }
@@ -216,8 +233,20 @@ fn reply(
     };
     match found {
         None => page(server, 404, None, request.head, keep),
-        Some(HttpAnswer::Status) => {
-            whole(server, 200, "text/plain", &status(), "", request.head, keep)
+        Some(
+            answer @ (HttpAnswer::Status
+            | HttpAnswer::Api
+            | HttpAnswer::Prometheus
+            | HttpAnswer::StatusPage),
+        ) => {
+            if !request.reads {
+                return page(server, 405, None, request.head, keep);
+            }
+            let begin = location.filter(|_| server.answer.is_none()).map_or(1, |l| l.path.len());
+            match status(answer, request.path.get(begin..).unwrap_or("")) {
+                Some((mime, text)) => whole(server, 200, mime, &text, "", request.head, keep),
+                None => page(server, 404, None, request.head, keep),
+            }
         }
         Some(HttpAnswer::Return { code, text, mime }) => match code {
             301 | 302 | 303 | 307 | 308 => page(server, *code, Some(text), request.head, keep),

@@ -163,6 +163,7 @@ impl Connecting {
         let started = timer::now();
         let mut tries = 0_usize;
         state.awaited.wait(state, backend.connect_timeout).await;
+        let local = self.session.local_address(backend);
         loop {
             let Some(slot) = self.slot(backend, state, index, &mut candidates).await? else {
                 if shared.is_nginx() {
@@ -187,7 +188,7 @@ impl Connecting {
                 let target = state.servers[server.0].target();
                 let how = Towards {
                     target: &target,
-                    source: config.source.or(backend.source),
+                    source: config.source.or(local),
                     ways: Ways::of(config, backend),
                     header: config.send_proxy,
                 };
@@ -274,7 +275,7 @@ impl Connecting {
         let how =
             Towards {
                 target: &target,
-                source: backend.source,
+                source: self.session.local_address(backend),
                 ways: Ways::default(),
                 header: self.dynamic_header(),
             };

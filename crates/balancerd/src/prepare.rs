@@ -417,6 +417,42 @@ impl Session {
         self.config().nginx.as_deref()
     }
 
+    /// Bytes a second the client and its server are read at; 0 is no limit. nginx takes what is no
+    /// size for none.
+    pub(crate) fn rates(&mut self, backend: &'static proxy::Backend) -> [u64; 2] {
+        let [up, down] = &backend.rate_texts;
+        let mut rate = |text: &Option<Template>, fixed: u64| {
+            let Some(template) = text else { return fixed };
+            let text = self.text(template);
+            let text = String::from_utf8_lossy(&text).into_owned();
+            size(&text).unwrap_or_else(|| {
+                self.error_line(Severity::Error, Some(""), |f| {
+                    write!(f, "invalid size \"{text}\" while proxying connection")
+                });
+                0
+            })
+        };
+        [rate(up, backend.upload_rate), rate(down, backend.download_rate)]
+    }
+
+    /// The local address of connections to servers, if there is to be a certain one.
+    pub(crate) fn local_address(&mut self, backend: &'static proxy::Backend) -> Option<SocketAddr> {
+        let Some(template) = &backend.source_text else { return backend.source };
+        let text = self.text(template);
+        if text.is_empty() {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let ip = || text.trim_matches(['[', ']']).parse().ok();
+        let address = text.parse().ok().or_else(|| Some(SocketAddr::new(ip()?, 0)));
+        if address.is_none() {
+            self.error_line(Severity::Error, Some(""), |f| {
+                write!(f, "invalid local address \"{text}\" while connecting to upstream")
+            });
+        }
+        address
+    }
+
     /// Notes the status a session ends with.
     pub(crate) fn refuse(&mut self, status: u16) -> Termination {
         if let Some(extra) = &mut self.extra {
@@ -544,6 +580,17 @@ impl Session {
         let ip = found.all.get(at).ok_or_else(|| format!("{name} could not be resolved"))?;
         Ok(Target::Inet(SocketAddr::new(*ip, port)))
     }
+}
+
+/// nginx's size: digits, and `k` or `m`.
+fn size(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'k' | b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'm' | b'M' => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    let sound = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse::<u64>().ok().filter(|_| sound)?.checked_mul(unit)
 }
 
 /// Where `pass` goes: `unix:path`, `address:port`, or a port of any address.

@@ -90,7 +90,10 @@ impl Session {
                 backend = u32::try_from(index).unwrap_or(NO_BACKEND);
                 shared.backends[index].traffic.begin(second);
             }
-            has_extra |= shared.config.backends[index].hash_key.is_some();
+            let backend = &shared.config.backends[index];
+            has_extra |= backend.hash_key.is_some()
+                || backend.source_text.is_some()
+                || backend.rate_texts != [None, None];
         }
         let number = match shared.is_nginx() {
             true => shared.connection_number.fetch_add(1, Relaxed) as u32,
@@ -208,6 +211,20 @@ impl Session {
     /// own connection is not counted in the line's last three numbers.
     pub(crate) fn finish(&mut self, ended: Termination, from_client: u64, from_server: u64) {
         self.conclude(ended, from_client, from_server);
+        if self.shared.is_nginx() {
+            let connected = !matches!(ended.phase, Phase::Connect | Phase::Queue);
+            let status = match self.extra.as_deref() {
+                Some(extra) => extra.status,
+                None => if connected { 200 } else { 502 },
+            };
+            let class = match status {
+                400..500 => 1,
+                500.. => 2,
+                _ => 0,
+            };
+            let frontend = &self.shared.frontends[self.frontend as usize];
+            frontend.statuses[class].fetch_add(1, Relaxed);
+        }
         let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
         frontend.traffic.end();
         frontend.gate.leave();
@@ -494,7 +511,8 @@ impl Serve {
                 let mut spoken = None;
                 let mut relay = Relay::new(client, server);
                 let backend = &shared.config.backends[slot.backend as usize];
-                relay.limit(backend.upload_rate, backend.download_rate);
+                let [up, down] = session.rates(backend);
+                relay.limit(up, down);
                 if let Some(extra) = &mut session.extra {
                     spoken = extra.rules.spoken;
                     relay.begin_with(std::mem::take(&mut extra.first));

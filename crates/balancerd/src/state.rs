@@ -163,6 +163,8 @@ pub struct FrontendState {
     pub log: Route,
     /// nginx: where their errors are.
     pub errors: Route,
+    /// nginx: sessions that ended with a status of 2xx, 4xx and 5xx.
+    pub(crate) statuses: Arc<[AtomicU64; 3]>,
     /// Lines it logged about sessions.
     pub(crate) lines: Arc<AtomicU64>,
     /// nginx: where its `access_log` lines go, as [`proxy::NginxServer::access_logs`].

@@ -612,7 +612,7 @@ fn pick(
 /// Opens a socket to a server and sends it what has come so far.
 fn open(
     session: &mut Session,
-    backend: &Backend,
+    backend: &'static Backend,
     target: &Target,
     header: Option<ProxyHeader>,
     flow: &Flow,
@@ -622,7 +622,7 @@ fn open(
     let opened = match target {
         Target::Inet(to) => {
             let port = if to.port() == 0 { local.port() } else { to.port() };
-            datagrams_to(SocketAddr::new(to.ip(), port), backend.source)
+            datagrams_to(SocketAddr::new(to.ip(), port), session.local_address(backend))
         }
         Target::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     };

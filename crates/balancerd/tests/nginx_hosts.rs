@@ -231,3 +231,99 @@ fn a_mandatory_check_comes_before_the_first_connection_and_datagrams_are_checked
     });
     assert!(!nginx.log("error.log").contains(&format!("127.0.0.1:{there} in upstream")));
 }
+
+/// The body of an answer to GET.
+fn get(port: u16, path: &str) -> String {
+    let answer = say(port, format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+    if head.starts_with("HTTP/1.1 200 ") { body.to_owned() } else { head[9..12].to_owned() }
+}
+
+#[test]
+fn what_there_is_is_told_as_json_to_collectors_and_to_people() {
+    let (port, denied, http, (server, _), gone) =
+        (free(), free(), free(), answering("answer"), free());
+    let _nginx = Running::start(&format!(
+        "upstream u {{ server 127.0.0.1:{server} weight=3 max_conns=9; server 127.0.0.1:{gone} backup down; }}
+         server {{ listen 127.0.0.1:{port}; proxy_pass u; status_zone main; }}
+         server {{ listen 127.0.0.1:{denied}; proxy_pass u; deny all; }}
+         }} http {{ server {{ listen 127.0.0.1:{http}; location /api/ {{ api; allow 127.0.0.1; deny all; }}
+           location = /metrics {{ prometheus; }} location /status {{ status_page; }} location /no {{ api; deny all; }} }}"
+    ));
+    assert_eq!((say(port, b"hello").as_str(), say(denied, b"").as_str()), ("answer", ""));
+    until("the sessions are over", || {
+        get(http, "/api/9/stream/server_zones/main/sessions/total") == "1"
+    });
+    assert_eq!(get(http, "/api/"), "[1,2,3,4,5,6,7,8,9]");
+    assert_eq!(get(http, "/api/9/stream"), "[\"server_zones\",\"upstreams\"]");
+    assert_eq!(
+        get(http, "/api/9/stream/server_zones/main"),
+        "{\"processing\":0,\"connections\":1,\"sessions\":{\"2xx\":1,\"4xx\":0,\"5xx\":0,\"total\":1},\
+         \"discarded\":0,\"received\":5,\"sent\":6}"
+    );
+    let sessions = get(http, &format!("/api/9/stream/server_zones/127.0.0.1:{denied}/sessions"));
+    assert_eq!(sessions, "{\"2xx\":0,\"4xx\":1,\"5xx\":0,\"total\":1}");
+    assert_eq!(
+        get(http, "/api/9/stream/upstreams/u/peers/0"),
+        format!(
+            "{{\"id\":0,\"server\":\"127.0.0.1:{server}\",\"name\":\"127.0.0.1:{server}\",\"backup\":false,\
+             \"weight\":3,\"state\":\"up\",\"active\":0,\"connections\":1,\"sent\":5,\"received\":6,\"fails\":0,\
+             \"max_conns\":9}}"
+        )
+    );
+    assert_eq!(get(http, "/api/9/stream/upstreams/u/peers/1/state"), "\"down\"");
+    for missing in ["/api/10/nginx", "/api/9/stream/upstreams/x", "/api/x"] {
+        assert_eq!(get(http, missing), "404", "{missing}");
+    }
+    assert_eq!(get(http, "/no"), "403");
+    assert!(say(http, b"POST /api/9/nginx HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    let metrics = get(http, "/metrics");
+    for line in [
+        "nginx_up 1",
+        "# TYPE nginxplus_stream_server_zone_connections counter",
+        "nginxplus_stream_server_zone_connections{server_zone=\"main\"} 1",
+        "nginxplus_stream_server_zone_sessions{code=\"2xx\",server_zone=\"main\"} 1",
+        &format!(
+            "nginxplus_stream_upstream_server_state{{server=\"127.0.0.1:{gone}\",upstream=\"u\"}} 3"
+        ),
+        &format!(
+            "nginxplus_stream_upstream_server_sent{{server=\"127.0.0.1:{server}\",upstream=\"u\"}} 5"
+        ),
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line} is not in\n{metrics}");
+    }
+    let page = get(http, "/status");
+    assert!(page.contains("<h2>u</h2>") && page.ends_with("</body></html>\n"), "{page}");
+}
+
+#[test]
+fn the_local_address_and_the_rates_may_have_variables() {
+    let (port, other) = (free(), free());
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let from = client.peer_addr().expect("connected").ip().to_string();
+            let _ = client.write_all(format!("{from} {}", "x".repeat(40_000)).as_bytes());
+        }
+    });
+    let nginx = Running::start(&format!(
+        "map $server_port $rate {{ {port} 20k; default fast; }} map $server_port $from {{ {port} 127.0.0.9; default here; }}
+         server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{other}; proxy_pass 127.0.0.1:{server};
+                   proxy_bind $from; proxy_download_rate $rate; }}"
+    ));
+    let begun = Instant::now();
+    let answer = say(port, b"");
+    assert!(answer.starts_with("127.0.0.9 ") && answer.len() == 40_010, "{}", answer.len());
+    assert!(
+        begun.elapsed() > Duration::from_millis(900),
+        "20 KB in the first second: {:?}",
+        begun.elapsed()
+    );
+    assert!(say(other, b"").starts_with("127.0.0.1 "));
+    let log = nginx.log("error.log");
+    assert!(
+        log.contains("invalid local address \"here\"") && log.contains("invalid size \"fast\""),
+        "{log}"
+    );
+}

@@ -53,7 +53,7 @@ pub(crate) struct Scope {
     pub(crate) half_close: Option<bool>,
     pub(crate) socket_keepalive: Option<bool>,
     /// `Some(None)` is `off`.
-    pub(crate) bind: Option<Option<SocketAddr>>,
+    pub(crate) bind: Option<Option<LocalAddress>>,
     pub(crate) error_log: Vec<ErrorLog>,
     pub(crate) access: Vec<(bool, Peers)>,
     /// `Some(vec![])` is `off`.
@@ -69,13 +69,29 @@ pub(crate) struct Scope {
     pub(crate) preread_timeout: Option<Duration>,
     pub(crate) preread_size: Option<u64>,
     pub(crate) trusted: Vec<Peers>,
-    pub(crate) upload_rate: Option<u64>,
-    pub(crate) download_rate: Option<u64>,
+    pub(crate) upload_rate: Option<Rate>,
+    pub(crate) download_rate: Option<Rate>,
     pub(crate) requests: Option<u32>,
     pub(crate) responses: Option<u32>,
     pub(crate) resolver: Option<Resolver>,
     pub(crate) resolver_timeout: Option<Duration>,
     pub(crate) check_timeout: Option<Duration>,
+}
+
+/// `proxy_bind`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LocalAddress {
+    Fixed(SocketAddr),
+    /// With variables, as written.
+    Text(String),
+}
+
+/// A rate in bytes a second.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Rate {
+    Fixed(u64),
+    /// With variables, as written.
+    Text(String),
 }
 
 /// One `access_log`, its texts as written.
@@ -111,7 +127,7 @@ impl Scope {
             next_upstream_timeout: self.next_upstream_timeout.or(outer.next_upstream_timeout),
             half_close: self.half_close.or(outer.half_close),
             socket_keepalive: self.socket_keepalive.or(outer.socket_keepalive),
-            bind: self.bind.or(outer.bind),
+            bind: self.bind.clone().or_else(|| outer.bind.clone()),
             error_log: error_log.clone(),
             access: list(&self.access, &outer.access),
             access_logs: self.access_logs.clone().or_else(|| outer.access_logs.clone()),
@@ -124,8 +140,8 @@ impl Scope {
             preread_timeout: self.preread_timeout.or(outer.preread_timeout),
             preread_size: self.preread_size.or(outer.preread_size),
             trusted: list(&self.trusted, &outer.trusted),
-            upload_rate: self.upload_rate.or(outer.upload_rate),
-            download_rate: self.download_rate.or(outer.download_rate),
+            upload_rate: self.upload_rate.clone().or_else(|| outer.upload_rate.clone()),
+            download_rate: self.download_rate.clone().or_else(|| outer.download_rate.clone()),
             requests: self.requests.or(outer.requests),
             responses: self.responses.or(outer.responses),
             resolver: self.resolver.clone().or_else(|| outer.resolver.clone()),
@@ -218,6 +234,8 @@ pub(crate) struct Server {
     pub(crate) hand_over: Option<String>,
     /// `server_name`.
     pub(crate) names: Vec<Word>,
+    /// `status_zone`.
+    pub(crate) zone: Option<String>,
     /// `health_check`, and the name of its `match`.
     pub(crate) check: Option<(proxy::ActiveCheck, Option<Word>)>,
 }

@@ -13,7 +13,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static str> {
 
 const NAMES: &str = "\
     absolute_redirect accept_mutex accept_mutex_delay access_log add_after_body add_before_body \
-    add_header add_trailer addition_types aio_write alias allow ancient_browser \
+    add_header add_trailer addition_types aio_write alias allow ancient_browser api \
     ancient_browser_value auth_basic auth_basic_user_file auth_delay auth_request \
     auth_request_set autoindex autoindex_exact_size autoindex_format autoindex_localtime break \
     charset charset_map charset_types chunked_transfer_encoding client_body_buffer_size \
@@ -101,7 +101,7 @@ const NAMES: &str = "\
     ssl_protocols ssl_reject_handshake ssl_session_cache ssl_session_ticket_key \
     ssl_session_tickets ssl_session_timeout ssl_stapling ssl_stapling_file \
     ssl_stapling_responder ssl_stapling_verify ssl_trusted_certificate ssl_verify_client \
-    ssl_verify_depth sticky stub_status sub_filter sub_filter_last_modified sub_filter_once \
+    ssl_verify_depth sticky stub_status status_page prometheus sub_filter sub_filter_last_modified sub_filter_once \
     sub_filter_types subrequest_output_buffer_size tcp_nodelay tcp_nopush try_files types \
     types_hash_bucket_size types_hash_max_size underscores_in_headers \
     uninitialized_variable_warn upstream use userid userid_domain userid_expires userid_flags \

@@ -13,7 +13,7 @@ use proxy::{
 };
 
 use crate::address::{self, Host, Use};
-use crate::draft::{self, Events, Main, Peer, Scope, Upstream, addresses};
+use crate::draft::{self, Events, LocalAddress, Main, Peer, Rate, Scope, Upstream, addresses};
 use crate::http::Site;
 use crate::table::shown;
 use crate::wording::NOWHERE;
@@ -226,8 +226,14 @@ impl<'a> Lower<'a> {
         backend.hash_key = to.key;
         backend.shares_servers_with = self.first_use.get(&key).copied();
         backend.send_proxy = scope.send_proxy.flatten();
-        backend.upload_rate = scope.upload_rate.unwrap_or(0);
-        backend.download_rate = scope.download_rate.unwrap_or(0);
+        let rates = [&scope.upload_rate, &scope.download_rate].map(|rate| match rate {
+            None => (0, None),
+            Some(Rate::Fixed(rate)) => (*rate, None),
+            Some(Rate::Text(text)) => (0, Some(self.template(text))),
+        });
+        let [(upload, upload_text), (download, download_text)] = rates;
+        (backend.upload_rate, backend.download_rate) = (upload, download);
+        backend.rate_texts = [upload_text, download_text];
         backend.requests = scope.requests.unwrap_or(0);
         backend.responses = scope.responses;
         backend.resolver = scope.resolver.clone();
@@ -248,7 +254,11 @@ impl<'a> Lower<'a> {
         });
         backend.keepalive = (scope.socket_keepalive == Some(true)).then(KeepAlive::default);
         backend.nodelay = scope.nodelay.unwrap_or(true);
-        backend.source = scope.bind.flatten();
+        match scope.bind.clone().flatten() {
+            None => {}
+            Some(LocalAddress::Fixed(address)) => backend.source = Some(address),
+            Some(LocalAddress::Text(text)) => backend.source_text = Some(self.template(&text)),
+        }
         self.first_use.entry(key).or_insert(index);
         self.config.backends.push(backend);
         index

@@ -300,8 +300,16 @@ impl<'o> Walk<'o> {
     /// Notes the variables a directive uses, and complains of formats there are not.
     fn variables(&mut self, name: &str, arguments: &[Word]) {
         let from = match name {
-            "access_log" | "hash" | "limit_conn_zone" | "pass" | "proxy_bind" | "proxy_pass"
-            | "proxy_ssl_name" | "return" => 0,
+            "access_log"
+            | "hash"
+            | "limit_conn_zone"
+            | "pass"
+            | "proxy_bind"
+            | "proxy_pass"
+            | "proxy_ssl_name"
+            | "proxy_download_rate"
+            | "proxy_upload_rate"
+            | "return" => 0,
             "server_name" => return self.named_groups(arguments),
             "log_format" | "set" => 1,
             _ => return,

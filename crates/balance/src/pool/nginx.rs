@@ -222,6 +222,17 @@ impl Pool {
         }
     }
 
+    /// Whether a server is left out for now, after `max_fails` failures.
+    #[must_use]
+    pub fn is_left_out(&self, now: Instant, id: ServerId) -> bool {
+        match &self.picker {
+            Picker::Smooth(smooth) if smooth.present > 1 => {
+                smooth.peers[id.0].left_out(smooth::seconds(now))
+            }
+            _ => false,
+        }
+    }
+
     /// How many servers there are that are no empty slots: with nginx's algorithms, slots whose
     /// weight is 0 hold nobody.
     #[must_use]

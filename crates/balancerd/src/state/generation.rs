@@ -339,6 +339,7 @@ fn frontends(
                 .collect(),
             log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
             lines: old.map(|old| Arc::clone(&old.lines)).unwrap_or_default(),
+            statuses: old.map(|old| Arc::clone(&old.statuses)).unwrap_or_default(),
             access: frontend
                 .nginx
                 .iter()

@@ -111,8 +111,13 @@ impl Worker {
 
 /// Whether a server of these is checked.
 fn is_checked<B: AsRef<Backend>>(backends: &[B]) -> bool {
-    let mut servers = backends.iter().flat_map(|backend| &backend.as_ref().servers);
-    servers.any(|server| server.check.is_some())
+    let watched = |backend: &Backend| {
+        // What names stand for is followed by who began with them.
+        backend.active_check.is_some()
+            || !backend.discoveries.is_empty()
+            || backend.servers.iter().any(|server| server.check.is_some())
+    };
+    backends.iter().any(|backend| watched(backend.as_ref()))
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ const HARMLESS: &[&str] = &[
     "variables_hash_max_size",
 ];
 
+/// Directives that answer; those after `stub_status` are extensions.
+const ANSWERS: &[&str] = &["return", "stub_status", "api", "prometheus", "status_page"];
+
 /// The servers, if all of them only answer by themselves.
 pub(super) fn of(items: &[Item]) -> Option<Vec<Site>> {
     let mut outer = Outer {
@@ -140,7 +143,8 @@ fn server(item: &Item, outer: &Outer) -> Option<Site> {
     for item in &item.body {
         match item.words[0].as_str() {
             "listen" => binds.extend(listen(&item.words[1..])?),
-            "location" | "return" | "stub_status" => {}
+            "location" => {}
+            name if ANSWERS.contains(&name) => {}
             _ => level.take(item)?,
         }
     }
@@ -149,7 +153,7 @@ fn server(item: &Item, outer: &Outer) -> Option<Site> {
     }
     for item in &item.body {
         match item.words[0].as_str() {
-            "return" | "stub_status" => {
+            name if ANSWERS.contains(&name) => {
                 own.get_or_insert(answer(item, &level.mime)?);
             }
             "location" => found.locations.push(location(item, &level)?),
@@ -186,7 +190,7 @@ fn location(item: &Item, outer: &Outer) -> Option<HttpLocation> {
         _ => return None,
     };
     let mut level = Outer { access: vec![], ..outer.clone() };
-    let answers = |item: &&Item| matches!(item.words[0].as_str(), "return" | "stub_status");
+    let answers = |item: &&Item| ANSWERS.contains(&item.words[0].as_str());
     for item in item.body.iter().filter(|item| !answers(item)) {
         level.take(item)?;
     }
@@ -199,8 +203,17 @@ fn location(item: &Item, outer: &Outer) -> Option<HttpLocation> {
 }
 
 fn answer(item: &Item, mime: &str) -> Option<HttpAnswer> {
-    if item.words[0] == "stub_status" {
-        return item.words.get(1).is_none_or(|on| on != "off").then_some(HttpAnswer::Status);
+    let words: Vec<&str> = item.words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["stub_status", rest @ ..] => {
+            return (rest != ["off"]).then_some(HttpAnswer::Status);
+        }
+        // Nothing can be changed by it.
+        ["api"] | ["api", "write=off"] => return Some(HttpAnswer::Api),
+        ["prometheus"] => return Some(HttpAnswer::Prometheus),
+        ["status_page"] => return Some(HttpAnswer::StatusPage),
+        ["return", ..] => {}
+        _ => return None,
     }
     let (code, text) = match &item.words[1..] {
         [code] => match code.parse() {

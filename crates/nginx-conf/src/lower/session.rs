@@ -79,12 +79,14 @@ impl Lower<'_> {
             access_logs: logs.filter_map(|log| self.access_log(log)).collect(),
             name: server.names.first().map(conf::Word::owned).unwrap_or_default(),
             by_name: None,
+            zone: server.zone.clone(),
         };
         let used = !nginx.sets.is_empty()
             || !nginx.limits.is_empty()
             || !nginx.access.is_empty()
             || !nginx.access_logs.is_empty()
             || nginx.preread.is_some()
+            || nginx.zone.is_some()
             || nginx.content != Content::Proxy
             || binds.iter().any(|bind| bind.proxy_protocol)
             || server.pass.is_none();

@@ -11,7 +11,7 @@ use super::session::{
 };
 use super::{IN_SERVER, IN_STREAM};
 use crate::address::{self, Host, Use};
-use crate::draft::Scope;
+use crate::draft::{LocalAddress, Scope};
 use crate::value::{
     check_flag, check_millis, check_number, check_seconds, check_size, flag, millis, number,
 };
@@ -107,7 +107,7 @@ pub(crate) const SCOPE: &[Row] = &[
     .doc("How long reading ahead may take."),
     Row::new("proxy_bind", Words("<address> [transparent]", 1..=2, proxy_bind))
         .within(BOTH)
-        .doc("The local address of connections to servers. `transparent` is not supported yet."),
+        .doc("The local address of connections to servers; with variables, too. `transparent` is not supported yet."),
     Row::new("proxy_bind off", Words("", 0..=0, |s, _, _| s.bind = Some(None)))
         .within(BOTH)
         .doc("No local address, whatever the outer level says."),
@@ -130,11 +130,11 @@ pub(crate) const SCOPE: &[Row] = &[
         .status(Deprecated { instead: "proxy_buffer_size" })
         .doc("The buffer of each direction."),
     Row::new("proxy_download_rate", Words("<rate>", 1..=1, |s, w, b| {
-        rate("proxy_download_rate", &mut s.download_rate, w, b);
+        rate(&mut s.download_rate, w, b);
     }))
     .default("0")
     .within(BOTH)
-    .doc("Bytes a second to a client; 0 is no limit. Variables are not supported yet; datagrams are not limited."),
+    .doc("Bytes a second to a client; 0 is no limit; with variables, too. Datagrams are not limited."),
     Row::new("proxy_half_close", Words("on|off", 1..=1, |s, w, b| flag(&mut s.half_close, w, b)))
         .default("off")
         .within(BOTH)
@@ -233,11 +233,11 @@ pub(crate) const SCOPE: &[Row] = &[
         .within(BOTH)
         .doc("How long a session may be silent in both directions."),
     Row::new("proxy_upload_rate", Words("<rate>", 1..=1, |s, w, b| {
-        rate("proxy_upload_rate", &mut s.upload_rate, w, b);
+        rate(&mut s.upload_rate, w, b);
     }))
     .default("0")
     .within(BOTH)
-    .doc("Bytes a second from a client; 0 is no limit. Variables are not supported yet; datagrams are not limited."),
+    .doc("Bytes a second from a client; 0 is no limit; with variables, too. Datagrams are not limited."),
     Row::new("proxy_upstream_buffer", Words("<size>", 1..=1, |_, w, b| check_size(w, b)))
         .within(BOTH)
         .status(Deprecated { instead: "proxy_buffer_size" })
@@ -347,8 +347,9 @@ fn proxy_bind(scope: &mut Scope, words: &[Word], b: &mut Binder) {
         None => {}
     }
     if word.text.contains('$') {
-        let keyword = format!("proxy_bind {}", word.text);
-        b.error(word.span, Problem::Planned { keyword });
+        if crate::variable::check(word, b) {
+            scope.bind = Some(Some(LocalAddress::Text(word.owned())));
+        }
         return;
     }
     let bare = word.text.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
@@ -361,7 +362,7 @@ fn proxy_bind(scope: &mut Scope, words: &[Word], b: &mut Binder) {
         _ => None,
     };
     match address {
-        Some(address) => scope.bind = Some(Some(address)),
+        Some(address) => scope.bind = Some(Some(LocalAddress::Fixed(address))),
         None => {
             let message = format!("invalid address \"{}\"", word.text);
             b.error(word.span, Problem::Other(message));

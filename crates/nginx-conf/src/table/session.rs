@@ -8,7 +8,7 @@ use proxy::variable::Network;
 use proxy::{Peers, ProxyHeader, Resolver, Severity};
 
 use super::main::syslog;
-use crate::draft::{AccessLog, AccessTarget, Scope};
+use crate::draft::{AccessLog, AccessTarget, Rate, Scope};
 use crate::value::{Resolution, digits, size, time};
 use crate::{Lookups, variable};
 
@@ -128,14 +128,18 @@ pub(super) fn bytes(slot: &mut Option<u64>, words: &[Word], b: &mut Binder) {
     }
 }
 
-/// A rate in bytes a second.
-pub(super) fn rate(name: &'static str, slot: &mut Option<u64>, words: &[Word], b: &mut Binder) {
+/// A rate in bytes a second, perhaps with variables.
+pub(super) fn rate(slot: &mut Option<Rate>, words: &[Word], b: &mut Binder) {
     let Some(word) = words.first() else { return };
     if variable::any(&word.text) {
-        b.error(word.span, Problem::Planned { keyword: format!("{name} {}", word.text) });
+        if variable::check(word, b) {
+            *slot = Some(Rate::Text(word.owned()));
+        }
         return;
     }
-    bytes(slot, words, b);
+    let mut fixed = None;
+    bytes(&mut fixed, words, b);
+    *slot = fixed.map(Rate::Fixed);
 }
 
 /// `resolver`.

@@ -124,6 +124,15 @@ pub(crate) const SERVER: &[Keyword<Server>] = &[
          address apart: `name`, `*.end`, `.end`, `start.*`, `~pattern` with captures. What comes before \
          reading ahead (`set`, `limit_conn`, `allow`, `deny`) is the default server's, as in nginx.",
     ),
+    Keyword::new("status_zone", Words("<zone>", 1..=1, |s: &mut Server, w, _| {
+        s.zone = w.first().map(Word::owned);
+    }))
+    .within(IN_SERVER)
+    .spec("extension")
+    .doc(
+        "The name the server is shown by in what `api`, `prometheus` and `status_page` answer, which are \
+         directives of a `location` of `http {}`. Of nginx's commercial version.",
+    ),
     Keyword::new("set", Words("$<variable> <value>", 2..=2, set))
         .within(IN_SERVER)
         .doc("Sets a variable."),

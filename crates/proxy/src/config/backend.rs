@@ -106,6 +106,10 @@ pub struct Backend {
     pub resolver: Option<Resolver>,
     /// Servers that name servers tell.
     pub discoveries: Vec<Discovery>,
+    /// nginx's `proxy_bind` with variables: the local address, with or without a port; empty is none.
+    pub source_text: Option<Template>,
+    /// nginx's `proxy_upload_rate` and `proxy_download_rate` with variables.
+    pub rate_texts: [Option<Template>; 2],
     /// nginx's `health_check`.
     pub active_check: Option<Box<ActiveCheck>>,
 }
@@ -156,6 +160,8 @@ impl Backend {
             send_proxy: None,
             resolver: None,
             discoveries: Vec::new(),
+            source_text: None,
+            rate_texts: [None, None],
             active_check: None,
         }
     }

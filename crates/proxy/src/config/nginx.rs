@@ -32,6 +32,8 @@ pub struct NginxServer {
     pub content: Content,
     /// `access_log`.
     pub access_logs: Vec<AccessLog>,
+    /// `status_zone`: the name it is shown by; its address if it has none.
+    pub zone: Option<String>,
     /// The first `server_name`.
     pub name: String,
     /// Several servers on its addresses: the position among
@@ -104,6 +106,12 @@ pub enum HttpAnswer {
     },
     /// `stub_status`.
     Status,
+    /// `api`: what there is, as JSON, below the location's path.
+    Api,
+    /// `prometheus`: the same for a collector of metrics.
+    Prometheus,
+    /// `status_page`: the same for people.
+    StatusPage,
 }
 
 /// Whom `allow`, `deny` and `set_real_ip_from` mean.
