@@ -54,8 +54,6 @@ pub(crate) struct Noted {
     stores: Vec<(usize, Vec<u8>)>,
     /// `force-persist` holds.
     insists: bool,
-    /// `force-persist` holds.
-    insists: bool,
     /// The client has ended, and rules have seen it.
     pub(crate) ended: bool,
     /// It broke off or was silent for too long: its rules run to their end, and then it is over.
