@@ -55,6 +55,11 @@ pub fn main(program: &OsStr, arguments: impl IntoIterator<Item = OsString>) -> E
             say(Severity::Error, "failed to copy argv.");
             ExitCode::from(1)
         }
+        Err(Wrong::Socket(why)) => {
+            terminal::err(&preamble(std::process::id(), &executable()));
+            say(Severity::Error, &format!("Cannot create the master's socket (-S): {why}"));
+            ExitCode::from(1)
+        }
     }
 }
 

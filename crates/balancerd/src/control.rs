@@ -20,10 +20,14 @@ pub(crate) fn start(
     stage: &watch::Receiver<Stage>,
     foreground: bool,
 ) {
+    crate::terminal::end_log();
     crate::http::know(shared, board);
     tokio::task::spawn_local(health::run(shared, board, foreground));
     tokio::task::spawn_local(crate::resolver::follow::run(shared));
     tokio::task::spawn_local(crate::active_check::run(shared));
+    if let Some(control) = from_master() {
+        tokio::task::spawn_local(runtime_api::serve_master(shared, board, control));
+    }
     for (index, socket) in stats {
         let level = shared.config.process.stats_sockets[index].level;
         let mut stage = stage.clone();
@@ -35,4 +39,10 @@ pub(crate) fn start(
             }
         });
     }
+}
+
+/// The socket over which the master sends its clients here.
+fn from_master() -> Option<OwnedFd> {
+    let number = std::env::var(crate::master::CONTROL).ok()?;
+    linux::tcp::inherited_stream(number.parse().ok()?).ok()
 }

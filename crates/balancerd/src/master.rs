@@ -15,11 +15,15 @@
 //! the environment. The sockets stay open here, so a connection that arrives between two workers
 //! waits in the kernel instead of being refused.
 
+mod cli;
+mod roll;
+
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
-use std::os::unix::process::ExitStatusExt as _;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitCode, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conf::Severity;
 use daemon::systemd::Notifier;
@@ -27,7 +31,7 @@ use haproxy_cfg::{Manner, preamble};
 use nix::sys::signal::Signal;
 use proxy::{BindAddress, Config};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::bind::{ENVIRONMENT, Listeners};
 use crate::cli_haproxy::{
@@ -37,8 +41,15 @@ use crate::cli_haproxy::{
 use crate::workers::line;
 use crate::{terminal, workers};
 
+pub(crate) use cli::parse as parse_socket;
+use cli::{Ask, Target};
+use roll::{Member, Roll};
+
 /// Environment of a worker: `N=M;` for a configured `fd@N` that is open as M.
 pub(crate) const FDS: &str = "EVERGATE_FDS";
+
+/// Environment of a worker: the number of the socket over which operators come to it.
+pub(crate) const CONTROL: &str = "EVERGATE_CONTROL";
 
 /// Listening sockets, and which of them stand for a configured `fd@N`.
 #[derive(Debug, Default)]
@@ -56,6 +67,8 @@ enum Event {
     Drain,
     /// TERM or INT, and the exit code that follows.
     Stop(Signal, u8),
+    /// Somebody at the master's socket.
+    Asked(Ask),
     /// A worker has had its time to answer the order with this number.
     Overdue(u32),
 }
@@ -73,6 +86,15 @@ struct Master<'a> {
     starting: Option<u32>,
     current: Option<u32>,
     former: Vec<u32>,
+    /// Since when workers run.
+    members: Vec<Member>,
+    /// How operators get to each worker.
+    controls: HashMap<u32, UnixStream>,
+    started: Instant,
+    reloads: u32,
+    failed: u32,
+    /// Who waits for the end of a reload.
+    waiting: Vec<oneshot::Sender<String>>,
     /// What the workers that start and serve are told by.
     lines: Vec<(u32, UnixStream)>,
     /// The number of the order the current worker has not answered yet.
@@ -114,6 +136,15 @@ pub(crate) fn run(
     };
     let (events, happening) = mpsc::unbounded_channel();
     let notifier = if arguments.notify { Notifier::from_env() } else { Notifier::default() };
+    let own = match cli::bind(arguments.sockets.clone()) {
+        Ok(own) => own,
+        Err(problems) => {
+            announce_bind_errors(&problems);
+            return ExitCode::from(1);
+        }
+    };
+    let shown = cli::sockets(&arguments.sockets);
+    let asking = events.clone();
     let master = Master {
         cli,
         arguments,
@@ -122,6 +153,12 @@ pub(crate) fn run(
         starting: None,
         current: None,
         former: vec![],
+        members: vec![],
+        controls: HashMap::new(),
+        started: Instant::now(),
+        reloads: 0,
+        failed: 0,
+        waiting: vec![],
         lines: vec![],
         asked: None,
         orders: 0,
@@ -132,7 +169,21 @@ pub(crate) fn run(
         notifier,
         events,
     };
-    ExitCode::from(runtime.block_on(master.live(happening)))
+    let tasks = tokio::task::LocalSet::new();
+    ExitCode::from(tasks.block_on(&runtime, async move {
+        let (asks, mut asked) = mpsc::unbounded_channel();
+        for (level, socket) in own {
+            tokio::task::spawn_local(cli::serve(socket, level, shown.clone(), asks.clone()));
+        }
+        tokio::task::spawn_local(async move {
+            while let Some(ask) = asked.recv().await {
+                if asking.send(Event::Asked(ask)).is_err() {
+                    return;
+                }
+            }
+        });
+        master.live(happening).await
+    }))
 }
 
 /// Binds what workers accept on, and where they answer operators.
@@ -216,6 +267,7 @@ impl Master<'_> {
                 Event::Reload => self.reload(),
                 Event::Drain => self.stop(Signal::SIGUSR1, 0),
                 Event::Stop(signal, code) => self.stop(signal, code),
+                Event::Asked(ask) => self.answer(ask),
             }
             let nobody = self.starting.or(self.current).is_none() && self.former.is_empty();
             if let (Some(code), true) = (self.ending, nobody) {
@@ -269,11 +321,17 @@ impl Master<'_> {
         let Some(sockets) = &self.next else { return Ok(()) };
         let (mut command, line) = again(self.cli, "worker")?;
         sockets.hand_to(&mut command);
+        let (control, theirs) = UnixStream::pair()?;
+        nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+        command.env(CONTROL, theirs.as_raw_fd().to_string());
         let events = self.events.clone();
         let (pid, line) = workers::start(command, line, &sockets.listeners, move |event| {
             // Nobody listens any more when the master is at its end.
             let _ = events.send(Event::Worker(event));
         })?;
+        drop(theirs);
+        self.controls.insert(pid, control);
+        self.members.push(Member { pid, since: Instant::now(), reloads: self.reloads });
         self.starting = Some(pid);
         self.lines.push((pid, line));
         self.say(Severity::Notice, &format!("New worker ({pid}) forked"));
@@ -286,6 +344,7 @@ impl Master<'_> {
         }
         self.say(Severity::Notice, "Loading success.");
         self.starting = None;
+        self.reloaded(true);
         if let Some(next) = self.next.take() {
             self.sockets = next;
         }
@@ -314,9 +373,12 @@ impl Master<'_> {
             return;
         }
         self.notifier.reloading();
+        self.reloads += 1;
+        terminal::begin_log();
         self.say(Severity::Notice, "Reloading HAProxy");
         if !self.replace() {
             self.say(Severity::Warning, "Loading failure!");
+            self.reloaded(false);
             self.next = None;
             self.notifier.ready(std::process::id());
         }
@@ -391,6 +453,7 @@ impl Master<'_> {
                 }
                 self.say(Severity::Notice, "Loading success.");
                 self.say(Severity::Notice, &format!("Changed in place: {told}"));
+                self.reloaded(true);
                 self.notifier.ready(std::process::id());
                 if std::mem::take(&mut self.again) {
                     self.reload();
@@ -406,6 +469,7 @@ impl Master<'_> {
         self.say(Severity::Notice, &format!("Not changed in place: {why}"));
         if self.ending.is_none() && self.start().is_err() {
             self.say(Severity::Warning, "Loading failure!");
+            self.reloaded(false);
             self.next = None;
             self.notifier.ready(std::process::id());
         }
@@ -413,6 +477,8 @@ impl Master<'_> {
 
     fn exited(&mut self, pid: u32, status: ExitStatus) {
         let (code, why) = ended(status);
+        self.controls.remove(&pid);
+        self.members.retain(|member| member.pid != pid);
         self.lines.retain(|(known, _)| *known != pid);
         if self.current == Some(pid) && self.asked.is_some() && self.ending.is_none() {
             // It died of a configuration it was to go over to: a new one may live with it.
@@ -432,6 +498,7 @@ impl Master<'_> {
                 return;
             }
             self.say(Severity::Warning, "Loading failure!");
+            self.reloaded(false);
             self.notifier.ready(std::process::id());
         } else if self.current == Some(pid) {
             self.current = None;
@@ -445,6 +512,50 @@ impl Master<'_> {
         } else {
             self.former.retain(|former| *former != pid);
             self.say(severity, &format!("Former worker ({pid}) exited with code {code} ({why})"));
+        }
+    }
+
+    /// A start or a reload is over; those who wait for it hear how it went.
+    fn reloaded(&mut self, success: bool) {
+        self.failed += u32::from(!success);
+        terminal::end_log();
+        let said = terminal::startup_log();
+        for waiting in self.waiting.drain(..) {
+            // Who has gone does not want to know.
+            let _ = waiting.send(format!("Success={}\n--\n{said}\n", u8::from(success)));
+        }
+    }
+
+    /// Answers a client of the master's socket.
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Processes(answer) => {
+                let find = |pid: &u32| self.members.iter().find(|member| member.pid == *pid);
+                let former: Vec<Member> = self.former.iter().filter_map(find).copied().collect();
+                let roll = Roll {
+                    started: self.started,
+                    reloads: self.reloads,
+                    failed: self.failed,
+                    current: self.current.as_ref().and_then(find).copied(),
+                    former: &former,
+                };
+                let _ = answer.send(roll.show(Instant::now()));
+            }
+            Ask::Reload(answer) => {
+                self.waiting.push(answer);
+                self.reload();
+            }
+            Ask::Worker(target, level, answer) => {
+                let pid = match target {
+                    Target::Master => None,
+                    Target::Current => self.current,
+                    Target::Process(pid) => Some(pid),
+                };
+                let found = pid.and_then(|pid| Some((pid, self.controls.get(&pid)?)));
+                let pair = found
+                    .and_then(|(pid, control)| Some((pid, cli::connect(control, level).ok()?)));
+                let _ = answer.send(pair);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linux::tcp::Listener;
-use proxy::Level;
+use proxy::{BindAddress, Level, StatsSocket};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
@@ -68,6 +68,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        let (shared, board) = shared.newest(board);
         let timeout = shared.config.process.stats_timeout.unwrap_or(TIMEOUT);
         let client = Client::new(shared, board, level, timeout);
         tokio::task::spawn_local(async move {
@@ -80,6 +81,60 @@ pub(crate) async fn serve(
             }
             drop(place);
         });
+    }
+}
+
+/// Answers the clients that the master sends over `control`, one byte for the level of each.
+pub(crate) async fn serve_master(shared: &'static Shared, board: &'static Board, control: OwnedFd) {
+    let control = std::os::unix::net::UnixStream::from(control);
+    let Ok(()) = control.set_nonblocking(true) else { return };
+    let Ok(control) = UnixStream::from_std(control) else { return };
+    loop {
+        let received = control
+            .async_io(tokio::io::Interest::READABLE, || {
+                let mut byte = [0; 1];
+                let (count, files) = linux::rights::receive(&control, &mut byte)?;
+                Ok((count, byte[0], files))
+            })
+            .await;
+        let Ok((1, level, files)) = received else { return };
+        let level = match level {
+            0 => Level::User,
+            1 => Level::Operator,
+            _ => Level::Admin,
+        };
+        for file in files {
+            if socket2::SockRef::from(&file).set_nonblocking(true).is_err() {
+                continue;
+            }
+            let (shared, board) = shared.newest(board);
+            let timeout = shared.config.process.stats_timeout.unwrap_or(TIMEOUT);
+            let client = Client::new(shared, board, level, timeout);
+            tokio::task::spawn_local(async move {
+                if let Err(error) = unix(file, client).await {
+                    tracing::debug!(%error, "a client of the master's socket is gone");
+                }
+            });
+        }
+    }
+}
+
+/// What a level is called.
+pub(crate) const fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::User => "user",
+        Level::Operator => "operator",
+        Level::Admin => "admin",
+    }
+}
+
+/// Where a socket listens, as `show cli sockets` has it.
+pub(crate) fn address(socket: &StatsSocket) -> String {
+    match &socket.address {
+        BindAddress::Inet(address) if address.is_ipv4() => format!("ipv4@{address}"),
+        BindAddress::Inet(address) => format!("ipv6@{address}"),
+        BindAddress::Unix(path) => format!("unix@{}", path.display()),
+        other => other.to_string(),
     }
 }
 

@@ -138,6 +138,29 @@ pub fn inherited_listener(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(copy)
 }
 
+/// Takes over a connected stream socket in the same way.
+///
+/// # Errors
+///
+/// `EBADF` when nothing is open there, `EINVAL` or `ENOTSOCK` when it is no such socket.
+pub fn inherited_stream(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl(2) with F_DUPFD_CLOEXEC touches no memory; a number that is not open is EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: fcntl(2) has just returned this descriptor, so nothing else owns it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    let kind = nix::sys::socket::getsockopt(&copy, nix::sys::socket::sockopt::SockType)?;
+    if kind != nix::sys::socket::SockType::Stream {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the contract of `inherited_listener`: the number was left open by the parent and
+    // belongs to nothing in this process, so closing it takes nothing away from anybody.
+    unsafe { libc::close(fd) };
+    Ok(copy)
+}
+
 /// Takes over a bound UDP socket in the same way.
 ///
 /// # Errors

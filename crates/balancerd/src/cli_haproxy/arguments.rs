@@ -55,17 +55,21 @@ pub struct Arguments {
     pub peer: Option<String>,
     /// `--explain`: excerpts with carets.
     pub explain: bool,
+    /// `-S`: where the master answers operators.
+    pub sockets: Vec<proxy::StatsSocket>,
     /// Options that are known and have no effect yet.
     pub not_built: Vec<String>,
 }
 
 /// Why a command line cannot be read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Wrong {
     /// An unknown option or a stray word: the usage is shown.
     Usage,
     /// An option without the value it needs.
     MissingValue,
+    /// `-S` with something that is no address; why.
+    Socket(String),
 }
 
 impl Arguments {
@@ -100,7 +104,10 @@ impl Arguments {
                 "n" => out.maxconn = string()?.parse().ok().filter(|n| *n > 0),
                 "p" => out.pidfile = Some(string()?),
                 "q" => out.quiet = true,
-                "S" => out.not_built.push(format!("-S {}", string()?)),
+                "S" => {
+                    let socket = crate::master::parse_socket(&string()?);
+                    out.sockets.push(socket.map_err(Wrong::Socket)?);
+                }
                 "V" => out.verbose = true,
                 "W" => out.master = true,
                 "Ws" => (out.master, out.notify) = (true, true),

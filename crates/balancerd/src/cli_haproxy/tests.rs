@@ -13,7 +13,8 @@ fn the_command_lines_of_debian_s_unit_and_of_vtest_are_read() {
             .expect("readable");
     assert!(unit.master && unit.notify && unit.mode == Mode::Run);
     assert_eq!(unit.pidfile.as_deref(), Some("/run/haproxy.pid"));
-    assert_eq!(unit.not_built, ["-S /run/haproxy-master.sock"]);
+    assert_eq!(unit.sockets[0].level, proxy::Level::Admin);
+    assert_eq!(unit.not_built, [""; 0]);
     let check = parse("-Ws -f a.cfg -c -q -S /x").expect("readable");
     assert!(check.mode == Mode::Check && check.quiet);
     let vtest = parse("-d -Ws -S fd@9 -dM -dI -dW -f h1/cfg -p h1/pid -L A").expect("readable");

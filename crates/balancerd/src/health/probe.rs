@@ -1,7 +1,7 @@
 //! One check on real sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use check::{
@@ -26,6 +26,8 @@ pub(super) struct Probe<'a> {
     config: &'a Config,
     /// Where the server is.
     pub(super) target: Target,
+    /// Where an operator wants it to look instead: an address, a port.
+    pub(super) elsewhere: (Option<IpAddr>, Option<u16>),
     /// What is sent before anything else.
     header: Option<ProxyHeader>,
     board: &'a Board,
@@ -73,7 +75,8 @@ impl<'a> Probe<'a> {
         header: Option<ProxyHeader>,
         board: &'a Board,
     ) -> Self {
-        Self { config, target, header, board, connectors: Vec::new() }
+        let elsewhere = (None, None);
+        Self { config, target, elsewhere, header, board, connectors: Vec::new() }
     }
 
     /// One check, never longer than configured.
@@ -145,7 +148,8 @@ impl<'a> Probe<'a> {
             ProxyUse::Always => Some(self.header.unwrap_or(ProxyHeader::V1)),
             ProxyUse::Never => None,
         };
-        let address = match (&self.target, endpoint.addr) {
+        let port = self.elsewhere.1.or(endpoint.port);
+        let address = match (&self.target, self.elsewhere.0.or(endpoint.addr)) {
             (Target::Unix(path), None) => {
                 let mut stream = UnixStream::connect(path).await.map_err(Broken::from)?;
                 if let Some(version) = header {
@@ -153,10 +157,10 @@ impl<'a> Probe<'a> {
                 }
                 return Ok(Link::Unix(stream));
             }
-            (Target::Unix(_), Some(ip)) => SocketAddr::new(ip, endpoint.port.unwrap_or(0)),
+            (Target::Unix(_), Some(ip)) => SocketAddr::new(ip, port.unwrap_or(0)),
             (Target::Inet(server), addr) => {
                 let ip = addr.unwrap_or(server.ip());
-                SocketAddr::new(ip, endpoint.port.unwrap_or(server.port()))
+                SocketAddr::new(ip, port.unwrap_or(server.port()))
             }
         };
         let mut stream = connect_tcp(address, endpoint, header.is_some()).await?;

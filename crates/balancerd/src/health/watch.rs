@@ -50,6 +50,7 @@ impl Watcher {
             self.wait_until_wanted(false).await;
             record.begin_check(false, true);
             probe.target = self.target();
+            probe.elsewhere = self.shared.backends[self.backend].servers[self.server].checked_at();
             let reason = match &config.probe {
                 check::Probe::External { command, path } => {
                     let start = self.shared.clock.now();

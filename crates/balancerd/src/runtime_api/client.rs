@@ -128,12 +128,14 @@ impl Client {
 
     /// The answer to one command, and whether the connection goes on.
     pub(super) async fn command(&mut self, command: &Command) -> (String, bool) {
-        let reply = commands::run(self.shared, self.board, &mut self.session, command);
+        // It may have gone over to another configuration since the last command.
+        let (shared, board) = self.shared.newest(self.board);
+        let reply = commands::run(shared, board, &mut self.session, command);
         let mut out = match reply {
             Reply::Text(text) => text,
             Reply::Message(severity, text) => self.labelled(severity, &text),
             Reply::Quit => return (String::new(), false),
-            Reply::Wait(wait) => match wait.over(self.shared).await {
+            Reply::Wait(wait) => match wait.over(shared).await {
                 None => String::new(),
                 Some(text) => self.labelled(Severity::Error, text),
             },

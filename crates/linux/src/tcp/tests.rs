@@ -3,7 +3,10 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use super::{Listener, accept, defer_accept, fast_open, inherited_datagrams, inherited_listener};
+use super::{
+    Listener, accept, defer_accept, fast_open, inherited_datagrams, inherited_listener,
+    inherited_stream,
+};
 
 #[test]
 fn an_accepted_connection_does_not_block_and_names_its_client() {
@@ -106,4 +109,15 @@ fn an_inherited_socket_of_datagrams_moves_to_another_number_and_stays_bound() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     inherited_datagrams(listener.as_raw_fd()).expect_err("a listener");
     inherited_datagrams(1 << 20).expect_err("not open");
+}
+
+#[test]
+fn a_stream_that_was_inherited_is_taken_over() {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let taken = inherited_stream(theirs.into_raw_fd()).expect("it is one");
+    drop(taken);
+    assert_eq!(std::io::Read::read(&mut &ours, &mut [0]).expect("its end"), 0);
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+    inherited_stream(socket.as_raw_fd()).expect_err("datagrams");
+    inherited_stream(1 << 20).expect_err("not open");
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use proxy::{BindAddress, Level};
+use proxy::Level;
 
 use super::servers::leading_number;
 use super::{Call, Command, Outcome, Reply};
 use crate::runtime_api::client::{Labels, Prompt};
+use crate::runtime_api::level_name;
 use crate::stats;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -34,7 +35,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("set severity-output", "[none|number|string]", "labels of messages", set_labels),
     Command::new("set timeout", "cli <delay>", "how long this client may be silent", set_timeout),
     Command::new("show cli level", "", "what this client may do", |call| {
-        Ok(Reply::info_line(name(call.session.level)))
+        Ok(Reply::info_line(level_name(call.session.level)))
     }),
     Command::new("show cli sockets", "", "where clients like this one connect", show_sockets)
         .level(Level::Admin),
@@ -54,14 +55,6 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("prompt", "[n|i|p]", "ask for one command after another", prompt),
     Command::new("quit", "", "close the connection", |_| Ok(Reply::Quit)),
 ];
-
-pub(super) const fn name(level: Level) -> &'static str {
-    match level {
-        Level::User => "user",
-        Level::Operator => "operator",
-        Level::Admin => "admin",
-    }
-}
 
 fn lower(call: &mut Call<'_>, level: Level) -> Outcome {
     call.session.level = call.session.level.min(level);
@@ -168,13 +161,9 @@ fn show_env(call: &mut Call<'_>) -> Outcome {
 fn show_sockets(call: &mut Call<'_>) -> Outcome {
     let mut out = String::from("# socket lvl processes\n");
     for socket in &call.shared.config.process.stats_sockets {
-        let address = match &socket.address {
-            BindAddress::Inet(address) if address.is_ipv4() => format!("ipv4@{address}"),
-            BindAddress::Inet(address) => format!("ipv6@{address}"),
-            other => other.to_string(),
-        };
+        let address = crate::runtime_api::address(socket);
         // Writing to a string does not fail.
-        let _ = writeln!(out, "{address} {} all", name(socket.level));
+        let _ = writeln!(out, "{address} {} all", level_name(socket.level));
     }
     Ok(Reply::Text(out))
 }

@@ -67,6 +67,7 @@ const PLANNED: &[(Level, &[&str])] = &[
             "show cache",
             "show map",
             "show dev",
+            "show peers",
             "show resolvers",
             "show ssl ca-file",
             "show ssl cert",
