@@ -123,9 +123,27 @@ pub(crate) const TARGETS: &[Target] = &[
             b"\x00HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
             b"\x01HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
             b"\x02+PONG\r\n",
+            b"\x05220 a\r\n250 b\r\n221 c\r\n",
+            b"\x06R\0\0\0\x08\0\0\0\0",
+            b"\x08\x05\0\0\0\x0a5.7\0\x01\0\0\x02\0",
+            b"\x09\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0",
         ],
         files: &[],
         words: &["HTTP/1.1 ", "\r\n", "\r\n\r\n", "Content-Length: ", "chunked", "ffffffffffffffff"],
+    },
+    Target {
+        name: "agent_answer",
+        run: agent_answer,
+        seeds: &[b"ready 75% up #all is well\n", b"maxconn:10, drain\tdown # x\r\n"],
+        files: &[],
+        words: &["up", "down", "fail", "stopped", "ready", "drain", "maint", "maxconn:", "%", "#"],
+    },
+    Target {
+        name: "smtp_reply",
+        run: smtp_reply,
+        seeds: &[b"220 a\r\n250 b\r\n250 c\r\n250 d\r\n250 e\r\n354 f\r\n250 g\r\n221 h\r\n", b"250-a\r\n250 b\n"],
+        files: &[],
+        words: &["250 ", "250-", "354 ", "421 ", "\r\n"],
     },
 ];
 
@@ -315,23 +333,55 @@ fn client_hello(bytes: &[u8]) {
 }
 
 /// A server's answer, in pieces, to the check the first byte chooses.
+fn agent_answer(bytes: &[u8]) {
+    let advice = check::agent::read(bytes);
+    let _ = advice.verdict(None).info.len();
+    let whole = check::agent::is_line(bytes);
+    assert!(whole || !bytes.contains(&b'\n'));
+}
+
+fn smtp_reply(bytes: &[u8]) {
+    use wire::smtp::{Delivery, Letter, Step};
+
+    let letter = Letter {
+        helo: "me".into(),
+        from: "a@x".into(),
+        to: vec!["b@x".into(), "c@x".into()],
+        text: ".\r\n".into(),
+    };
+    let mut delivery = Delivery::new(&letter);
+    for piece in bytes.chunks(1 + bytes.len() % 7) {
+        if matches!(delivery.hear(piece), Step::Done | Step::Nonsense | Step::Refused { .. }) {
+            return;
+        }
+    }
+}
+
 fn check_answer(bytes: &[u8]) {
     use check::{Action, Config, Conversation, Expect, Match, Probe, Step, Turn};
 
     let Some((choice, answer)) = bytes.split_first() else { return };
     let expect = |matching: Match| vec![Step::from(Action::Expect(Expect::from(matching)))];
-    let probe = match choice % 4 {
+    let user = || check::MysqlUser { name: "u".into(), pre_41: false };
+    let probe = match choice % 11 {
         0 => Probe::http(vec![]),
         1 => Probe::http(expect(Match::String(b"ok".to_vec()))),
         2 => Probe::Tcp { steps: expect(Match::String(b"+PONG".to_vec())) },
+        3 => Probe::Known(check::Known::Redis),
+        4 => Probe::Known(check::Known::SslHello),
+        5 => Probe::Known(check::Known::Smtp { hello: "HELO x".into() }),
+        6 => Probe::Known(check::Known::Postgres { user: "u".into() }),
+        7 => Probe::Known(check::Known::Mysql(None)),
+        8 => Probe::Known(check::Known::Mysql(Some(user()))),
+        9 => Probe::Known(check::Known::Ldap),
         _ => Probe::Tcp { steps: vec![] },
     };
     let config = Config { probe, ..Config::default() };
     let mut conversation = Conversation::new(&config);
     let mut turn = conversation.start();
-    let mut pieces = answer.chunks(1 + usize::from(choice / 4));
+    let mut pieces = answer.chunks(1 + usize::from(choice / 11));
     // Every turn takes a piece or ends the conversation.
-    for _ in 0..answer.len() + 8 {
+    for _ in 0..answer.len() + 16 {
         turn = match turn {
             Turn::Connect(_) => conversation.connected(),
             Turn::Send(_) => conversation.sent(),

@@ -19,6 +19,9 @@ pub(super) fn backend(loader: &mut Loader, draft: &Draft, targets: &[LogTarget])
     back.mode = draft.mode;
     back.log = targets.to_vec();
     back.check_words = draft.checks.words.clone();
+    if draft.checks.no_retries {
+        back.retries = 0;
+    }
     back.keepalive = keepalive(draft.tcpka.server, &draft.tcpka.server_timers);
     let forced: Vec<u32> = draft.servers.iter().filter_map(|s| s.forced_id).collect();
     let mut next = 1;

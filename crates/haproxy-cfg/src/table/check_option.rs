@@ -99,6 +99,10 @@ pub(crate) const TABLE: &[P] = &[
     .default("HELO localhost")
     .doc("Checks say hello by SMTP."),
     P::planned("option spop-check", "").within(SERVER),
+    P::new("retry-on", Words("<event>…", 0..=ALL, retry_on))
+        .within(SERVER)
+        .status(conf::Status::Accepted("connects are retried, or with `none` are not; answers of HTTP never"))
+        .default("conn-failure"),
     P::new(
         "email-alert",
         Words("<keyword> <value>", 0..=ALL, |_, w, b| {
@@ -158,6 +162,32 @@ pub(crate) const TABLE: &[P] = &[
     .default("alert")
     .doc("Which lines are sent: those of this level and above."),
 ];
+
+/// What makes HAProxy try again.
+const RETRIED: &[&str] = &[
+    "none", "conn-failure", "empty-response", "response-timeout", "0rtt-rejected", "junk-response",
+    "all-retryable-errors", "401", "403", "404", "408", "421", "425", "429", "500", "501", "502",
+    "503", "504",
+];
+
+fn retry_on(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    if words.is_empty() {
+        b.refuse(at(words), "'retry-on' needs at least one keyword to specify when to retry");
+        return;
+    }
+    for word in words {
+        if !RETRIED.contains(&word.text.as_str()) {
+            b.refuse(word.span, format!("'retry-on': unknown keyword '{}'", word.text));
+            return;
+        }
+        if word.text == "none" && words.len() > 1 {
+            b.refuse(word.span, "'retry-on' 'none' keyworld only usable alone");
+            return;
+        }
+    }
+    let connects = ["conn-failure", "all-retryable-errors"];
+    p.checks.no_retries = !words.iter().any(|word| connects.contains(&word.text.as_str()));
+}
 
 fn alert(p: &mut Draft) -> &mut super::check_words::EmailDraft {
     p.checks.email.wanted = true;

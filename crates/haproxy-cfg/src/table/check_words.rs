@@ -35,6 +35,8 @@ pub(crate) struct ChecksDraft {
     /// `external-check path`.
     pub(crate) path: Option<String>,
     pub(crate) email: EmailDraft,
+    /// `retry-on` without `conn-failure`.
+    pub(crate) no_retries: bool,
 }
 
 /// `email-alert`.

@@ -166,11 +166,6 @@ pub(crate) const TABLE: &[P] = &[
         .within(SERVER_ONLY),
     P::accepted("guid", "<name>", "statistics have no guids").within(NAMED),
     P::planned("dispatch", "<address>:<port>").within(SERVER),
-    P::planned("email-alert from", "<address>").within(PROXY),
-    P::planned("email-alert level", "<level>").within(PROXY),
-    P::planned("email-alert mailers", "<section>").within(PROXY),
-    P::planned("email-alert myhostname", "<name>").within(PROXY),
-    P::planned("email-alert to", "<address>").within(PROXY),
     P::planned("filter", "<name> …").within(NAMED),
     P::planned("filter-sequence", "<name>…").within(NAMED),
     P::planned("be-unpublished", "").within(SERVER),
@@ -179,7 +174,6 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("max-session-srv-conns", "<n>").within(PROXY),
     P::planned("persist rdp-cookie", "[(<name>)]").within(SERVER),
     P::planned("rate-limit sessions", "<n>").within(CLIENT),
-    P::planned("retry-on", "<event>…").within(SERVER),
     P::new("server-template", Words("<prefix> <n>|<from>-<to> <address>[:<port>] [param…]", 0..=ALL, server::template))
         .within(SERVER_ONLY)
         .doc("Servers that name servers fill: of a host's addresses, or of a service's SRV records."),
