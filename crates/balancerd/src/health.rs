@@ -23,6 +23,7 @@ mod ward;
 mod watch;
 mod words;
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -31,23 +32,29 @@ use tokio::task::JoinSet;
 use crate::state::Shared;
 use watch::Watcher;
 
-pub(crate) use board::{Board, CheckView, Observer, ServerRecord};
+pub(crate) use board::{Board, CheckView, Observer, ServerRecord, is_same};
 pub(crate) use ward::Ward;
 
-/// Checks all servers that are to be checked, until it is dropped. Returns at once if there are
-/// none.
+/// Checks all servers that are to be checked and that nobody looks after yet, until it is dropped.
+/// Returns at once if there are none.
 ///
-/// To be run once for a process, on any of its threads. `foreground` prints what is logged on
+/// To be run once for each configuration that is served: who looks after a server since the one
+/// before goes on as if nothing had happened. `foreground` prints what is logged on
 /// standard error as well, as HAProxy does until it leaves the terminal.
 pub(crate) async fn run(shared: &'static Shared, board: &'static Board, foreground: bool) {
     board.foreground.store(foreground, Relaxed);
     let mut tasks = JoinSet::new();
     let mut checks = Vec::new();
+    let mut fresh = HashSet::new();
     for (backend, configured) in shared.config.backends.iter().enumerate() {
         if configured.disabled || configured.shares_servers_with.is_some() {
             continue;
         }
         for (server, other) in configured.servers.iter().enumerate() {
+            if !board.backends[backend].servers[server].watch() {
+                continue;
+            }
+            fresh.insert((backend, server));
             Ward::new(shared, board, backend, server).begin();
             if let Some(config) = &other.check {
                 checks.push((backend, server, config));
@@ -78,7 +85,10 @@ pub(crate) async fn run(shared: &'static Shared, board: &'static Board, foregrou
         configured.servers.iter().enumerate().map(move |(server, other)| (backend, server, other))
     });
     for (backend, server, configured) in agents {
-        let Some(agent) = &configured.agent else { continue };
+        let Some(agent) = configured.agent.as_ref().filter(|_| fresh.contains(&(backend, server)))
+        else {
+            continue;
+        };
         let watcher = Watcher::new(shared, board, backend, server);
         let offset = agent.inter.min(Duration::from_secs(1)).mul_f64(fastrand::f64());
         tasks.spawn(async move {
@@ -87,7 +97,10 @@ pub(crate) async fn run(shared: &'static Shared, board: &'static Board, foregrou
         });
     }
     if shared.config.backends.iter().any(|backend| backend.email_alert.is_some()) {
-        tasks.spawn(board.mail.deliver());
+        let mail = std::sync::Arc::clone(&board.mail);
+        if mail.claim() {
+            tasks.spawn(async move { mail.deliver().await });
+        }
     }
     while tasks.join_next().await.is_some() {}
 }

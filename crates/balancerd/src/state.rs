@@ -27,7 +27,8 @@ mod traffic;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,6 +42,7 @@ use crate::{bind, privilege};
 
 pub use balancer::Balancer;
 pub use gate::Gate;
+pub(crate) use generation::positions;
 pub use lasting::Lasting;
 pub(crate) use registry::{About, IDLE, Registry};
 pub use traffic::{Rate, Traffic};
@@ -65,6 +67,8 @@ pub struct Shared {
     pub(crate) limits: Vec<Arc<crate::limits::Zone>>,
     /// As [`Process::tables`](proxy::Process::tables).
     pub(crate) tables: Vec<Arc<::rules::tables::SharedTable>>,
+    /// Another configuration is served by now.
+    retired: AtomicBool,
     lasting: Arc<Lasting>,
 }
 
@@ -88,6 +92,17 @@ impl Shared {
         let lasting = Arc::new(Lasting::new(threads, maxconn));
         let log = Arc::new(Logger::new(&config));
         generation::build(Running::from(config), lasting, log, None)
+    }
+
+    /// Sessions of this configuration are not to take up anything new: the process ends, or serves
+    /// another configuration.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.retired.load(Relaxed) || self.lasting.is_draining()
+    }
+
+    /// Another configuration is served from now on.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Relaxed);
     }
 
     /// Whose manners the process has.

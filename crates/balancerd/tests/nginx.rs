@@ -356,6 +356,7 @@ fn a_reload_outlives_the_replacement_of_the_program() {
     std::fs::copy(env!("CARGO_BIN_EXE_balancerd"), &program).expect("copied");
     let mut command = Command::new(&program);
     command.args(["-c", "n.conf", "-p"]).arg(site.directory.path());
+    command.env("EVERGATE_RELOAD", "new-worker");
     let mut child = command.stderr(Stdio::null()).spawn().expect("it starts");
     let master = until("a pid file", || site.pid());
     until("an answer", || site.ask());

@@ -10,11 +10,11 @@ use check::{
     Verify,
 };
 use machine::Instant;
-use proxy::{Backend, Running, Server};
+use proxy::{Backend, Config, Running, Server};
 use tls::Connector;
 use tokio::sync::Notify;
 
-use crate::state::lock;
+use crate::state::{lock, positions};
 
 /// The health of all servers.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub(crate) struct Board {
     /// As [`Running::backends`].
     pub(crate) backends: Vec<BackendRecord>,
     /// What verifies certificates, read while the process could still read it.
-    connectors: Vec<(Verify, Connector)>,
+    connectors: Arc<[(Verify, Connector)]>,
     /// What is logged is shown on standard error as well.
     pub(super) foreground: AtomicBool,
     /// Rung when a server of a backend begins to be spared.
     pub(super) warming: Vec<Notify>,
     /// Mail that waits to be handed over.
-    pub(super) mail: super::mail::Outbox,
+    pub(super) mail: Arc<super::mail::Outbox>,
 }
 
 impl Board {
@@ -53,12 +53,50 @@ impl Board {
         let backends: Vec<BackendRecord> =
             config.backends.iter().map(|backend| BackendRecord::new(backend)).collect();
         Ok(Self {
-            connectors,
+            connectors: connectors.into(),
             foreground: AtomicBool::new(false),
             warming: backends.iter().map(|_| Notify::new()).collect(),
-            mail: super::mail::Outbox::default(),
+            mail: Arc::default(),
             backends,
         })
+    }
+
+    /// Whether the checks of a configuration need no certificates, which may have changed since they
+    /// were read.
+    pub(crate) fn covers(config: &Config) -> bool {
+        let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+        let mut checks = servers.filter_map(|server| server.check.as_ref());
+        checks.all(|check| !matches!(check.verify, Verify::Required { .. }) || !speaks_tls(check))
+    }
+
+    /// The board of the configuration that follows: what is known of a server that
+    /// [stays](is_same) stays known.
+    pub(crate) fn after(&self, old: &Running, new: &Running) -> Self {
+        let known = positions(
+            old.backends.iter().map(|backend| backend.name.as_str()),
+            new.backends.iter().map(|backend| backend.name.as_str()),
+        );
+        let backends: Vec<BackendRecord> = new
+            .backends
+            .iter()
+            .zip(known)
+            .map(|(backend, was)| match was {
+                Some(was) => self.backends[was].after(&old.backends[was], backend),
+                None => BackendRecord::new(backend),
+            })
+            .collect();
+        Self {
+            connectors: Arc::clone(&self.connectors),
+            foreground: AtomicBool::new(self.foreground.load(Relaxed)),
+            warming: backends.iter().map(|_| Notify::new()).collect(),
+            mail: Arc::clone(&self.mail),
+            backends,
+        }
+    }
+
+    /// Those who wait for something on this board are to look at the one that followed.
+    pub(crate) fn retire(&self) {
+        self.warming.iter().for_each(Notify::notify_one);
     }
 
     /// What makes TLS connections whose server is judged like this.
@@ -83,16 +121,48 @@ fn speaks_tls(check: &check::Config) -> bool {
 #[derive(Debug)]
 pub(crate) struct BackendRecord {
     /// In the order of the file.
-    pub(crate) servers: Vec<ServerRecord>,
+    pub(crate) servers: Vec<Arc<ServerRecord>>,
     /// When it went up and down.
-    pub(crate) history: History,
+    pub(crate) history: Arc<History>,
+}
+
+/// Whether a line of the new file is about the same server as one of the old: then its state, its
+/// history and its checks go on.
+pub(crate) fn is_same(old: &Server, new: &Server) -> bool {
+    let limits = |server: &Server| {
+        server.check.as_ref().map(|check| (check.rise, check.fall, check.init_state))
+    };
+    old.address == new.address
+        && old.disabled == new.disabled
+        && old.observe == new.observe
+        && old.track.is_some() == new.track.is_some()
+        && old.agent.is_some() == new.agent.is_some()
+        && limits(old) == limits(new)
 }
 
 impl BackendRecord {
     fn new(backend: &Backend) -> Self {
-        let servers: Vec<ServerRecord> = backend.servers.iter().map(ServerRecord::new).collect();
+        let servers = backend.servers.iter().map(|one| Arc::new(ServerRecord::new(one))).collect();
         let up = backend.servers.iter().any(|server| !server.disabled && server.weight > 0);
-        Self { servers, history: History::new(up || backend.servers.is_empty()) }
+        Self { servers, history: Arc::new(History::new(up || backend.servers.is_empty())) }
+    }
+
+    fn after(&self, old: &Backend, new: &Backend) -> Self {
+        let known = positions(
+            old.servers.iter().map(|server| server.name.as_str()),
+            new.servers.iter().map(|server| server.name.as_str()),
+        );
+        let record = |(server, was): (&Server, Option<usize>)| {
+            let same = was.filter(|was| is_same(&old.servers[*was], server));
+            same.map_or_else(
+                || Arc::new(ServerRecord::new(server)),
+                |was| Arc::clone(&self.servers[was]),
+            )
+        };
+        Self {
+            servers: new.servers.iter().zip(known).map(record).collect(),
+            history: Arc::clone(&self.history),
+        }
     }
 
     pub(super) fn follow(&self, now: Instant, up: bool) {
@@ -103,6 +173,8 @@ impl BackendRecord {
 /// One server.
 #[derive(Debug)]
 pub(crate) struct ServerRecord {
+    /// Somebody looks after it.
+    watched: AtomicBool,
     standing: Mutex<Standing>,
     check: Option<Watched>,
     agent: Option<Watched>,
@@ -190,6 +262,7 @@ impl ServerRecord {
         });
         let up = !server.disabled && standing.operation() != Operation::Stopped;
         Self {
+            watched: AtomicBool::new(false),
             standing: Mutex::new(standing),
             check: server.check.as_ref().map(|_| Watched::default()),
             agent: server.agent.as_ref().map(|_| Watched::default()),
@@ -201,6 +274,11 @@ impl ServerRecord {
             sooner: Notify::new(),
             history: History::new(up),
         }
+    }
+
+    /// Whether nobody looks after it yet; from now on somebody does.
+    pub(super) fn watch(&self) -> bool {
+        !self.watched.swap(true, Relaxed)
     }
 
     /// How it stands.

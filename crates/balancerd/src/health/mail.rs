@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use check::{LogLine, Moved};
@@ -26,6 +26,7 @@ pub(crate) struct Outbox {
     waiting: Mutex<VecDeque<Waiting>>,
     rung: Notify,
     dropped: AtomicU64,
+    claimed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -48,6 +49,11 @@ fn severity(line: LogLine<'_>) -> Option<Severity> {
 }
 
 impl Outbox {
+    /// Whether nobody delivers from it yet; from now on somebody does.
+    pub(super) fn claim(&self) -> bool {
+        !self.claimed.swap(true, Relaxed)
+    }
+
     /// Writes about a line to whom it concerns.
     pub(super) fn tell(&self, alert: &EmailAlert, line: LogLine<'_>) {
         if severity(line).is_none_or(|severity| severity > alert.level) {

@@ -1,13 +1,15 @@
 //! The tasks: one for each check and each agent, one for each backend with slow starts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use balance::{Pool, ServerId};
 use check::{Event, OnError, Reason, Status, Verdict};
+use daemon::clock::Clock;
 use proxy::ProxyHeader;
 use relay::Target;
 
-use super::board::Board;
+use super::board::{Board, ServerRecord};
 use super::ward::Ward;
 use super::{agent, external, probe, words};
 use crate::state::Shared;
@@ -35,22 +37,50 @@ impl Watcher {
         Ward::new(self.shared, self.board, self.backend, self.server)
     }
 
+    fn own(&self) -> Arc<ServerRecord> {
+        Arc::clone(&self.board.backends[self.backend].servers[self.server])
+    }
+
+    /// Finds its server in what is served now. False if it is gone, or is another one by now.
+    fn find(&mut self, own: &Arc<ServerRecord>) -> bool {
+        let (shared, board) = self.shared.newest(self.board);
+        if std::ptr::eq(shared, self.shared) {
+            return true;
+        }
+        let is_own = |backend: usize, server: usize| {
+            let records = board.backends.get(backend).map_or(&[][..], |one| &one.servers);
+            records.get(server).is_some_and(|record| Arc::ptr_eq(record, own))
+        };
+        let old = &self.shared.config.backends[self.backend];
+        let (name, server_name) = (&old.name, &old.servers[self.server].name);
+        // Most often where it was.
+        let near = is_own(self.backend, self.server).then_some((self.backend, self.server));
+        let place = near.or_else(|| {
+            let backends = shared.config.backends.iter().enumerate();
+            backends.filter(|(_, backend)| backend.name == *name).find_map(|(at, backend)| {
+                let named = |(_, server): &(usize, &proxy::Server)| server.name == *server_name;
+                let mut servers = backend.servers.iter().enumerate().filter(named);
+                servers.find(|(server, _)| is_own(at, *server)).map(|(server, _)| (at, server))
+            })
+        });
+        let Some((backend, server)) = place else { return false };
+        *self = Self { shared, board, backend, server };
+        true
+    }
+
     fn target(&self) -> Target {
         self.shared.backends[self.backend].servers[self.server].target()
     }
 
-    /// Checks, again and again.
-    pub(super) async fn check(self) {
-        let ward = self.ward();
-        let (configured, record) = (ward.config(), ward.record());
-        let Some(config) = &configured.check else { return };
-        let header: Option<ProxyHeader> = configured.check_header;
-        let mut probe = probe::Probe::new(config, self.target(), header, self.board);
-        loop {
-            self.wait_until_wanted(false).await;
+    /// Checks, again and again, until the server is gone.
+    pub(super) async fn check(mut self) {
+        let record = self.own();
+        while self.wait_until_wanted(&record, false).await {
+            let ward = self.ward();
+            let Some(config) = &ward.config().check else { return };
             record.begin_check(false, true);
-            probe.target = self.target();
-            probe.elsewhere = self.shared.backends[self.backend].servers[self.server].checked_at();
+            let header: Option<ProxyHeader> = ward.config().check_header;
+            let target = self.target();
             let reason = match &config.probe {
                 check::Probe::External { command, path } => {
                     let start = self.shared.clock.now();
@@ -58,23 +88,29 @@ impl Watcher {
                     Reason { verdict, duration: self.shared.clock.now() - start }
                 }
                 _ => {
-                    let mut words = words::CheckWords::new(ward, probe.target.clone());
+                    let mut probe = probe::Probe::new(config, target.clone(), header, self.board);
+                    let state = &self.shared.backends[self.backend].servers[self.server];
+                    probe.elsewhere = state.checked_at();
+                    let mut words = words::CheckWords::new(ward, target);
                     probe.run(&self.shared.clock, &mut words).await
                 }
             };
             record.begin_check(false, false);
-            if self.is_wanted(false) {
-                ward.checked(&reason);
+            // What is served may have changed meanwhile.
+            if !self.find(&record) {
+                return;
             }
-            self.pause(config).await;
+            if self.is_wanted(false) {
+                self.ward().checked(&reason);
+            }
+            let Some(config) = &self.ward().config().check else { return };
+            self.pause(config, &record).await;
         }
     }
 
     /// Waits for the next check; sessions that go wrong make it come sooner.
-    async fn pause(&self, config: &check::Config) {
-        let ward = self.ward();
-        let record = ward.record();
-        let clock = &self.shared.clock;
+    async fn pause(&mut self, config: &check::Config, record: &Arc<ServerRecord>) {
+        let clock: &'static Clock = &self.shared.clock;
         let spread = self.shared.config.process.spread_checks;
         let Some(watch) = record.standing().check() else { return };
         let interval =
@@ -92,7 +128,10 @@ impl Watcher {
                 () = record.sooner.notified() => return,
                 (how, words) = observed => {
                     let verdict = Verdict::new(Status::Analysed).because(words);
-                    ward.analysed(how, &Reason { verdict, duration: Duration::ZERO });
+                    if !self.find(record) {
+                        return;
+                    }
+                    self.ward().analysed(how, &Reason { verdict, duration: Duration::ZERO });
                     let _: OnError = how;
                     if let Some(fast) = config.fastinter {
                         until = until.min(clock.now() + fast);
@@ -109,33 +148,41 @@ impl Watcher {
         watch.is_some_and(|watch| watch.enabled) && !paused
     }
 
-    async fn wait_until_wanted(&self, by_agent: bool) {
-        while !self.is_wanted(by_agent) {
-            let sooner = self.ward().record().sooner.notified();
+    /// False when the server is gone.
+    async fn wait_until_wanted(&mut self, record: &Arc<ServerRecord>, by_agent: bool) -> bool {
+        while self.find(record) {
+            if self.is_wanted(by_agent) {
+                return true;
+            }
+            let sooner = record.sooner.notified();
             // Whoever enables a check rings; looking now and then costs next to nothing.
             let _ = tokio::time::timeout(Duration::from_secs(1), sooner).await;
         }
+        false
     }
 
-    /// Asks the agent, again and again.
-    pub(super) async fn ask(self) {
-        let ward = self.ward();
-        let Some(config) = &ward.config().agent else { return };
-        let spread = self.shared.config.process.spread_checks;
-        let timing = config.timing();
-        loop {
-            self.wait_until_wanted(true).await;
+    /// Asks the agent, again and again, until the server is gone.
+    pub(super) async fn ask(mut self) {
+        let record = self.own();
+        while self.wait_until_wanted(&record, true).await {
+            let Some(config) = &self.ward().config().agent else { return };
+            let spread = self.shared.config.process.spread_checks;
+            let timing = config.timing();
             let start = self.shared.clock.now();
-            ward.record().begin_check(true, true);
+            record.begin_check(true, true);
             let answer = agent::ask(config, &timing, &self.target(), &self.shared.clock).await;
-            ward.record().begin_check(true, false);
+            record.begin_check(true, false);
+            // What is served may have changed meanwhile.
+            if !self.find(&record) {
+                return;
+            }
             let verdict = match answer {
                 Ok(bytes) => self.advised(&check::agent::read(&bytes)),
                 Err(verdict) => verdict,
             };
             let duration = self.shared.clock.now() - start;
             if self.is_wanted(true) {
-                ward.heard(&Reason { verdict, duration });
+                self.ward().heard(&Reason { verdict, duration });
             }
             let settled = check::Health::new(1, 1);
             let pause =
@@ -175,10 +222,11 @@ impl Watcher {
     }
 }
 
-/// Raises the weights of a backend's servers that came up, step by step, and says when it is done.
+/// Raises the weights of a backend's servers that came up, step by step, and says when it is done;
+/// for as long as this configuration is served.
 pub(super) async fn warm_up(shared: &'static Shared, board: &'static Board, backend: usize) {
     let balancer = &shared.backends[backend].balancer;
-    loop {
+    while std::ptr::eq(shared.newest(board).0, shared) {
         let Some(step) = balancer.look(Pool::deadline) else {
             board.warming[backend].notified().await;
             continue;
@@ -187,6 +235,9 @@ pub(super) async fn warm_up(shared: &'static Shared, board: &'static Board, back
             () = tokio::time::sleep(step - shared.clock.now()) => {}
             // Another one may be due earlier.
             () = board.warming[backend].notified() => continue,
+        }
+        if !std::ptr::eq(shared.newest(board).0, shared) {
+            return;
         }
         let now = shared.clock.now();
         let mut finished = Vec::new();

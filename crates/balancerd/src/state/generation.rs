@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use balance::{Pool, PoolConfig, ServerId};
 use proxy::{Backend, BackendIndex, Frontend, Running, ServerAddress, SwitchTarget};
@@ -12,7 +13,7 @@ use relay::{Limits, Target};
 use super::{
     BackendState, Balancer, FrontendState, Gate, Lasting, ServerState, Shared, Unresolved,
 };
-use crate::health::Board;
+use crate::health::{self, Board};
 use crate::limits::Zone;
 use crate::log::Logger;
 use crate::resolver::follow::Awaited;
@@ -110,6 +111,7 @@ pub(super) fn build(
         },
         limits: process.limit_zones.iter().enumerate().map(zone).collect(),
         tables: crate::rules::tables(process, before.map_or(&[], |before| &before.tables)),
+        retired: AtomicBool::new(false),
         lasting,
         config,
     })
@@ -141,6 +143,15 @@ impl<'a> Names<'a> {
         }
         found
     }
+}
+
+/// For each of the new names where it stood among the old ones; the second of a name is another one
+/// than the first.
+pub(crate) fn positions<'a>(
+    old: impl Iterator<Item = &'a str>,
+    new: impl Iterator<Item = &'a str>,
+) -> Vec<Option<usize>> {
+    Names::of(old).find(new)
 }
 
 /// A backend before its pool is made.
@@ -199,7 +210,7 @@ fn has_same_pool(old: &Backend, state: &BackendState, new: &Backend, reach: u32)
         && old.servers.len() == new.servers.len()
         && old.servers.iter().zip(&new.servers).all(|(old, new)| {
             old.name == new.name
-                && old.address == new.address
+                && health::is_same(old, new)
                 && old.pool_config() == new.pool_config()
         })
         && state.fullconn == new.pool_config(reach, 0).fullconn
@@ -226,8 +237,7 @@ fn servers(
             Some((&config.servers[was], state.servers.get(was)?, ServerId(was)))
         });
         if let Some((config, state, was)) = old
-            && config.address == server.address
-            && config.disabled == server.disabled
+            && health::is_same(config, server)
         {
             states.push((Arc::clone(state), Some(was)));
             continue;

@@ -54,8 +54,11 @@ impl Worker {
         if !self.has_threads_for(&config) {
             return Err("datagrams are new to this process".to_owned());
         }
-        if is_checked(&old.config.backends) || is_checked(&config.backends) {
-            return Err("servers are checked".to_owned());
+        if are_followed(&old.config.backends) || are_followed(&config.backends) {
+            return Err("servers are followed by name, or by health_check".to_owned());
+        }
+        if !Board::covers(&config) {
+            return Err("certificates have to be read".to_owned());
         }
         let running = Running::new(config, Some(&old.config));
         let told = in_place::told(&old.config, &running);
@@ -66,11 +69,13 @@ impl Worker {
         // A path that was removed, and listened on anew.
         moves.retain(|_, to| !opened.iter().any(|one| (one.frontend, one.bind) == *to));
         let opened = self.deal(opened, &running).map_err(|error| error.to_string())?;
-        let board = Board::new(&running).map_err(|error| error.to_string())?;
         let next = old.after(running).map_err(|obstacle| obstacle.to_string())?;
         let next: &'static Shared = Box::leak(Box::new(next));
-        self.board = Box::leak(Box::new(board));
+        let board = Box::leak(Box::new(self.board.after(&old.config, &next.config)));
+        let retired = std::mem::replace(&mut self.board, board);
         next.publish(self.board);
+        retired.retire();
+        old.retire();
         self.shared = next;
         tokio::task::spawn_local(health::run(next, self.board, foreground));
         let (done, mut under_way) = mpsc::channel(1);
@@ -109,15 +114,12 @@ impl Worker {
     }
 }
 
-/// Whether a server of these is checked.
-fn is_checked<B: AsRef<Backend>>(backends: &[B]) -> bool {
-    let watched = |backend: &Backend| {
-        // What names stand for is followed by who began with them.
-        backend.active_check.is_some()
-            || !backend.discoveries.is_empty()
-            || backend.servers.iter().any(|server| server.check.is_some())
-    };
-    backends.iter().any(|backend| watched(backend.as_ref()))
+/// Whether somebody follows the servers of these who began with this configuration: nginx's
+/// `health_check`, and names that are resolved again and again.
+fn are_followed<B: AsRef<Backend>>(backends: &[B]) -> bool {
+    let followed =
+        |backend: &Backend| backend.active_check.is_some() || !backend.discoveries.is_empty();
+    backends.iter().any(|backend| followed(backend.as_ref()))
 }
 
 #[cfg(test)]

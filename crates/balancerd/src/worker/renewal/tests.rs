@@ -92,6 +92,9 @@ impl Running {
                 let board: &'static Board =
                     Box::leak(Box::new(Board::new(&shared.config).expect("no files")));
                 let mut worker = Worker::start(shared, board, sockets).unwrap();
+                tokio::task::spawn_local(health::run(shared, board, false));
+                // Servers stand as configured before anybody changes that.
+                tokio::task::yield_now().await;
                 tell.send(shared).unwrap();
                 loop {
                     tokio::select! {
@@ -326,4 +329,51 @@ fn what_is_held_down_or_weighed_by_hand_stays_so() {
     let view = |at| newest.backends[0].balancer.look(|pool| pool.server(ServerId(at)));
     assert_eq!((view(1).state, view(2).weight), (State::Down, 7));
     assert!((0..4).all(|_| connect(to).1 == "s2"));
+}
+
+#[test]
+fn checks_go_on_with_what_they_know_and_servers_that_are_new_are_checked() {
+    let s1 = server("s1");
+    // Nobody listens there any more.
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let quick = check::Config {
+        inter: Duration::from_millis(5),
+        rise: 1,
+        fall: 2,
+        ..check::Config::default()
+    };
+    let mut first = config(&[NOWHERE], &[("s1", s1), ("s2", dead)]);
+    for server in &mut first.backends[0].servers {
+        server.check = Some(quick.clone());
+    }
+    let sockets = bound(&mut first, &[0]);
+    let to = address(&first, 0);
+    let running = Running::start(first.clone(), sockets);
+    let state = |shared: &Shared, at| {
+        shared.backends[0].balancer.look(|pool| pool.server(ServerId(at)).state)
+    };
+    assert!(until(|| state(running.shared, 1) == State::Down), "a check found it down");
+    let mut second = first;
+    // Another one that is down, in front of the others; and s1 is gone.
+    let mut fresh = second.backends[0].servers[1].clone();
+    fresh.name = "s3".into();
+    second.backends[0].servers[0] = fresh;
+    second.backends[0]
+        .servers
+        .push(Server { check: Some(quick), ..Server::new(4, "s4", ServerAddress::Socket(s1)) });
+    running.go_over(second.clone(), vec![]).unwrap();
+    let newest = running.newest();
+    assert_eq!(state(newest, 1), State::Down, "what was known stays known");
+    assert!(until(|| state(newest, 0) == State::Down), "the new one is checked");
+    assert!((0..4).all(|_| connect(to).1 == "s1"));
+    // It is watched still, where it stands now: when somebody listens it comes up.
+    let Ok(_listener) = TcpListener::bind(dead) else { return };
+    assert!(until(|| state(newest, 1) == State::Up), "its checks went on");
+    for turn in 0..50 {
+        second.backends[0].retries = turn % 3;
+        running.go_over(second.clone(), vec![]).unwrap();
+    }
+    let newest = running.newest();
+    drop(_listener);
+    assert!(until(|| state(newest, 1) == State::Down), "after a storm, too");
 }
