@@ -24,6 +24,7 @@ pub(crate) fn start(
     crate::http::know(shared, board);
     tokio::task::spawn_local(health::run(shared, board, foreground));
     tokio::task::spawn_local(crate::resolver::follow::run(shared));
+    tokio::task::spawn_local(crate::resolver::named::run(shared, board));
     tokio::task::spawn_local(crate::active_check::run(shared));
     if let Some(control) = from_master() {
         tokio::task::spawn_local(runtime_api::serve_master(shared, board, control));

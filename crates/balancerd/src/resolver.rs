@@ -12,6 +12,7 @@
 
 mod exchange;
 pub(crate) mod follow;
+pub(crate) mod named;
 #[cfg(test)]
 mod tests;
 
@@ -103,6 +104,8 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
     caches: Mutex<Vec<(Resolver, Arc<Cache>)>>,
+    /// What was asked for HAProxy's `resolvers`.
+    pub(crate) sections: named::Sections,
 }
 
 impl Caches {

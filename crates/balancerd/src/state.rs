@@ -214,6 +214,8 @@ pub struct ServerState {
     target: RwLock<Target>,
     /// Where an operator wants its checks to look instead: an address, a port.
     check_at: Mutex<(Option<IpAddr>, Option<u16>)>,
+    /// The host and port it has of a service's SRV records, if it fills a place of one.
+    pub(crate) service: Mutex<Option<(String, u16)>>,
     /// Who looks at its sessions (`observe`), if somebody does.
     pub(crate) observer: std::sync::OnceLock<Arc<crate::health::Observer>>,
     /// Its counters.
@@ -224,7 +226,8 @@ impl ServerState {
     /// A server at an address.
     pub(crate) fn new(id: u32, target: Target) -> Self {
         let (observer, check_at) = (std::sync::OnceLock::new(), Mutex::default());
-        Self { id, target: RwLock::new(target), check_at, observer, traffic: Arc::default() }
+        let (target, service) = (RwLock::new(target), Mutex::default());
+        Self { id, target, check_at, service, observer, traffic: Arc::default() }
     }
 
     /// Where it is now: a name server or an operator may move it.

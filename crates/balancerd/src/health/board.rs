@@ -253,6 +253,9 @@ impl ServerRecord {
         if server.disabled {
             standing = standing.disabled();
         }
+        if server.resolve.as_ref().is_some_and(|resolve| resolve.unresolved) {
+            standing = standing.unresolved();
+        }
         let observer = server.observe.map(|(limit, how)| {
             Arc::new(Observer {
                 errors: Mutex::new(Errors::new(limit, how)),
@@ -260,7 +263,7 @@ impl ServerRecord {
                 rung: Notify::new(),
             })
         });
-        let up = !server.disabled && standing.operation() != Operation::Stopped;
+        let up = !standing.admin().is_maint() && standing.operation() != Operation::Stopped;
         Self {
             watched: AtomicBool::new(false),
             standing: Mutex::new(standing),

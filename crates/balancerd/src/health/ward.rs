@@ -71,6 +71,26 @@ impl<'a> Ward<'a> {
         self.follow(&moves, standing, Why::Told, None);
     }
 
+    /// What name servers said of its name, and how that is put.
+    pub(crate) fn named(&self, event: Event, said: &str) {
+        let (moves, standing) = self.record().handle(event);
+        self.follow(&moves, standing, Why::Name(said), None);
+    }
+
+    /// A line about it that is no step of its own, shown on the terminal too.
+    pub(crate) fn tell(&self, line: std::fmt::Arguments<'_>) {
+        self.note(line);
+        if self.board.foreground.load(Relaxed) && !self.shared.config.process.quiet {
+            crate::terminal::err(&format!("[WARNING]  ({}) : {line}\n", std::process::id()));
+        }
+    }
+
+    /// The same, for the log alone.
+    pub(crate) fn note(&self, line: std::fmt::Arguments<'_>) {
+        let route = &self.shared.backends[self.backend].log;
+        self.shared.log.send(route, Severity::Notice, line);
+    }
+
     /// What a check found.
     pub(super) fn checked(&self, reason: &Reason) {
         let outcome = reason.verdict.status.outcome();

@@ -195,8 +195,9 @@ fn series(out: &mut Out<'_>, prefix: &str, metric: &Metric, rows: &[Row<'_>], ta
     let Metric { name, kind, value } = metric;
     let full = format!("{prefix}{name}");
     let http = matches!(value, Value::Codes) || name.starts_with("http_");
-    let rows: Vec<Row<'_>> =
-        rows.iter().filter(|row| !http || row.get("mode") == "http").copied().collect();
+    let rows: Vec<&Row<'_>> =
+        rows.iter().filter(|row| !http || row.get("mode") == "http").collect();
+    let rows = rows.as_slice();
     if rows.is_empty() || !out.begin(&full, kind, &help(name)) {
         return;
     }

@@ -50,7 +50,7 @@ pub(super) async fn ask(
 }
 
 /// Asks one server. The outer error is the network's.
-async fn one(
+pub(super) async fn one(
     cache: &Cache,
     server: SocketAddr,
     name: &str,

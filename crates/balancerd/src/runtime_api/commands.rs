@@ -5,6 +5,7 @@ mod process;
 mod proxies;
 mod servers;
 mod sessions;
+mod resolvers;
 mod show;
 mod tables;
 mod unbuilt;
@@ -128,6 +129,7 @@ const TABLES: &[&[Command]] = &[
     patterns::COMMANDS,
     process::COMMANDS,
     sessions::COMMANDS,
+    resolvers::COMMANDS,
     show::COMMANDS,
     tables::COMMANDS,
     variables::COMMANDS,

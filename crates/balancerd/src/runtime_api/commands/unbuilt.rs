@@ -67,8 +67,6 @@ const PLANNED: &[(Level, &[&str])] = &[
             "show cache",
             "show map",
             "show dev",
-            "show peers",
-            "show resolvers",
             "show ssl ca-file",
             "show ssl cert",
             "show ssl crl-file",
