@@ -7,13 +7,15 @@ use std::collections::HashMap;
 pub struct Users {
     /// Its name.
     pub name: Box<str>,
+    /// It has passwords that are encrypted, which cannot be compared here.
+    pub locked: bool,
     users: HashMap<Box<[u8]>, (Box<[u8]>, Vec<Box<str>>)>,
 }
 
 impl Users {
     /// An empty list.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), users: HashMap::new() }
+        Self { name: name.into(), locked: false, users: HashMap::new() }
     }
 
     /// Adds a user; whether there was none of that name.

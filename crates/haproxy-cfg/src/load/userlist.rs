@@ -1,6 +1,6 @@
 //! `userlist`: users, their passwords and groups.
 
-use conf::{Problem, Severity, Stmt};
+use conf::{Severity, Stmt};
 use rules::Users;
 
 use super::Loader;
@@ -37,8 +37,8 @@ impl Loader {
                 if matches!(*kind, "password" | "insecure-password") =>
             {
                 if *kind == "password" {
-                    let keyword = "user … password (encrypted)".to_owned();
-                    self.binder.error(stmt.at(), Problem::Planned { keyword });
+                    // Refused where the list is used.
+                    users.locked = true;
                     return;
                 }
                 let own = match rest {

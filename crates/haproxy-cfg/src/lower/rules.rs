@@ -191,7 +191,7 @@ impl Lowering<'_> {
 
     fn resolve(&mut self, expr: &mut Expr, at: Span, whose: impl Fn(&Reference<'_>) -> String) {
         let (names, own) = (self.names, &self.draft.name);
-        let mut said = vec![];
+        let (mut said, mut locked) = (vec![], false);
         expr.references(&mut |reference| {
             let Arg::Name(_, name) = &*reference.arg else { return };
             let shown = if name.is_empty() { own.as_str() } else { name };
@@ -217,7 +217,10 @@ impl Lowering<'_> {
                 }
                 ArgKind::Server => server(names, own, name, &what),
                 ArgKind::Users => match self.loader.userlist(name) {
-                    Some(users) => Ok(Arg::Users(Arc::new(users))),
+                    Some(users) => {
+                        locked |= users.locked;
+                        Ok(Arg::Users(Arc::new(users)))
+                    }
                     None => Err(format!("unable to find userlist '{shown}' referenced in {what}.")),
                 },
                 _ => names
@@ -232,6 +235,10 @@ impl Lowering<'_> {
                 Err(text) => said.push(text),
             }
         });
+        if locked {
+            let keyword = "userlist with encrypted passwords".to_owned();
+            self.loader.binder.error(at, Problem::Planned { keyword });
+        }
         for text in said {
             self.loader.binder.complain(Severity::Error, TIGHT, at, text);
         }

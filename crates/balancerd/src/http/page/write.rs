@@ -155,9 +155,10 @@ fn proxy(out: &mut String, stats: &Stats, name: &str, rows: &[Row<'_>], admin: b
     if form {
         out.push_str("<th></th>");
     }
-    out.push_str("<th>Name</th>");
+    out.push_str("<th class=\"l\">Name</th>");
     for (heading, _) in COLUMNS {
-        let _ = write!(out, "<th>{heading}</th>");
+        let left = if *heading == "Status" { " class=\"l\"" } else { "" };
+        let _ = write!(out, "<th{left}>{heading}</th>");
     }
     out.push_str("</tr></thead><tbody>");
     for row in rows {
