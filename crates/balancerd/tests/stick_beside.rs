@@ -244,6 +244,102 @@ fn connections_count_and_stick_as_in_haproxy() {
     }
 }
 
+/// Expressions whose numbers are written into tags of the first counter's entry.
+const EXPRESSIONS: [&str; 50] = [
+    "sc_conn_cnt(0)",
+    "sc0_conn_cnt",
+    "sc_conn_cur(0)",
+    "sc0_conn_rate",
+    "sc_sess_cnt(0)",
+    "sc_sess_rate(0)",
+    "sc_bytes_in_rate(0)",
+    "sc_kbytes_out(0)",
+    "sc_get_gpc0(0)",
+    "sc_inc_gpc0(0)",
+    "sc0_inc_gpc0",
+    "sc_gpc0_rate(0)",
+    "sc_clr_gpc0(0)",
+    "sc_get_gpc0(0)",
+    "sc_tracked(0)",
+    "sc_tracked(2)",
+    "sc_trackers(0)",
+    "sc_trackers(2)",
+    "sc_conn_cnt(2)",
+    "sc_conn_cnt(7)",
+    "sc_http_req_cnt(0)",
+    "sc0_conn_cnt(other)",
+    "sc_conn_cnt(0,other)",
+    "src_conn_cnt(other)",
+    "src_inc_gpc0(other)",
+    "src_inc_gpc0(other)",
+    "src_get_gpc0(other)",
+    "src_gpc0_rate(other)",
+    "src_clr_gpc0(other)",
+    "src_get_gpt0(other)",
+    "src_updt_conn_cnt(other)",
+    "src_conn_cnt(other)",
+    "src_conn_cnt(empty)",
+    "src_sess_cnt(empty)",
+    "table_cnt(other)",
+    "table_avl(other)",
+    "src,in_table(other)",
+    "src,in_table(empty)",
+    "src,table_conn_cnt(other)",
+    "src,table_conn_cnt(empty)",
+    "src,table_gpc0(other)",
+    "src,table_gpt(1,f)",
+    "src,table_expire(empty,7)",
+    "src,table_idle(empty,9)",
+    "src,table_trackers(f)",
+    "src,table_server_id(other)",
+    "dst_port,in_table(many)",
+    "sc_inc_gpc(1,1)",
+    "sc_get_gpc(1,1)",
+    "sc_clr_gpc(1,1)",
+];
+
+#[test]
+fn fetches_and_converters_of_tables_find_what_haproxys_find() {
+    let run = |original: bool| {
+        let (a, front) = (server(b'a'), SocketAddr::from((own_address(), 8_000)));
+        let rules = EXPRESSIONS.iter().enumerate().map(|(at, expression)| {
+            format!(" tcp-request content sc-set-gpt({at},0) {expression}\n")
+        });
+        let rules: String = rules.collect();
+        let text = format!(
+            "{DEFAULTS}frontend f\n bind {front}\n stick-table type ip size 9 expire 1m store \
+             conn_cnt,conn_cur,conn_rate(60s),sess_cnt,sess_rate(60s),bytes_in_rate(60s),\
+             bytes_out_cnt,gpc0,gpc0_rate(60s),gpt(60)\n tcp-request connection track-sc0 src\n \
+             tcp-request content track-sc1 dst_port table many\n{rules} default_backend b\n\
+             backend other\n stick-table type ip size 5 expire 1m store \
+             conn_cnt,gpc0,gpc0_rate(60s),gpt0\nbackend empty\n stick-table type ip size 5 store \
+             conn_cnt\nbackend many\n stick-table type integer size 5 store gpc(3),\
+             gpc_rate(2,60s)\nbackend b\n server a {a}\n"
+        );
+        let subject = Subject::start(original, &text, &[]);
+        let mut tables = String::new();
+        for _ in 0..2 {
+            assert_eq!(visit(front), Some(b'a'));
+            let idle = || subject.ask("show table f").contains(" use=0 ");
+            until("it has ended", idle);
+            for table in ["f", "other", "empty", "many"] {
+                tables += &subject.table(&format!("show table {table}"));
+            }
+        }
+        // A line each, to be read when they differ.
+        tables.replace(' ', "\n")
+    };
+    let ours = run(false);
+    assert!(ours.contains("gpt9=1\n") && ours.contains("gpt30=1\n"), "{ours}");
+    if has_original() {
+        let theirs = run(true);
+        let differ = |(ours, theirs): &(&str, &str)| ours != theirs;
+        let all: Vec<_> = ours.lines().zip(theirs.lines()).filter(differ).collect();
+        assert_eq!(all, [], "{ours}");
+        assert_eq!(ours, theirs);
+    }
+}
+
 #[test]
 fn a_client_goes_elsewhere_when_its_server_is_gone_and_stays_there() {
     let run = |original: bool, extra: &str| {

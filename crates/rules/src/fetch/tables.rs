@@ -147,14 +147,14 @@ pub(super) const TABLE: &[&[Fetch]] = &[
         Fetch::new("table_avl", OWN, Type::Int, Source::INTERNAL, |c| {
             let table = table(c, c.args.first());
             Found::int(table.map(|t| {
-                let used = t.with(|table, now| used(table, now));
+                let used = t.with(used);
                 int(t.config().size.saturating_sub(used) as u64)
             }))
         })
         .doc("Entries a table has room for."),
         Fetch::new("table_cnt", OWN, Type::Int, Source::INTERNAL, |c| {
             let table = table(c, c.args.first());
-            Found::int(table.map(|t| int(t.with(|table, now| used(table, now)) as u64)))
+            Found::int(table.map(|t| int(t.with(used) as u64)))
         })
         .doc("Entries a table has."),
     ],

@@ -18,6 +18,11 @@ pub(super) const COMMANDS: &[Command] = &[
         |call| answer(call, table::set),
     )
     .level(Level::Operator),
+    Command::new("show peers", "[dict|-] [section]", "who shares stick tables", |call| {
+        let peers = call.shared.peers.get();
+        let text = peers.map(|peers| crate::peers::show(peers, call.arguments));
+        Ok(Reply::Text(text.unwrap_or_default()))
+    }),
     Command::new(
         "show table",
         "[<table> [<filter>]*]",
