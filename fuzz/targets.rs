@@ -105,6 +105,18 @@ pub(crate) const TARGETS: &[Target] = &[
         words: &["PROXY ", "TCP4", "UNKNOWN", "\r\n", "65535"],
     },
     Target {
+        name: "dns_answer",
+        run: dns_answer,
+        seeds: &[
+            b"\x00\x00\x07\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
+              \xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01",
+            b"\x02\x00\x07\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x21\0\x01\
+              \xc0\x0c\0\x21\0\x01\0\0\0\x3c\0\x0a\0\x01\0\x02\x1f\x90\x01b\xc0\x0e",
+        ],
+        files: &[],
+        words: &["\u{c}", "\0\u{5}\0\u{1}", "\u{1}a\u{4}test\0"],
+    },
+    Target {
         name: "client_hello",
         run: client_hello,
         seeds: &[
@@ -311,6 +323,20 @@ fn proxy_header(bytes: &[u8]) {
         Err(Error::Broken) => assert_eq!(whole, Err(Error::Broken), "bytes made it a header"),
         Ok(header) => assert_eq!(whole, Ok(header), "bytes behind it changed it"),
         Err(Error::Incomplete) => {}
+    }
+}
+
+/// An answer of a name server; the first byte chooses what was asked for.
+fn dns_answer(bytes: &[u8]) {
+    use wire::dns::{Kind, Question};
+
+    let Some((choice, message)) = bytes.split_first() else { return };
+    let kind = [Kind::A, Kind::Aaaa, Kind::Srv][usize::from(choice % 3)];
+    let question = Question { id: 7, name: "a.test", kind, payload: None };
+    if let Ok(answer) = question.answer(message) {
+        assert!(kind == Kind::Srv || answer.services.is_empty(), "nobody asked for services");
+        assert!(kind != Kind::Srv || answer.addresses.is_empty(), "nobody asked for addresses");
+        assert!(answer.addresses.len() <= message.len() / 16, "each takes its bytes");
     }
 }
 

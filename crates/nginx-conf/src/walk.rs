@@ -61,6 +61,7 @@ struct Frame {
     seen: BTreeSet<String>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one of each nesting is alive at a time")]
 enum Level {
     Main,
     Events(Events),

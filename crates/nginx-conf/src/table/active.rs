@@ -47,12 +47,27 @@ pub(crate) fn health_check(server: &mut Server, words: &[Word], b: &mut Binder) 
                 matching = (!name.is_empty()).then_some(word);
                 matching.as_ref().map(|_| ())
             }
-            Some(("type", "tcp")) => Some(http = false),
-            Some(("type", "http")) => Some(http = true),
+            Some(("type", "tcp")) => {
+                http = false;
+                Some(())
+            }
+            Some(("type", "http")) => {
+                http = true;
+                Some(())
+            }
             Some(("uri", text)) => text.starts_with('/').then(|| uri = Some(text.to_owned())),
-            None if word.text == "mandatory" => Some(check.mandatory = true),
-            None if word.text == "persistent" => Some(check.persistent = true),
-            None if word.text == "udp" => Some(check.kind = CheckKind::Udp),
+            None if word.text == "mandatory" => {
+                check.mandatory = true;
+                Some(())
+            }
+            None if word.text == "persistent" => {
+                check.persistent = true;
+                Some(())
+            }
+            None if word.text == "udp" => {
+                check.kind = CheckKind::Udp;
+                Some(())
+            }
             _ => None,
         };
         if sound.is_none() {
