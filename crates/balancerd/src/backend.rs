@@ -272,13 +272,12 @@ impl Connecting {
         target: Target,
         index: u32,
     ) -> Result<(Stream, Slot), Termination> {
-        let how =
-            Towards {
-                target: &target,
-                source: self.session.local_address(backend),
-                ways: Ways::default(),
-                header: self.dynamic_header(),
-            };
+        let how = Towards {
+            target: &target,
+            source: self.session.local_address(backend),
+            ways: Ways::default(),
+            header: self.dynamic_header(),
+        };
         match self.attempt(backend, how).await {
             Ok(stream) => {
                 let shared = self.session.shared;
@@ -401,8 +400,19 @@ impl Connecting {
         let started = timer::now();
         let to = self.destination(how.target, how.ways.offset());
         self.session.tries(&upstream(&to));
-        let stream = self.dial(backend, &to, how.source, how.ways)?;
         let until = backend.connect_timeout.map(|limit| started + millis(limit));
+        let stream = loop {
+            match self.dial(backend, &to, how.source, how.ways) {
+                // Who was accepted with the last descriptor waits for the next that is given back.
+                Err(Attempt::Over(Termination { cause: Cause::Resource, .. }))
+                    if !self.session.shared.is_nginx()
+                        && until.is_none_or(|until| timer::now() < until) =>
+                {
+                    self.pause(EXHAUSTED).await.map_err(Attempt::Over)?;
+                }
+                dialled => break dialled?,
+            }
+        };
         match self.wait(relay::established(&stream), until, false).await {
             Waited::Done(Ok(())) => {
                 let took = timer::now() - started;
@@ -492,7 +502,8 @@ impl Connecting {
         if to.port() != 0 && !to.ip().is_unspecified() {
             return target.clone();
         }
-        let known = self.session.extra.as_deref().and_then(|extra| extra.rules.seen.or(extra.local));
+        let known =
+            self.session.extra.as_deref().and_then(|extra| extra.rules.seen.or(extra.local));
         let Some(local) = known.or_else(|| self.client.local_addr().ok()) else {
             return target.clone();
         };
@@ -605,6 +616,9 @@ enum Attempt {
     /// There is no point in another one.
     Over(Termination),
 }
+
+/// How long a session waits for a descriptor before it tries again.
+const EXHAUSTED: Duration = Duration::from_millis(100);
 
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
