@@ -75,6 +75,9 @@ fn tlv(kind: u8, value: &[u8]) -> Vec<u8> {
     [&[kind], &length[..], value].concat()
 }
 
+/// A port that is none: HAProxy takes its last sixteen bits, which the specification forbids.
+const NO_PORT: &str = "weight 2";
+
 /// What is said of the server, what is said of its section, and what the client sends.
 type Case = (&'static str, &'static str, Vec<u8>);
 
@@ -128,7 +131,7 @@ fn cases() -> Vec<Case> {
         ("", "", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff".to_vec()),
         ("", "", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcdhello".to_vec()),
         ("", "", b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0chello".to_vec()),
-        ("", "", b"PROXY TCP4 127.0.0.9 127.0.0.8 70000 80\r\nhello".to_vec()),
+        (NO_PORT, "", b"PROXY TCP4 127.0.0.9 127.0.0.8 70000 80\r\nhello".to_vec()),
         ("", "", b"PROXY UNKNOWN\r\nhello".to_vec()),
         ("", "", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
     ]
@@ -192,6 +195,10 @@ fn servers_are_sent_the_headers_haproxy_sends_and_lies_are_not_passed_on() {
     }
     let theirs = heard(Command::new(ORIGINAL), &cases);
     for ((case, ours), theirs) in cases.iter().zip(ours).zip(theirs) {
+        if case.0 == NO_PORT {
+            assert_eq!((&ours[..], &theirs[..]), (&b""[..], &b"hello"[..]));
+            continue;
+        }
         let show = |bytes: &[u8]| bytes.escape_ascii().to_string();
         assert_eq!(show(&ours), show(&theirs), "{} | {} | {}", case.0, case.1, show(&case.2));
     }
