@@ -653,7 +653,15 @@ impl Loader {
             stmt.words.insert(0, Word { text: "no".into(), span });
         }
         let place = Place::new(here, kind.keyword());
+        let before = self.binder.problems.len();
         self.binder.bind_one(table, place, &stmt, draft);
+        let rules = ["http-request", "http-response", "http-after-response", "stats http-request"];
+        let rule_of_http = rules.contains(&row.name);
+        let wrong = |d: &Diagnostic| d.severity == Severity::Error && !is_planned(d);
+        // HAProxy reads no further than a rule of HTTP that is none.
+        if rule_of_http && self.binder.problems[before..].iter().any(wrong) {
+            self.aborted = true;
+        }
         if crate::table::http::is_unserved(row) {
             draft.http.unserved.push((span, row.name));
         }

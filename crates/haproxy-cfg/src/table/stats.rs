@@ -89,8 +89,7 @@ pub(crate) const TABLE: &[P] = &[
             }
         });
     })
-    .default("HAProxy Statistics")
-    .doc("What browsers show when they ask for a password."),
+    .doc("What browsers show when they ask for a password; `HAProxy Statistics` if absent."),
     stats("stats refresh", "<time>", |p, w, b| {
         with(p, w, b, |stats, w, b| {
             let Some(word) = w.first() else {
@@ -145,6 +144,5 @@ pub(crate) const TABLE: &[P] = &[
             }
         });
     })
-    .default("/haproxy?stats")
-    .doc("What the page's address begins with."),
+    .doc("What the page's address begins with; `/haproxy?stats` if absent."),
 ];

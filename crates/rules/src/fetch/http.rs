@@ -257,12 +257,6 @@ pub(super) const TABLE: &[Fetch] = &[
         answer(c, |r, c| int(cookies(&r.headers, "set-cookie", c.text(0)).len()))
     })
     .doc("How many cookies of a name the answer sets."),
-    Fetch::new("capture.req.hdr", SLOT, Type::Str, KEPT_REQUEST, |c| {
-        let slot = c.int(0).and_then(|slot| usize::try_from(slot).ok());
-        let kept = slot.and_then(|slot| c.record.captures.get(slot)?.clone());
-        Found::of(kept.map(|kept| Value::Str(kept.into_vec().into())))
-    })
-    .doc("What a `capture request` slot keeps."),
     Fetch::new("capture.res.hdr", SLOT, Type::Str, KEPT_RESPONSE, |c| {
         let slot = c.int(0).and_then(|slot| usize::try_from(slot).ok());
         let kept = slot.and_then(|slot| c.record.response_captures.get(slot)?.clone());
