@@ -295,6 +295,10 @@ fn a_network_namespace_is_entered_by_its_name_by_one_thread() {
         std::fs::read_link("/proc/thread-self/ns/net").expect("/proc is mounted")
     });
     let there = there.join().expect("no panic");
+    // One thing at a time is done there, and the thread is back.
+    let network = crate::namespace::Network::open(&name).expect("it is there");
+    assert_eq!(network.within(here).expect("it may be entered"), there);
+    assert_eq!(here(), before);
     ip("delete").expect("iproute2");
     assert_ne!(there, before);
     assert_eq!(here(), before);
@@ -323,4 +327,15 @@ fn the_tcp_listeners_of_a_process_are_copied_and_nothing_else() {
     assert_eq!(client.local_addr().expect("connected"), peer);
     let error = crate::pidfd::listeners_of(i32::MAX).expect_err("no such process");
     assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_not_opened_and_no_path_is_a_name() {
+    use crate::namespace::Network;
+    let error = Network::open("evergate-there-is-none").expect_err("nobody made it");
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    for name in ["", "../self/ns/net", "a/b"] {
+        let error = Network::open(name).expect_err("no name");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{name}");
+    }
 }

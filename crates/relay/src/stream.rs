@@ -137,10 +137,8 @@ impl Stream {
         };
         match &read {
             // All there was: nothing is asked for until more is told. An end is still to be read.
-            Ok(1..) if !before.is_read_closed() => {
-                if read.as_ref().is_ok_and(|read| *read < buffer.len()) {
-                    executor::clear(self.key, Ready::READABLE);
-                }
+            Ok(read) if *read > 0 && *read < buffer.len() && !before.is_read_closed() => {
+                executor::clear(self.key, Ready::READABLE);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 executor::clear(self.key, Ready::READABLE);

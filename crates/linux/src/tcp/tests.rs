@@ -4,8 +4,8 @@ use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::{
-    Listener, accept, defer_accept, fast_open, inherited_datagrams, inherited_listener,
-    inherited_stream,
+    Listener, accept, bind_without_port, defer_accept, fast_open, fast_open_connect,
+    inherited_datagrams, inherited_listener, inherited_stream,
 };
 
 #[test]
@@ -120,4 +120,32 @@ fn a_stream_that_was_inherited_is_taken_over() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
     inherited_stream(socket.as_raw_fd()).expect_err("datagrams");
     inherited_stream(1 << 20).expect_err("not open");
+}
+
+#[test]
+fn an_address_is_bound_before_its_port_is_known() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let to = server.local_addr().expect("bound");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    bind_without_port(&socket).expect("Linux 4.2");
+    let any: std::net::SocketAddr = "127.0.0.3:0".parse().expect("an address");
+    socket.bind(&any.into()).expect("loopback");
+    let port = || socket.local_addr().expect("bound").as_socket().expect("an address").port();
+    assert_eq!(port(), 0);
+    socket.connect(&to.into()).expect("it listens");
+    assert_ne!(port(), 0);
+}
+
+#[test]
+fn a_connect_that_is_open_to_fast_open_still_connects() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let socket = socket.expect("a socket");
+    fast_open_connect(&socket).expect("Linux 4.11");
+    socket.connect(&server.local_addr().expect("bound").into()).expect("it listens");
+    let mut client = TcpStream::from(socket);
+    client.write_all(b"x").expect("room");
+    let (mut accepted, _) = server.accept().expect("a client");
+    accepted.read_exact(&mut [0]).expect("a byte");
 }

@@ -172,8 +172,8 @@ fn events_of_a_socket_that_is_gone_reach_nobody() {
 }
 
 fn executor_ready(stream: &Stream) -> Ready {
-    let mut context = Context::from_waker(Waker::noop());
-    match stream.poll_ready(&mut context, Ready::READABLE) {
+    let context = Context::from_waker(Waker::noop());
+    match stream.poll_ready(&context, Ready::READABLE) {
         Poll::Ready(ready) => ready,
         Poll::Pending => Ready::NOTHING,
     }
