@@ -180,7 +180,6 @@ pub(crate) struct ServerRecord {
     agent: Option<Watched>,
     limits: Option<(u32, u32)>,
     failed: AtomicU64,
-    analysed: AtomicU64,
     requeued: AtomicU32,
     /// Errors of sessions, where somebody looks at them.
     pub(super) observer: Option<Arc<Observer>>,
@@ -271,7 +270,6 @@ impl ServerRecord {
             agent: server.agent.as_ref().map(|_| Watched::default()),
             limits: server.check.as_ref().map(|config| (config.rise, config.fall)),
             failed: AtomicU64::new(0),
-            analysed: AtomicU64::new(0),
             requeued: AtomicU32::new(0),
             observer,
             sooner: Notify::new(),
@@ -313,11 +311,8 @@ impl ServerRecord {
         before.verdict.status != reason.verdict.status
     }
 
-    pub(super) fn count_failure(&self, analysed: bool) {
+    pub(super) fn count_failure(&self) {
         self.failed.fetch_add(1, Relaxed);
-        if analysed {
-            self.analysed.fetch_add(1, Relaxed);
-        }
     }
 
     pub(super) fn changed(&self, now: Instant, up: bool, requeued: u32) {
@@ -332,11 +327,6 @@ impl ServerRecord {
     /// Checks that failed while the server was not fully down (`chkfail`).
     pub(crate) fn failed_checks(&self) -> u64 {
         self.failed.load(Relaxed)
-    }
-
-    /// Times too many sessions went wrong (`hanafail`).
-    pub(crate) fn analysed(&self) -> u64 {
-        self.analysed.load(Relaxed)
     }
 
     /// `rise` and `fall` of its check.
@@ -358,7 +348,9 @@ impl ServerRecord {
         let watched = self.watched(by_agent)?;
         let standing = self.standing();
         let watch = if by_agent { standing.agent() } else { standing.check() };
-        let watch = watch.filter(|watch| watch.enabled && !standing.admin().is_maint())?;
+        // Agents go on in maintenance: they may end it.
+        let paused = standing.admin().is_maint() && !by_agent;
+        let watch = watch.filter(|watch| watch.enabled && !paused)?;
         let last = lock(&watched.last);
         Some(CheckView {
             health: watch.health,

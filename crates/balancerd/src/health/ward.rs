@@ -130,8 +130,8 @@ impl<'a> Ward<'a> {
         };
         let failed = reason.verdict.status.outcome() == Outcome::Failed;
         let moved = standing.change() != Change::None;
-        if failed && moved {
-            record.count_failure(matches!(event, Event::Errors(_)));
+        if failed && moved && !by_agent {
+            record.count_failure();
         }
         let watch = if by_agent { standing.agent() } else { standing.check() };
         let neutral = reason.verdict.status.outcome() == Outcome::Neutral;

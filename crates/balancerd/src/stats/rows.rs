@@ -296,7 +296,11 @@ fn checks(row: &mut Row, record: &ServerRecord) {
 }
 
 /// What a check or an agent found, into the columns of these names.
-fn found(row: &mut Row, check: &CheckView, [status, code, duration, words, last]: [&'static str; 5]) {
+fn found(
+    row: &mut Row,
+    check: &CheckView,
+    [status, code, duration, words, last]: [&'static str; 5],
+) {
     let found = &check.last;
     let running = if check.running { "* " } else { "" };
     row.set(status, format_args!("{running}{}", found.status.name()));
@@ -307,7 +311,8 @@ fn found(row: &mut Row, check: &CheckView, [status, code, duration, words, last]
         row.set(duration, check.duration.as_millis());
     }
     row.set(words, found.status.description());
-    row.set(last, &found.info);
+    // While one runs, the words of the one before are gone.
+    row.set(last, if check.running { "" } else { &found.info });
 }
 
 /// What all three kinds count.

@@ -100,7 +100,7 @@ fn tracked(all: &[&Draft], own: usize, at: usize, line: &ServerDraft) -> Result<
         last = last.max(if seen == (own, at) { last } else { seen });
         let next = &all[seen.0].servers[seen.1];
         // Whoever closes the circle is told.
-        if seen == (own, at) && last < (own, at) {
+        if seen == (own, at) && last <= (own, at) {
             let first = format!("{}/{}", all[backend].name, all[backend].servers[server].name);
             let us = format!("{}/{}", all[own].name, line.name);
             return Err(format!(
