@@ -2,10 +2,10 @@
 //! looks after them.
 //!
 //! ```text
-//!   main thread                         thread 0 … n-1, one tokio runtime each
-//!   ───────────                         ────────────────────────────────────────
+//!   main thread, a tokio runtime        thread 0 … n-1, each in relay::block_on
+//!   ────────────────────────────        ───────────────────────────────────────
 //!   signals, drain, hard stop   watch   accept ─► Serve ─► Serve ─► …
-//!   checks, stats sockets      ──────►  one timer task
+//!   checks, stats sockets      ──────►  (datagrams: threads with tokio runtimes)
 //!                               Shared: counters, pools, log
 //! ```
 //!
