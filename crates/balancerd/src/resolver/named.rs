@@ -183,7 +183,7 @@ impl Asker {
                         for seat in &question.seats {
                             self.into_maintenance(*seat, why.said());
                         }
-                    } else if !held && why == Nothing::NoSuchName {
+                    } else if !held {
                         self.service(&question, &[], "");
                     }
                 }
@@ -280,7 +280,9 @@ impl Asker {
                     tokio::time::sleep(self.section.retry.max(SOONEST)).await;
                 }
                 Err(_) => {
-                    self.counts.iter().for_each(|one| drop(one.timeouts.fetch_add(1, Relaxed)));
+                    for counts in &self.counts {
+                        counts.timeouts.fetch_add(1, Relaxed);
+                    }
                 }
             }
         }
@@ -354,7 +356,7 @@ impl Asker {
                     .filter_map(|other| Some(self.address(*other)?.ip()))
                     .collect();
                 let free = all.iter().filter(|ip| resolve.allow_duplicates || !used.contains(ip));
-                match free.max_by_key(|ip| std::cmp::Reverse(rank(resolve, **ip))) {
+                match free.min_by_key(|ip| rank(resolve, **ip)) {
                     Some(ip) => {
                         let address = SocketAddr::new(*ip, resolve.port);
                         changed |= self.place(*seat, address, &resolve.name, &by);

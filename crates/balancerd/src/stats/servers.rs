@@ -9,7 +9,7 @@ use proxy::ServerAddress;
 use relay::Target;
 
 use crate::health::Board;
-use crate::state::Shared;
+use crate::state::{Shared, lock};
 
 /// Version 1 of the format, its only one.
 const HEAD: &str = "1
@@ -18,6 +18,9 @@ srv_time_since_last_change srv_check_status srv_check_result srv_check_health sr
 srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl \
 srv_check_port srv_check_addr srv_agent_addr srv_agent_port
 ";
+
+/// The bit of `srv_admin_state` for a name that came after the file was read.
+const NAMED_LATER: u8 = 0x40;
 
 /// The bits of `srv_check_state`.
 const RUNNING: u8 = 0x01;
@@ -53,7 +56,8 @@ pub(crate) fn show_servers_state(
                 (check::Operation::Running, _) => 2,
                 (check::Operation::Stopping, _) => 3,
             };
-            let admin = standing.admin().0;
+            let place = lock(&shared.backends[index].servers[at].service).clone();
+            let admin = standing.admin().0 | if place.is_some() { NAMED_LATER } else { 0 };
             let status = check.as_ref().map_or(Status::Initializing, |check| check.last.status);
             let result = match status.outcome() {
                 check::Outcome::Neutral if status == Status::Initializing => 0,
@@ -72,15 +76,19 @@ pub(crate) fn show_servers_state(
             if check.as_ref().is_some_and(|check| check.running) {
                 checking |= RUNNING;
             }
+            let unresolved = standing.admin().has(check::Admin::RESOLUTION);
             let address = match shared.backends[index].servers[at].target() {
-                Target::Inet(address) => address.ip().to_string(),
-                Target::Unix(_) => "-".into(),
+                Target::Inet(address) if !unresolved => address.ip().to_string(),
+                Target::Inet(_) | Target::Unix(_) => "-".into(),
             };
             let port = match shared.backends[index].servers[at].target() {
                 Target::Inet(address) => address.port(),
                 Target::Unix(_) => 0,
             };
+            let service = server.resolve.as_ref().filter(|resolve| resolve.service);
+            let record_name = service.map_or("-", |resolve| resolve.name.as_str());
             let fqdn = match &server.address {
+                _ if service.is_some() => place.as_ref().map_or("-", |(host, _)| host.as_str()),
                 ServerAddress::Host { name, .. } => name.as_str(),
                 ServerAddress::Socket(_) | ServerAddress::Unix(_) => "-",
             };
@@ -91,7 +99,7 @@ pub(crate) fn show_servers_state(
             let _ = writeln!(
                 out,
                 "{} {} {} {} {address} {operational} {admin} {} {} {} {} {result} {health} \
-                 {checking} 0 0 0 {fqdn} {port} - 0 {check_port} {} - 0",
+                 {checking} 0 0 0 {fqdn} {port} {record_name} 0 {check_port} {} - 0",
                 backend.id,
                 backend.name,
                 server.id,
