@@ -115,7 +115,19 @@ impl Cli {
         if !arguments.quiet && role.is_none() {
             not_built(arguments);
         }
-        let handover = Handover::from_env();
+        let mut handover = Handover::from_env();
+        // Whoever starts first fetches; its workers inherit them.
+        let fetch =
+            arguments.fetch.as_deref().filter(|path| *path != std::path::Path::new("/dev/null"));
+        if let Some(path) = fetch.filter(|_| role.is_none()) {
+            match crate::runtime_api::fetch_sockets(path) {
+                Ok(sockets) => handover.sockets.extend(sockets),
+                Err(_) => {
+                    say(Severity::Error, "Failed to get the sockets from the old process!");
+                    return ExitCode::from(1);
+                }
+            }
+        }
         match role.as_deref() {
             Some("worker") => return serve(arguments, config, handover),
             Some(role) => {

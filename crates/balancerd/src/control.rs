@@ -21,6 +21,7 @@ pub(crate) fn start(
     foreground: bool,
 ) {
     crate::terminal::end_log();
+    shared.foreground.store(foreground, std::sync::atomic::Ordering::Relaxed);
     crate::http::know(shared, board);
     tokio::task::spawn_local(health::run(shared, board, foreground));
     tokio::task::spawn_local(crate::resolver::follow::run(shared));
@@ -30,12 +31,13 @@ pub(crate) fn start(
         tokio::task::spawn_local(runtime_api::serve_master(shared, board, control));
     }
     for (index, socket) in stats {
-        let level = shared.config.process.stats_sockets[index].level;
+        let line = &shared.config.process.stats_sockets[index];
+        let (level, exposes) = (line.level, line.expose_listeners);
         let mut stage = stage.clone();
         tokio::task::spawn_local(async move {
             // Who comes after this process has the same socket and answers from then on.
             tokio::select! {
-                () = runtime_api::serve(shared, board, socket, level) => {}
+                () = runtime_api::serve(shared, board, socket, level, exposes) => {}
                 _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
             }
         });

@@ -7,7 +7,7 @@ use balance::{ServerId, State};
 use proxy::{FrontendKind, Severity};
 
 use crate::log::Route;
-use crate::state::Shared;
+use crate::state::{Door, Shared};
 
 /// Logs a line, and shows it on stderr of a process in the foreground as HAProxy does:
 /// `[WARNING]  (pid) : text`.
@@ -51,6 +51,37 @@ pub(crate) fn stopped(shared: &Shared, foreground: bool) {
         let text = format_args!("Proxy {name} stopped (cumulated conns: FE: {front}, BE: {back}).");
         say(shared, route, Severity::Warning, foreground, text);
     }
+}
+
+/// A frontend pauses, goes on, or ends.
+pub(crate) fn turned(shared: &Shared, index: usize, door: Door) {
+    let (config, state) = (&shared.config.frontends[index], &shared.frontends[index]);
+    let before = state.gate.door();
+    if before == door || before == Door::Shut {
+        return;
+    }
+    state.gate.turn(door);
+    let kind = match config.kind {
+        FrontendKind::Listen => "proxy",
+        _ => "frontend",
+    };
+    let (name, front) = (&config.name, state.traffic.total.load(Relaxed));
+    let foreground = shared.foreground.load(Relaxed);
+    let say = |text: fmt::Arguments<'_>| {
+        say(shared, &state.log, Severity::Warning, foreground, text);
+    };
+    match door {
+        Door::Open => say(format_args!("Resumed {kind} {name}.")),
+        Door::Paused => say(format_args!("Paused {kind} {name}.")),
+        Door::Shut => {
+            say(format_args!("Proxy {name} stopped (cumulated conns: FE: {front}, BE: 0)."));
+        }
+    }
+}
+
+/// SIGTTOU and SIGTTIN: all of them.
+pub(crate) fn all_turned(shared: &Shared, door: Door) {
+    (0..shared.frontends.len()).for_each(|index| turned(shared, index, door));
 }
 
 /// SIGHUP: the state of every server and of every backend.

@@ -11,6 +11,7 @@
 
 mod client;
 mod commands;
+mod sockets;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
 use client::Client;
+pub(crate) use sockets::fetch as fetch_sockets;
 
 use crate::health::Board;
 use crate::state::Shared;
@@ -46,6 +48,7 @@ pub(crate) async fn serve(
     board: &'static Board,
     socket: OwnedFd,
     level: Level,
+    exposes: bool,
 ) {
     let listener = match Listener::new(socket) {
         Ok(listener) => listener,
@@ -70,7 +73,8 @@ pub(crate) async fn serve(
         };
         let (shared, board) = shared.newest(board);
         let timeout = shared.config.process.stats_timeout.unwrap_or(TIMEOUT);
-        let client = Client::new(shared, board, level, timeout);
+        let mut client = Client::new(shared, board, level, timeout);
+        client.expose(exposes.then(|| fd.try_clone().ok()).flatten());
         tokio::task::spawn_local(async move {
             let talked = match address {
                 Some(_) => tcp(fd, client).await,

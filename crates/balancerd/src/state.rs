@@ -41,6 +41,7 @@ use crate::resolver::follow::Awaited;
 use crate::{bind, privilege};
 
 pub use balancer::Balancer;
+pub(crate) use gate::Door;
 pub use gate::Gate;
 pub(crate) use generation::positions;
 pub use lasting::Lasting;

@@ -43,7 +43,7 @@ use tokio::sync::{mpsc, watch};
 use crate::bind::{Bound, Listeners};
 use crate::health::Board;
 use crate::privilege::{self, ConfineError};
-use crate::state::{Shared, Unresolved};
+use crate::state::{Door, Shared, Unresolved};
 use crate::{control, outbound, peers, report};
 
 use posts::{Renewal, Told};
@@ -190,6 +190,8 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
 enum Signals {
     HaProxy {
         usr1: Signal,
+        ttou: Signal,
+        ttin: Signal,
         hup: Signal,
     },
     /// QUIT, TERM, INT, USR1.
@@ -203,7 +205,9 @@ impl Signals {
             // 2.6 ignores it in a process without master.
             drop(signal(SignalKind::user_defined2())?);
             let (usr1, hup) = (signal(SignalKind::user_defined1())?, signal(SignalKind::hangup())?);
-            return Ok(Self::HaProxy { usr1, hup });
+            let (ttou, ttin) =
+                (signal(SignalKind::from_raw(22))?, signal(SignalKind::from_raw(21))?);
+            return Ok(Self::HaProxy { usr1, ttou, ttin, hup });
         }
         // For the master only.
         drop(signal(SignalKind::hangup())?);
@@ -224,6 +228,8 @@ enum Wish {
     Stop,
     /// HUP: the state of the servers.
     Show,
+    /// TTOU pauses all frontends, TTIN lets them go on.
+    Turn(Door),
     /// nginx's USR1: log files are opened anew.
     Reopen,
 }
@@ -231,8 +237,10 @@ enum Wish {
 impl Signals {
     async fn next(&mut self) -> Wish {
         match self {
-            Self::HaProxy { usr1, hup } => tokio::select! {
+            Self::HaProxy { usr1, ttou, ttin, hup } => tokio::select! {
                 _ = usr1.recv() => Wish::Drain,
+                _ = ttou.recv() => Wish::Turn(Door::Paused),
+                _ = ttin.recv() => Wish::Turn(Door::Open),
                 _ = hup.recv() => Wish::Show,
             },
             Self::Nginx([quit, term, int, usr1]) => tokio::select! {
@@ -330,7 +338,8 @@ impl Worker {
                         self.end();
                         return Ended::Stopped;
                     }
-                    Wish::Show => report::servers(self.shared, foreground),
+                    Wish::Turn(door) => report::all_turned(self.shared, door),
+                        Wish::Show => report::servers(self.shared, foreground),
                     Wish::Reopen => self.shared.log.reopen(),
                 },
                 order = order => match order {

@@ -295,6 +295,10 @@ impl Standing {
             Event::Order(order) => {
                 let maint = order == Order::Maint;
                 let drain = order == Order::Drain;
+                // A server that goes from maintenance to drain is never ready in between.
+                if drain {
+                    self.switch(Admin::FORCED_DRAIN, true, &mut moves);
+                }
                 self.switch(Admin::FORCED_MAINT, maint, &mut moves);
                 self.switch(Admin::FORCED_DRAIN, drain, &mut moves);
             }

@@ -57,6 +57,8 @@ pub struct Arguments {
     pub explain: bool,
     /// `-S`: where the master answers operators.
     pub sockets: Vec<proxy::StatsSocket>,
+    /// `-x`: the stats socket of a process whose listening sockets are taken over.
+    pub fetch: Option<PathBuf>,
     /// Options that are known and have no effect yet.
     pub not_built: Vec<String>,
 }
@@ -111,7 +113,7 @@ impl Arguments {
                 "V" => out.verbose = true,
                 "W" => out.master = true,
                 "Ws" => (out.master, out.notify) = (true, true),
-                "x" => out.not_built.push(format!("-x {}", string()?)),
+                "x" => out.fetch = Some(value()?.into()),
                 "sf" | "st" => {
                     let pids = if flag == "sf" { &mut out.finish } else { &mut out.terminate };
                     let number = |word: &OsString| word.to_str()?.parse::<i32>().ok();

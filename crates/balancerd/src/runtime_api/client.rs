@@ -1,6 +1,7 @@
 //! One client: lines in, answers out.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use haproxy_cfg::cli::{Command, Decoder, Input};
@@ -26,8 +27,6 @@ pub(crate) struct Session {
     pub(super) experimental: bool,
     /// For how long it may say nothing.
     pub(super) timeout: Duration,
-    /// Whether it may have the listening sockets.
-    pub(super) exposes: bool,
 }
 
 /// What follows an answer.
@@ -58,6 +57,8 @@ pub(crate) struct Client {
     shared: &'static Shared,
     board: &'static Board,
     pub(super) session: Session,
+    /// Its socket, if it may have the listening sockets over it.
+    exposed: Option<OwnedFd>,
 }
 
 impl Client {
@@ -74,9 +75,25 @@ impl Client {
             expert: false,
             experimental: false,
             timeout,
-            exposes: false,
         };
-        Self { shared, board, session }
+        Self { shared, board, session, exposed: None }
+    }
+
+    /// The client may have the listening sockets, over this copy of its own.
+    pub(super) fn expose(&mut self, socket: Option<OwnedFd>) {
+        self.exposed = socket;
+    }
+
+    /// `_getsocks`: all listening sockets of this process, to who may have them.
+    async fn give_sockets(&mut self) {
+        let Some(socket) = self.exposed.take() else { return };
+        let given = tokio::task::spawn_blocking(move || {
+            let sockets = linux::pidfd::listeners_of(std::process::id().cast_signed())?;
+            super::sockets::send(&socket.into(), &sockets)
+        });
+        if let Ok(Err(error)) = given.await {
+            tracing::warn!(%error, "listening sockets were not given away");
+        }
     }
 
     /// Talks until it is done: after one line, or after `quit` where it asked for a prompt, or when
@@ -128,6 +145,13 @@ impl Client {
 
     /// The answer to one command, and whether the connection goes on.
     pub(super) async fn command(&mut self, command: &Command) -> (String, bool) {
+        if command.words.first().is_some_and(|word| word == "_getsocks") {
+            if self.exposed.is_some() {
+                self.give_sockets().await;
+                return (String::new(), false);
+            }
+            return ("Permission denied\n\n".to_owned(), false);
+        }
         // It may have gone over to another configuration since the last command.
         let (shared, board) = self.shared.newest(self.board);
         let reply = commands::run(shared, board, &mut self.session, command);

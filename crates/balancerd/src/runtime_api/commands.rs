@@ -1,11 +1,12 @@
 //! The commands: who may say them, and where each is answered.
 
+mod frontends;
 mod patterns;
 mod process;
 mod proxies;
+mod resolvers;
 mod servers;
 mod sessions;
-mod resolvers;
 mod show;
 mod tables;
 mod unbuilt;
@@ -125,6 +126,7 @@ impl<'a> Call<'a> {
 /// All of them; a command that begins like another one stands before it.
 const TABLES: &[&[Command]] = &[
     servers::COMMANDS,
+    frontends::COMMANDS,
     proxies::COMMANDS,
     patterns::COMMANDS,
     process::COMMANDS,

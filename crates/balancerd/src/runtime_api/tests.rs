@@ -291,7 +291,7 @@ async fn messages_have_a_label_if_that_is_wanted() {
 async fn variables_of_the_process_are_set_and_read() {
     let line = "experimental-mode on;set var proc.x int(1);get var proc.x;\
                 set var proc.y str(a\\ b);get var proc.y\n";
-    let expected = "\n\nproc.x: type=sint value=<1>\n\n\nproc.y: type=str value=<a b>\n\n";
+    let expected = "\n\nproc.x: type=sint value=<1>\n\nproc.y: type=str value=<a b>\n";
     assert_eq!(client(Level::Admin).line(line).await.0, expected);
 }
 
@@ -322,4 +322,46 @@ async fn a_dripping_client_is_understood() {
     ours.read_to_string(&mut answer).await.unwrap();
     talk.await.unwrap().unwrap();
     assert_eq!(answer, "\n> # name\nb\n\n> ");
+}
+
+#[tokio::test]
+async fn frontends_pause_go_on_and_end() {
+    let mut client = client(Level::Admin);
+    for (line, answer, status) in [
+        ("enable frontend b", "All sockets are already enabled.\n\n", "OPEN"),
+        ("disable frontend b", "\n", "PAUSED"),
+        ("disable frontend b", "All sockets are already disabled.\n\n", "PAUSED"),
+        ("enable frontend b", "\n", "OPEN"),
+        ("shutdown frontend b", "\n", "STOP"),
+        ("enable frontend b", "Frontend was previously shut down, cannot enable.\n\n", "STOP"),
+        ("shutdown frontend b", "Frontend was already shut down.\n\n", "STOP"),
+        ("shutdown frontend x", "No such frontend.\n\n", "STOP"),
+        ("shutdown frontend", "A frontend name is expected.\n\n", "STOP"),
+    ] {
+        assert_eq!(client.line(&format!("{line}\n")).await.0, answer, "{line}");
+        let stat = client.line("show stat -1 1 -1\n").await.0;
+        let row = stat.lines().nth(1).unwrap();
+        assert_eq!(row.split(',').nth(17), Some(status), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn servers_are_steered_as_with_haproxy() {
+    let mut client = client(Level::Admin);
+    for (line, status, admin) in [
+        ("set server b/s state maint", "MAINT", "1"),
+        ("set server b/s state ready", "no check", "0"),
+        ("set server b/s state drain", "DRAIN", "8"),
+        ("disable server b/s", "MAINT", "1"),
+        ("enable server b/s", "no check", "0"),
+        ("set server b/s health down", "DOWN", "0"),
+        ("set server b/s health stopping", "NOLB", "0"),
+        ("set server b/s health up", "no check", "0"),
+    ] {
+        assert_eq!(client.line(&format!("{line}\n")).await.0, "\n", "{line}");
+        let stat = client.line("show stat -1 4 -1\n").await.0;
+        let state = client.line("show servers state b\n").await.0;
+        assert_eq!(stat.lines().nth(1).unwrap().split(',').nth(17), Some(status), "{line}");
+        assert_eq!(state.lines().nth(2).unwrap().split(' ').nth(6), Some(admin), "{line}");
+    }
 }

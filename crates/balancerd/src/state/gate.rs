@@ -1,8 +1,8 @@
 //! How many connections there may be.
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU32};
 use std::task::{Context, Poll, Waker};
 
 use super::lock;
@@ -16,6 +16,21 @@ pub struct Gate {
     highest: u32,
     waiting: AtomicU32,
     wakers: Mutex<Vec<Waker>>,
+    door: AtomicU8,
+    /// Who closes and opens listening sockets.
+    porters: Mutex<Vec<Waker>>,
+}
+
+/// Whether connections are accepted at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Door {
+    /// They are.
+    Open,
+    /// Not for now: they are refused.
+    Paused,
+    /// Never again.
+    Shut,
 }
 
 impl Gate {
@@ -26,6 +41,8 @@ impl Gate {
             highest: limit,
             waiting: AtomicU32::new(0),
             wakers: Mutex::default(),
+            door: AtomicU8::new(Door::Open as u8),
+            porters: Mutex::default(),
         }
     }
 
@@ -37,6 +54,29 @@ impl Gate {
     /// The most there may be.
     pub fn limit(&self) -> u32 {
         self.limit.load(Relaxed)
+    }
+
+    /// Whether connections are accepted at all.
+    pub(crate) fn door(&self) -> Door {
+        match self.door.load(SeqCst) {
+            0 => Door::Open,
+            1 => Door::Paused,
+            _ => Door::Shut,
+        }
+    }
+
+    /// Opens or closes it; those that listen are woken.
+    pub(crate) fn turn(&self, door: Door) {
+        self.door.store(door as u8, SeqCst);
+        lock(&self.porters).iter().for_each(Waker::wake_by_ref);
+    }
+
+    /// Whoever listens is woken when the door turns, for as long as it lives.
+    pub(crate) fn attend(&self, porter: &Waker) {
+        let mut porters = lock(&self.porters);
+        if !porters.iter().any(|known| known.will_wake(porter)) {
+            porters.push(porter.clone());
+        }
     }
 
     /// The limit it was made with.

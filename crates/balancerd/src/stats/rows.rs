@@ -12,7 +12,7 @@ use relay::Target;
 use super::columns::{BACKEND_ZEROS, COLUMNS, FRONTEND_ZEROS, HTTP_ZEROS, Kind, Row, SERVER_ZEROS};
 use super::format::{Form, Format};
 use crate::health::{Board, CheckView, ServerRecord, Ward};
-use crate::state::{Shared, Traffic, unix_seconds};
+use crate::state::{Door, Shared, Traffic, unix_seconds};
 
 /// `show stat <iid> <type> <sid>`, `up`, `no-maint`.
 #[derive(Clone, Copy, Debug)]
@@ -141,7 +141,13 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     row.set("pxname", &config.name);
     row.set("svname", "FRONTEND");
     row.set("slim", state.gate.limit());
-    row.set("status", if config.disabled { "STOP" } else { "OPEN" });
+    let status = match state.gate.door() {
+        Door::Shut => "STOP",
+        _ if config.disabled => "STOP",
+        Door::Paused => "PAUSED",
+        Door::Open => "OPEN",
+    };
+    row.set("status", status);
     sessions(&mut row, traffic);
     row.set("mode", mode(config.mode));
     row.set("conn_rate", traffic.rate.now());
@@ -242,6 +248,10 @@ fn server(
     row.set("status", Ward::new(shared, board, backend, index).status());
     row.set("weight", view.current_weight);
     row.set("uweight", view.weight);
+    if let Some(tracked) = config.track {
+        let other = &shared.config.backends[tracked.backend.0];
+        row.set("tracked", format_args!("{}/{}", other.name, other.servers[tracked.server].name));
+    }
     row.set("act", u8::from(!config.backup));
     row.set("bck", u8::from(config.backup));
     if view.maxconn > 0 {

@@ -69,9 +69,13 @@ pub(crate) fn show_servers_state(
             let unchecked = if server.disabled { 0 } else { 2 };
             let health = standing.check().map_or(unchecked, |watch| watch.health.value());
             let maint = standing.admin().is_maint();
-            let mut checking = if maint { PAUSED } else { 0 };
-            if server.check.is_some() {
-                checking |= CONFIGURED | ENABLED;
+            let mut checking = 0;
+            if let Some(watch) = standing.check() {
+                checking |= CONFIGURED;
+                checking |= if watch.enabled { ENABLED } else { 0 };
+                checking |= if maint { PAUSED } else { 0 };
+            } else if maint && server.disabled {
+                checking = PAUSED;
             }
             if check.as_ref().is_some_and(|check| check.running) {
                 checking |= RUNNING;
@@ -93,8 +97,9 @@ pub(crate) fn show_servers_state(
                 ServerAddress::Socket(_) | ServerAddress::Unix(_) => "-",
             };
             let probed = server.check.as_ref();
-            let check_port = probed.and_then(|check| check.port).unwrap_or(0);
-            let check_addr = probed.and_then(|check| check.addr);
+            let (addr, port_set) = shared.backends[index].servers[at].checked_at();
+            let check_port = port_set.or(probed.and_then(|check| check.port)).unwrap_or(0);
+            let check_addr = addr.or(probed.and_then(|check| check.addr));
             // Writing to a string does not fail.
             let _ = writeln!(
                 out,

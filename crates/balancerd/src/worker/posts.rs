@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::task::ready;
+use std::task::{Poll, ready};
 
 use proxy::Severity;
 use proxy::in_place::BindPlace;
@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use super::Stage;
 use crate::bind::Bound;
 use crate::session::Serve;
-use crate::state::{Shared, lock};
+use crate::state::{Door, Shared, lock};
 use crate::udp;
 
 /// What a thread is told when another configuration follows.
@@ -210,6 +210,29 @@ pub(super) async fn serve_datagrams(
     told.end().await;
 }
 
+/// Clients are refused from here on. A UNIX socket would stay so for good: there they wait.
+fn close(listener: &Listener) {
+    let socket = socket2::SockRef::from(listener);
+    if socket.local_addr().is_ok_and(|address| !address.is_unix()) {
+        // One that cannot be closed keeps them waiting.
+        let _ = socket.shutdown(std::net::Shutdown::Read);
+    }
+}
+
+/// Clients are taken again.
+fn open(listener: &Listener, shared: &Shared, frontend: u32) {
+    let socket = socket2::SockRef::from(listener);
+    if socket.local_addr().is_ok_and(|address| !address.is_unix()) {
+        let config = &shared.config.frontends[frontend as usize];
+        let gate = &shared.frontends[frontend as usize].gate;
+        let backlog = config.backlog.unwrap_or_else(|| gate.limit()).max(1);
+        if let Err(error) = socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)) {
+            let text = format_args!("cannot listen again: {error}");
+            shared.log.send(&shared.log_route, Severity::Alert, text);
+        }
+    }
+}
+
 /// Accepts for a frontend for as long as there is room. More wait in the kernel.
 async fn accept(
     shared: &'static Shared,
@@ -220,8 +243,26 @@ async fn accept(
 ) {
     let gate = &shared.frontends[frontend as usize].gate;
     let mut complained = false;
+    let (mut attended, mut closed) = (false, false);
     loop {
         let accepted = poll_fn(|cx| {
+            if !attended {
+                attended = true;
+                gate.attend(cx.waker());
+            }
+            match (gate.door(), closed) {
+                (Door::Open, false) => {}
+                (Door::Open, true) => {
+                    closed = false;
+                    open(&listener, shared, frontend);
+                }
+                (_, false) => {
+                    closed = true;
+                    close(&listener);
+                    return Poll::Pending;
+                }
+                (_, true) => return Poll::Pending,
+            }
             ready!(gate.poll_room(cx));
             ready!(shared.process.poll_room(cx));
             listener.poll_accept(cx)
