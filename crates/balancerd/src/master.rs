@@ -425,8 +425,7 @@ impl Master<'_> {
             return None;
         }
         let (_, worker) = self.lines.iter().find(|(pid, _)| *pid == current)?;
-        let sockets = &next.listeners.sockets;
-        let fresh = line::fresh(sockets, &self.sockets.listeners.sockets).ok()?;
+        let fresh = line::fresh(&next.listeners, &self.sockets.listeners).ok()?;
         line::send(worker, answers, &fresh).ok()?;
         self.orders += 1;
         let order = self.orders;

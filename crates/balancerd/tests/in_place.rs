@@ -370,7 +370,8 @@ fn a_worker_that_is_killed_while_it_goes_over_is_replaced() {
     master.hup();
     master.until("reconfiguring");
     kill(worker, Signal::SIGKILL).expect("it is there");
-    master.until("ot changed in place: the worker is gone");
+    // Whether it was asked before it died or not: there is another one.
+    master.until("start worker process ");
     assert_eq!(connect(own).1, b'a');
 }
 

@@ -43,11 +43,12 @@ impl Context {
         if let Some(name) = self.env.borrow().get("HAPROXY_LOCALPEER") {
             return name.clone();
         }
-        let known =
-            self.reach_out.get().then(|| std::fs::read_to_string("/proc/sys/kernel/hostname"));
-        known
-            .and_then(Result::ok)
-            .map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
+        const HOSTNAME: &str = "/proc/sys/kernel/hostname";
+        let ask = || conf::outside::ask("read", HOSTNAME, || std::fs::read(HOSTNAME));
+        match self.reach_out.get().then(ask) {
+            Some(Ok(name)) => String::from_utf8_lossy(&name).trim().to_owned(),
+            _ => "localhost".to_owned(),
+        }
     }
 
     /// The addresses of a name, in the resolver's order. A literal address needs no resolver.

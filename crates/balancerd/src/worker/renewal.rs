@@ -1,5 +1,6 @@
 //! Going over to another configuration in the same process.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -57,6 +58,10 @@ impl Worker {
         if are_followed(&old.config.backends) || are_followed(&config.backends) {
             return Err("servers are followed by name, or by health_check".to_owned());
         }
+        let known = networks(&old.config.backends);
+        if !networks(&config.backends).is_subset(&known) {
+            return Err("a network namespace has to be opened".to_owned());
+        }
         if !Board::covers(&config) {
             return Err("certificates have to be read".to_owned());
         }
@@ -74,6 +79,7 @@ impl Worker {
         let board = Box::leak(Box::new(self.board.after(&old.config, &next.config)));
         let retired = std::mem::replace(&mut self.board, board);
         next.publish(self.board);
+        crate::http::know(next, self.board);
         retired.retire();
         old.retire();
         self.shared = next;
@@ -117,9 +123,18 @@ impl Worker {
 /// Whether somebody follows the servers of these who began with this configuration: nginx's
 /// `health_check`, and names that are resolved again and again.
 fn are_followed<B: AsRef<Backend>>(backends: &[B]) -> bool {
-    let followed =
-        |backend: &Backend| backend.active_check.is_some() || !backend.discoveries.is_empty();
+    let followed = |backend: &Backend| {
+        backend.active_check.is_some()
+            || !backend.discoveries.is_empty()
+            || backend.servers.iter().any(|server| server.resolve.is_some())
+    };
     backends.iter().any(|backend| followed(backend.as_ref()))
+}
+
+/// The network namespaces servers are in.
+fn networks<B: AsRef<Backend>>(backends: &[B]) -> BTreeSet<String> {
+    let servers = backends.iter().flat_map(|backend| &backend.as_ref().servers);
+    servers.filter_map(|server| server.outbound.as_ref()?.namespace.clone()).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! The worker may neither open files nor bind addresses any more: it gets the answers the master
 //! got when it read the configuration ([`conf::outside`]), and the sockets that are new.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,7 +21,7 @@ use proxy::Config;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::mpsc;
 
-use crate::bind::Bound;
+use crate::bind::{Bound, Listeners};
 use crate::worker::Order;
 
 /// Set to `new-worker`, every reload starts a new worker.
@@ -169,18 +170,24 @@ pub(crate) async fn answer(line: &mut (impl AsyncRead + Unpin)) -> io::Result<An
 }
 
 /// Those of `now` that are not among `before`, known by what they are and not by their numbers.
-pub(crate) fn fresh<'a>(
-    now: &'a [Bound],
-    before: &[Bound],
-) -> io::Result<Vec<&'a Bound>> {
-    let identity = |bound: &Bound| {
-        let status = nix::sys::stat::fstat(&bound.fd)?;
+///
+/// # Errors
+///
+/// When the worker cannot be told of what is new: a `stats socket` was made anew.
+pub(crate) fn fresh<'a>(now: &'a Listeners, before: &Listeners) -> io::Result<Vec<&'a Bound>> {
+    let identity = |fd: BorrowedFd<'_>| {
+        let status = nix::sys::stat::fstat(fd)?;
         Ok::<_, io::Error>((status.st_dev, status.st_ino))
     };
-    let known = before.iter().map(identity).collect::<io::Result<std::collections::HashSet<_>>>()?;
+    let known = before.fds().map(identity).collect::<io::Result<HashSet<_>>>()?;
+    for (_, stats) in &now.stats {
+        if !known.contains(&identity(stats.as_fd())?) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+    }
     let mut fresh = Vec::new();
-    for bound in now {
-        if !known.contains(&identity(bound)?) {
+    for bound in &now.sockets {
+        if !known.contains(&identity(bound.fd.as_fd())?) {
             fresh.push(bound);
         }
     }
@@ -209,7 +216,10 @@ mod tests {
             let (answers, here) = (answers.clone(), here.try_clone().unwrap());
             let sockets: Vec<Bound> = borrowed
                 .iter()
-                .map(|one| Bound { fd: one.fd.try_clone().unwrap(), ..socket(one.frontend, one.bind) })
+                .map(|one| Bound {
+                    fd: one.fd.try_clone().unwrap(),
+                    ..socket(one.frontend, one.bind)
+                })
                 .collect();
             move || send(&here, &answers, &sockets.iter().collect::<Vec<_>>()).unwrap()
         });
@@ -217,7 +227,10 @@ mod tests {
         sender.join().unwrap();
         assert_eq!(told, answers);
         assert_eq!(arrived.len(), 300);
-        assert!(arrived.iter().zip(&sockets).all(|(a, b)| (a.frontend, a.bind) == (b.frontend, b.bind)));
+        assert!(
+            arrived.iter().zip(&sockets).all(|(a, b)| (a.frontend, a.bind) == (b.frontend, b.bind))
+        );
+        let (arrived, sockets) = (listeners(arrived), listeners(sockets));
         assert!(fresh(&arrived, &sockets).unwrap().is_empty(), "the same sockets");
         drop(here);
         assert!(receive(&there).unwrap().is_none(), "the master is gone");
@@ -251,12 +264,18 @@ mod tests {
         }
     }
 
+    fn listeners(sockets: Vec<Bound>) -> Listeners {
+        Listeners { sockets, stats: vec![] }
+    }
+
     #[test]
     fn only_sockets_that_were_not_there_are_fresh() {
-        let before = vec![socket(0, 0)];
-        let kept = Bound { frontend: 3, bind: 1, fd: before[0].fd.try_clone().unwrap() };
-        let now = [kept, socket(0, 0)];
-        let fresh = fresh(&now, &before).unwrap();
-        assert!(matches!(fresh[..], [one] if one.frontend == 0));
+        let before = listeners(vec![socket(0, 0)]);
+        let kept = before.sockets[0].fd.try_clone().unwrap();
+        let kept = Bound { frontend: 3, bind: 1, fd: kept };
+        let mut now = listeners(vec![kept, socket(0, 0)]);
+        assert!(matches!(fresh(&now, &before).unwrap()[..], [one] if one.frontend == 0));
+        now.stats.push((0, socket(0, 0).fd));
+        assert!(fresh(&now, &before).is_err(), "nobody would accept there");
     }
 }

@@ -55,7 +55,11 @@ pub(in crate::cli_nginx) fn read(superuser: bool) -> Result<proxy::Config, Strin
     };
     options.lookups.superuser = superuser;
     let loaded = nginx_conf::load(&file, &options);
-    if loaded.is_ok() { Ok(loaded.config) } else { Err("the worker reads something else".to_owned()) }
+    if loaded.is_ok() {
+        Ok(loaded.config)
+    } else {
+        Err("the worker reads something else".to_owned())
+    }
 }
 
 impl Master {
@@ -133,6 +137,6 @@ fn tell(
     now: &Serving,
     answers: &Answers,
 ) -> std::io::Result<()> {
-    let fresh = line::fresh(&next.listeners.sockets, &now.listeners.sockets)?;
+    let fresh = line::fresh(&next.listeners, &now.listeners)?;
     line::send(line, answers, &fresh)
 }
