@@ -288,9 +288,9 @@ fn tables(shared: &'static Shared, out: &mut Out<'_>) {
         for line in &lines {
             let (name, rest) = line.split_once(", type: ").unwrap_or((line, ""));
             let kind = rest.split(',').next().unwrap_or("");
-            let field = rest.split([',', ' ']).find_map(|word| {
-                word.strip_prefix(metric)?.strip_prefix(':')
-            });
+            let field = rest
+                .split([',', ' '])
+                .find_map(|word| word.strip_prefix(metric)?.strip_prefix(':'));
             let labels = [("name", name), ("type", kind)];
             out.sample(&full, &labels, number(field.unwrap_or(""), 1));
         }
@@ -346,3 +346,6 @@ fn histograms(shared: &Shared, out: &mut Out<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,8 +106,7 @@ fn run(text: &str) -> Running {
     let whole = format!(
         "global\n log {to} format raw local0\n nbthread 1\n maxconn 100\ndefaults\n mode http\n log global\n option httplog\n timeout client 20s\n timeout server 20s\n timeout connect 20s\n{text}"
     );
-    let loaded =
-        haproxy_cfg::load_texts(&[("c.cfg", &whole)], &haproxy_cfg::Options::sealed());
+    let loaded = haproxy_cfg::load_texts(&[("c.cfg", &whole)], &haproxy_cfg::Options::sealed());
     let said: Vec<_> = loaded.diagnostics.iter().map(|d| format!("{:?}", d.problem)).collect();
     let mut config = loaded.config.unwrap_or_else(|| panic!("refused: {said:?}"));
     // Any port will do, which a file cannot say.
@@ -120,7 +119,8 @@ fn run(text: &str) -> Running {
     let address = address.as_socket().expect("an address");
     let shared: &'static Shared =
         Box::leak(Box::new(Shared::new(config).expect("addresses and no names")));
-    let board: &'static Board = Box::leak(Box::new(Board::new(&shared.config).expect("no certificates")));
+    let board: &'static Board =
+        Box::leak(Box::new(Board::new(&shared.config).expect("no certificates")));
     super::know(shared, board);
     let (stop, mut stopped) = watch::channel(false);
     thread::spawn(move || {
@@ -177,9 +177,10 @@ fn one(socket: &mut TcpStream) -> String {
     let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         if let Ok(Some((head, length))) = http::Response::parse(&held) {
-            let body = head.headers.get("content-length").map_or(0, |text| {
-                String::from_utf8_lossy(text).parse().expect("a length")
-            });
+            let body = head
+                .headers
+                .get("content-length")
+                .map_or(0, |text| String::from_utf8_lossy(text).parse().expect("a length"));
             if held.len() >= length + body {
                 return String::from_utf8_lossy(&held).into_owned();
             }
@@ -264,7 +265,10 @@ fn rules_answer_by_themselves() {
     assert!(answer.contains("location: https://h/redirect?a=b\r\n"), "{answer}");
     assert!(!answer.contains("cache-control"), "{answer}");
     let answer = running.get("/scheme");
-    assert!(answer.contains("location: https://h/scheme\r\ncache-control: no-cache\r\n"), "{answer}");
+    assert!(
+        answer.contains("location: https://h/scheme\r\ncache-control: no-cache\r\n"),
+        "{answer}"
+    );
     let listed = running.all("GET / HTTP/1.1\r\nX-List: good, Evil\r\nConnection: close\r\n\r\n");
     assert!(listed.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{listed}");
     let answer = running.get("/auth");
@@ -285,7 +289,8 @@ fn requests_and_answers_are_rewritten() {
     let running = usual();
     assert!(running.get("/old").contains("|GET /new/old HTTP/1.1\r\n"));
     assert!(running.get("/swap/a/b").contains("|GET /b/a HTTP/1.1\r\n"));
-    let answer = running.all("GET /x HTTP/1.1\r\nX-Del: 1\r\nX-Keep: 2\r\nConnection: close\r\n\r\n");
+    let answer =
+        running.all("GET /x HTTP/1.1\r\nX-Del: 1\r\nX-Keep: 2\r\nConnection: close\r\n\r\n");
     assert!(answer.contains("x-keep: 2\r\n") && !answer.contains("x-del"), "{answer}");
 }
 
@@ -305,8 +310,7 @@ fn a_connection_carries_many_requests_and_keeps_its_server() {
     let mut servers = Vec::new();
     for n in 0..3 {
         let body = "x".repeat(n);
-        let request =
-            format!("POST /{n} HTTP/1.1\r\nHost: h\r\nContent-Length: {n}\r\n\r\n{body}");
+        let request = format!("POST /{n} HTTP/1.1\r\nHost: h\r\nContent-Length: {n}\r\n\r\n{body}");
         socket.write_all(request.as_bytes()).expect("sent");
         let answer = one(&mut socket);
         assert!(answer.contains(&format!("|POST /{n} ")) && answer.ends_with(&body), "{answer}");
@@ -318,14 +322,17 @@ fn a_connection_carries_many_requests_and_keeps_its_server() {
     assert_eq!(servers[1], servers[2]);
     // A server that has closed meanwhile is asked on another connection.
     for path in ["/once", "/after"] {
-        socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).expect("sent");
+        socket
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
+            .expect("sent");
         assert!(one(&mut socket).contains(&format!("|GET {path} ")));
     }
 }
 
 #[test]
 fn requests_sent_ahead_are_answered_in_their_order() {
-    let both = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let both =
+        "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     let answer = usual().all(both);
     let (first, second) = (answer.find("|GET /1 "), answer.find("|GET /2 "));
     assert!(first.is_some() && first < second, "{answer}");
@@ -373,7 +380,10 @@ fn what_is_no_request_is_answered_and_the_connection_closed() {
         "GET / HTTP/1.1\r\nX : y\r\n\r\n",
     ] {
         let answer = running.all(&format!("{bad}GET /smuggled HTTP/1.1\r\n\r\n"));
-        assert!(answer.starts_with("HTTP/1.1 400 Bad request\r\nContent-length: 90\r\n"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad request\r\nContent-length: 90\r\n"),
+            "{answer}"
+        );
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "nothing follows: {answer}");
     }
 }
@@ -428,9 +438,7 @@ backend gone
 
 #[test]
 fn a_backend_without_a_usable_server_is_503() {
-    let running = run(
-        "listen l\n bind 127.0.0.1:9\n retries 0\n server s 127.0.0.1:1\n",
-    );
+    let running = run("listen l\n bind 127.0.0.1:9\n retries 0\n server s 127.0.0.1:1\n");
     let answer = running.get("/");
     assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
     assert_eq!(running.end_of_line(), "l/s 503 SC-- GET / HTTP/1.1");
