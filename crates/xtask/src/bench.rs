@@ -5,12 +5,15 @@
 //! ```
 //!
 //! Each program gets the configuration a user would write, one thread, and a core of its own; what
-//! is compared is the CPU time it used, from the scheduler, and its proportional memory. The rounds
-//! of the programs alternate, and of each measure the best round counts: whatever else runs on the
-//! machine only adds. What failoverd weighs at rest is measured on a node of the lab.
+//! is compared is the CPU time it used, from the scheduler, its system calls, from strace(1), how
+//! late its answers are, and its proportional memory. The rounds of the programs alternate, and of
+//! each measure the median counts. What failoverd weighs at rest is measured on a node of the lab.
 
+mod calls;
 mod failover;
+mod latency;
 mod load;
+mod many;
 mod page;
 mod rest;
 mod scale;
@@ -42,10 +45,13 @@ struct Amount {
     connections: usize,
     requests: usize,
     gigabytes: usize,
+    /// Connections a second, and for how many seconds, while their latency is measured.
+    rate: f64,
+    seconds: u64,
 }
 
-/// What one program used. Times in microseconds of CPU, memory in bytes.
-#[derive(Clone, Copy, Debug)]
+/// What one program used. Times in microseconds, memory in bytes.
+#[derive(Clone, Copy, Debug, Default)]
 struct Used {
     /// Per connection that asks once and ends.
     connection: f64,
@@ -57,16 +63,39 @@ struct Used {
     start: f64,
     /// Per connection that has been used and waits.
     idle: f64,
+    /// Of a connection that asks once and ends, until the answer: the slowest of a hundred.
+    late: f64,
+    /// System calls per connection that asks once and ends; without strace(1) none are counted.
+    connection_calls: Option<f64>,
+    /// System calls per question and answer.
+    request_calls: Option<f64>,
+    /// Until a file with very many servers is served.
+    many_start: f64,
+    /// Until a reload of that file has replaced the worker; nginx's is not measured.
+    many_reload: Option<f64>,
 }
 
 impl Used {
-    fn best(self, other: Self) -> Self {
+    /// Of each measure the median.
+    fn median(rounds: &[Self]) -> Self {
+        let median = |value: &dyn Fn(&Self) -> Option<f64>| {
+            let mut values: Vec<f64> = rounds.iter().filter_map(value).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        let number =
+            |value: fn(&Self) -> f64| median(&|used: &Self| Some(value(used))).unwrap_or(f64::NAN);
         Self {
-            connection: self.connection.min(other.connection),
-            request: self.request.min(other.request),
-            gigabyte: self.gigabyte.min(other.gigabyte),
-            start: self.start.min(other.start),
-            idle: self.idle.min(other.idle),
+            connection: number(|used| used.connection),
+            request: number(|used| used.request),
+            gigabyte: number(|used| used.gigabyte),
+            start: number(|used| used.start),
+            idle: number(|used| used.idle),
+            late: number(|used| used.late),
+            connection_calls: median(&|used: &Self| used.connection_calls),
+            request_calls: median(&|used: &Self| used.request_calls),
+            many_start: number(|used| used.many_start),
+            many_reload: median(&|used: &Self| used.many_reload),
         }
     }
 }
@@ -76,7 +105,15 @@ struct Subject {
     name: &'static str,
     version: String,
     command: fn(&Path, SocketAddr, SocketAddr) -> anyhow::Result<Command>,
-    used: Option<Used>,
+    many: fn(&Path, SocketAddr) -> anyhow::Result<Command>,
+    rounds: Vec<Used>,
+}
+
+impl Subject {
+    /// What counts, once something was measured.
+    fn used(&self) -> Option<Used> {
+        (!self.rounds.is_empty()).then(|| Used::median(&self.rounds))
+    }
 }
 
 /// A benchmark of failoverd: whether it is to be quick, and to write its page.
@@ -84,8 +121,15 @@ type OfFailoverd = fn(bool, bool) -> anyhow::Result<ExitCode>;
 
 /// Runs the benchmark; `--write` keeps the page, `--quick` does less of everything.
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
-    let mut amount =
-        Amount { rounds: 3, idle: 4_000, connections: 10_000, requests: 200_000, gigabytes: 4 };
+    let mut amount = Amount {
+        rounds: 5,
+        idle: 4_000,
+        connections: 10_000,
+        requests: 200_000,
+        gigabytes: 4,
+        rate: 0.0,
+        seconds: 4,
+    };
     let mut write = false;
     let mut of_failoverd: Option<OfFailoverd> = None;
     let mut quick = false;
@@ -108,6 +152,8 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
                     connections: 1_000,
                     requests: 20_000,
                     gigabytes: 1,
+                    rate: 0.0,
+                    seconds: 1,
                 };
             }
             _ => anyhow::bail!(
@@ -134,12 +180,18 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let cores = thread::available_parallelism()?.get();
     pin_to(cores.min(2) - 1)?;
     let server = load::serve()?;
+    let mut slowest = f64::MAX;
+    for subject in &subjects {
+        let running = Running::start(subject, &place.directory, server)?;
+        slowest = slowest.min(latency::saturate(running.listen)?);
+    }
+    amount.rate = slowest / 2.0;
     for round in 1..=amount.rounds {
         for subject in &mut subjects {
             eprintln!("round {round} of {}: {}", amount.rounds, subject.name);
             let used = measure(subject, &place.directory, server, amount)
                 .with_context(|| format!("measuring {}", subject.name))?;
-            subject.used = Some(subject.used.map_or(used, |before| before.best(used)));
+            subject.rounds.push(used);
         }
     }
     eprintln!("failoverd at rest");
@@ -186,7 +238,13 @@ fn subjects(directory: &Path) -> Vec<Subject> {
             command.arg("-db").arg("-f").arg(haproxy_cfg(directory, listen, server)?);
             Ok(command)
         },
-        used: None,
+        many: |directory, listen| {
+            let mut command = Command::new("taskset");
+            command.args(["-c", "0"]).arg(directory.join("haproxy"));
+            command.arg("-W").arg("-f").arg(many::haproxy_cfg(directory, listen)?);
+            Ok(command)
+        },
+        rounds: Vec::new(),
     }];
     if let Some(version) = version_of("haproxy", "-v") {
         subjects.push(Subject {
@@ -198,7 +256,13 @@ fn subjects(directory: &Path) -> Vec<Subject> {
                 command.arg(haproxy_cfg(directory, listen, server)?);
                 Ok(command)
             },
-            used: None,
+            many: |directory, listen| {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "0", "haproxy", "-W", "-f"]);
+                command.arg(many::haproxy_cfg(directory, listen)?);
+                Ok(command)
+            },
+            rounds: Vec::new(),
         });
     }
     if let Some(version) = version_of("nginx", "-v") {
@@ -211,7 +275,13 @@ fn subjects(directory: &Path) -> Vec<Subject> {
                 command.arg(nginx_conf(directory, listen, server)?);
                 Ok(command)
             },
-            used: None,
+            many: |directory, listen| {
+                let mut command = Command::new("taskset");
+                command.args(["-c", "0", "nginx", "-c"]);
+                command.arg(many::nginx_conf(directory, listen)?);
+                Ok(command)
+            },
+            rounds: Vec::new(),
         });
     }
     subjects
@@ -247,12 +317,7 @@ fn haproxy_cfg(
 fn nginx_conf(directory: &Path, listen: SocketAddr, server: SocketAddr) -> anyhow::Result<PathBuf> {
     let path = directory.join("nginx.conf");
     let pid = directory.join("nginx.pid");
-    let module = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
-    let load = if module.exists() {
-        format!("load_module {};\n", module.display())
-    } else {
-        String::new()
-    };
+    let load = load_stream();
     let text = format!(
         "{load}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\n\
          worker_rlimit_nofile 20000;\nevents {{ worker_connections 18000; }}\n\
@@ -263,14 +328,52 @@ fn nginx_conf(directory: &Path, listen: SocketAddr, server: SocketAddr) -> anyho
     Ok(path)
 }
 
+/// nginx's line for its stream module, where that is one of its own.
+fn load_stream() -> String {
+    let module = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
+    if module.exists() { format!("load_module {};\n", module.display()) } else { String::new() }
+}
+
 /// A program while it runs; it is ended with the value.
-struct Running(Child);
+struct Running {
+    child: Child,
+    listen: SocketAddr,
+    /// From its start until it took a connection.
+    took: Duration,
+}
+
+impl Running {
+    fn start(subject: &Subject, directory: &Path, server: SocketAddr) -> anyhow::Result<Self> {
+        let listen = free_address()?;
+        Self::begin((subject.command)(directory, listen, server)?, listen)
+    }
+
+    fn begin(mut command: Command, listen: SocketAddr) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut running = Self { child, listen, took: Duration::ZERO };
+        while TcpStream::connect(listen).is_err() {
+            let ended = running.child.try_wait()?;
+            ensure!(ended.is_none(), "it ended with {ended:?}");
+            ensure!(started.elapsed() < Duration::from_secs(60), "it does not listen");
+            thread::sleep(Duration::from_millis(2));
+        }
+        running.took = started.elapsed();
+        Ok(running)
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
+}
+
+/// Free a moment ago; a file has to name one.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 fn measure(
@@ -279,19 +382,9 @@ fn measure(
     server: SocketAddr,
     amount: Amount,
 ) -> anyhow::Result<Used> {
-    // Free a moment ago; the file has to name one.
-    let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    let mut command = (subject.command)(directory, listen, server)?;
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let mut running = Running(child);
-    let started = Instant::now();
-    while TcpStream::connect(listen).is_err() {
-        let ended = running.0.try_wait()?;
-        ensure!(ended.is_none(), "it ended with {ended:?}");
-        ensure!(started.elapsed() < Duration::from_secs(20), "it does not listen");
-        thread::sleep(Duration::from_millis(10));
-    }
-    let pid = running.0.id();
+    let (many_start, many_reload) = many::measure(subject, directory)?;
+    let running = Running::start(subject, directory, server)?;
+    let (listen, pid) = (running.listen, running.child.id());
     load::ask(listen, 1)?;
     let start = memory(pid)?;
     let idle = {
@@ -311,7 +404,21 @@ fn measure(
     talk.borrow_mut().run(amount.requests / 10)?;
     let request = cpu(&|| talk.borrow_mut().run(amount.requests), amount.requests)?;
     let gigabyte = cpu(&|| load::download(listen, amount.gigabytes), amount.gigabytes)?;
-    Ok(Used { connection, request, gigabyte, start, idle })
+    let late = latency::slowest_of_a_hundred(listen, amount.rate, amount.seconds)?;
+    let connection_calls = calls::per_connection(pid, listen)?;
+    let request_calls = calls::per_request(pid, listen)?;
+    Ok(Used {
+        connection,
+        request,
+        gigabyte,
+        start,
+        idle,
+        late,
+        connection_calls,
+        request_calls,
+        many_start,
+        many_reload,
+    })
 }
 
 /// Microseconds of CPU all threads of a process have used.

@@ -1,0 +1,99 @@
+//! Very many servers: how long a start and a reload take.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{Running, Subject, free_address, load_stream};
+
+/// How many groups of servers.
+pub(super) const BACKENDS: usize = 500;
+/// Servers of each.
+pub(super) const SERVERS: usize = 20;
+
+fn address(backend: usize, server: usize) -> String {
+    format!("127.{}.{}.{}:6443", 1 + backend / 250, backend % 250, server + 1)
+}
+
+/// The file for balancerd and HAProxy.
+pub(super) fn haproxy_cfg(directory: &Path, listen: SocketAddr) -> anyhow::Result<PathBuf> {
+    let mut text = format!(
+        "global\n    nbthread 1\n    maxconn 1000\n\
+         defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n\
+         frontend f\n    bind {listen}\n    default_backend b0\n"
+    );
+    for backend in 0..BACKENDS {
+        let _ = writeln!(text, "backend b{backend}");
+        for server in 0..SERVERS {
+            let _ = writeln!(text, "    server s{server} {}", address(backend, server));
+        }
+    }
+    let path = directory.join("many.cfg");
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// The file for nginx.
+pub(super) fn nginx_conf(directory: &Path, listen: SocketAddr) -> anyhow::Result<PathBuf> {
+    let mut text = format!(
+        "{}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\nevents {{}}\nstream {{\n",
+        load_stream(),
+        directory.join("many.pid").display()
+    );
+    for backend in 0..BACKENDS {
+        let _ = writeln!(text, "    upstream b{backend} {{");
+        for server in 0..SERVERS {
+            let _ = writeln!(text, "        server {};", address(backend, server));
+        }
+        text.push_str("    }\n");
+    }
+    let _ = writeln!(text, "    server {{ listen {listen}; proxy_pass b0; }}\n}}");
+    let path = directory.join("many.conf");
+    fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Microseconds until it serves, and until a reload has replaced the process that does.
+pub(super) fn measure(subject: &Subject, directory: &Path) -> anyhow::Result<(f64, Option<f64>)> {
+    let listen = free_address()?;
+    let running = Running::begin((subject.many)(directory, listen)?, listen)?;
+    let start = running.took.as_secs_f64() * 1e6;
+    let master = running.child.id();
+    let Some(&worker) = children(master)?.first() else { return Ok((start, None)) };
+    // A master may be told before it can listen to what it is told.
+    thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    kill(Pid::from_raw(master.try_into()?), Signal::SIGUSR2)?;
+    while children(master)?.contains(&worker) {
+        ensure!(begun.elapsed() < Duration::from_secs(60), "the old worker stays");
+        thread::sleep(Duration::from_millis(2));
+    }
+    let reload = begun.elapsed().as_secs_f64() * 1e6;
+    ensure!(!children(master)?.is_empty(), "no worker is left");
+    Ok((start, Some(reload)))
+}
+
+/// The processes a process has started and not yet waited for.
+fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has ended meanwhile is nobody's child.
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        if parent.and_then(|parent| parent.parse().ok()) == Some(pid) {
+            all.push(child);
+        }
+    }
+    Ok(all)
+}
