@@ -275,7 +275,7 @@ impl Connecting {
         let how = Towards {
             target: &target,
             source: self.session.local_address(backend),
-            ways: Ways::default(),
+            ways: Ways::of_backend(backend),
             header: self.dynamic_header(),
         };
         match self.attempt(backend, how).await {

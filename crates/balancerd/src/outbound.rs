@@ -54,6 +54,11 @@ impl Ways {
         Self { server: own, source: if server.source.is_some() { own } else { inherited } }
     }
 
+    /// Of a backend alone: an address that is no server of it.
+    pub(crate) fn of_backend(backend: &'static proxy::Backend) -> Self {
+        Self { server: None, source: backend.outbound.as_deref() }
+    }
+
     /// How far the server's port is from the client's.
     pub(crate) fn offset(self) -> i32 {
         self.server.map_or(0, |line| line.offset)

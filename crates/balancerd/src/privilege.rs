@@ -41,10 +41,12 @@ impl std::error::Error for ConfineError {}
 /// Changes root, group and user as the configuration says, in this order, after the sockets are
 /// bound. Without root a user or group that is this process's own already is fine.
 ///
+/// With `transparent`, CAP_NET_RAW is kept, without which nobody can bind to a client's address.
+///
 /// # Errors
 ///
 /// The first step that was refused. The process must end then: it may be half confined.
-pub fn confine(process: &Process) -> Result<(), ConfineError> {
+pub fn confine(process: &Process, transparent: bool) -> Result<(), ConfineError> {
     let ids = |error| io::Error::from(error);
     // Names are looked up where the databases are: outside.
     let group = match &process.group {
@@ -78,7 +80,15 @@ pub fn confine(process: &Process) -> Result<(), ConfineError> {
         && uid != Uid::effective()
     {
         let step = || Step::User(uid.to_string());
-        setuid(uid).map_err(|error| ConfineError { step: step(), error: ids(error) })?;
+        let failed = |error| ConfineError { step: step(), error };
+        if transparent {
+            linux::process::keep_capabilities().map_err(failed)?;
+        }
+        setuid(uid).map_err(|error| failed(ids(error)))?;
+        if transparent {
+            let raw = linux::process::Capability::NetRaw;
+            linux::process::regain_capability(raw).map_err(failed)?;
+        }
     }
     Ok(())
 }

@@ -157,7 +157,15 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
         StartError::System(error)
     })?;
     let waiting = peers::bind(process).map_err(StartError::System)?;
-    privilege::confine(process).map_err(StartError::Confine)?;
+    let foreign = |backend: &proxy::Backend| {
+        backend.outbound.as_ref().is_some_and(|outbound| outbound.foreign.is_some())
+    };
+    let transparent =
+        shared.is_nginx() && shared.config.backends.iter().any(|backend| foreign(backend));
+    if let Some(nice) = process.niceness {
+        linux::process::set_niceness(nice).map_err(StartError::System)?;
+    }
+    privilege::confine(process, transparent).map_err(StartError::Confine)?;
 
     let Options { ready, foreground, signals, orders } = options;
     let flavour = shared.config.flavour;

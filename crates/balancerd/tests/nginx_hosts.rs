@@ -327,3 +327,45 @@ fn the_local_address_and_the_rates_may_have_variables() {
         "{log}"
     );
 }
+
+#[test]
+fn a_server_may_see_the_client_s_address_and_a_worker_be_nice() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("SKIPPED: another's address takes the rights of root");
+        return;
+    }
+    let port = free();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let from = client.peer_addr().expect("connected").ip().to_string();
+            let _ = client.write_all(from.as_bytes());
+        }
+    });
+    // The worker is another user, who keeps the right to do this.
+    let nginx = Running::start(&format!(
+        "server {{ listen {port}; proxy_pass 127.0.0.1:{server}; proxy_bind $remote_addr transparent; }} }}
+         worker_priority 3; http {{"
+    ));
+    let socket =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let own: std::net::SocketAddr = "127.0.0.77:0".parse().expect("an address");
+    socket.bind(&own.into()).expect("loopback is ours");
+    socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("it listens");
+    let mut client = TcpStream::from(socket);
+    client.set_read_timeout(Some(PATIENCE)).expect("set");
+    let mut answer = String::new();
+    let _ = client.read_to_string(&mut answer);
+    assert_eq!(answer, "127.0.0.77", "{}", nginx.log("error.log"));
+    let master = nginx.child.id();
+    let children = format!("/proc/{master}/task/{master}/children");
+    let worker = std::fs::read_to_string(children).expect("a list");
+    let worker = worker.split_whitespace().next().expect("a worker").to_owned();
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).expect("it lives");
+    let kept = |line: &&str| line.starts_with("CapEff:") && line.ends_with("2000");
+    assert!(status.lines().any(|line| kept(&line)), "{status}");
+    let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).expect("it lives");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    assert_eq!(fields.split(' ').nth(16), Some("3"), "{stat}");
+}

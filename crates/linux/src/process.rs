@@ -110,6 +110,50 @@ pub fn has_capability(capability: Capability) -> io::Result<bool> {
     Ok(sets[(bit / 32) as usize].effective & (1 << (bit % 32)) != 0)
 }
 
+/// Lets the capabilities this thread is permitted outlive a change of its user, whom the effective
+/// ones leave: [`regain_capability`] brings one of them back.
+///
+/// # Errors
+///
+/// `EPERM` where the process was told never to.
+pub fn keep_capabilities() -> io::Result<()> {
+    Ok(prctl::set_keepcaps(true)?)
+}
+
+/// Makes `capability`, which [`keep_capabilities`] has kept, effective, and gives up every other one.
+///
+/// # Errors
+///
+/// `EPERM` if it is not permitted.
+pub fn regain_capability(capability: Capability) -> io::Result<()> {
+    // linux/capability.h; the libc crate does not have them.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Set {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+
+    let mut header = Header { version: VERSION_3, pid: 0 };
+    let bit = capability as u32;
+    let mut sets = [Set::default(); 2];
+    let set = &mut sets[(bit / 32) as usize];
+    (set.effective, set.permitted) = (1 << (bit % 32), 1 << (bit % 32));
+    // SAFETY: capset(2) reads one header and, for version 3, two sets; both live here and have the
+    // layout of the kernel's header file.
+    let result = unsafe {
+        libc::syscall(libc::SYS_capset, &raw mut header, (&raw const sets).cast::<Set>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Returns memory the allocator holds free at its end to the kernel (`malloc_trim(3)`).
 ///
 /// Worth a call once, after a configuration has been read and its text dropped.

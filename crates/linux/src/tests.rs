@@ -15,7 +15,10 @@ use nix::sys::signal::Signal;
 use crate::clock::LocalTime;
 use crate::packet::FrameSocket;
 use crate::pidfd::ChildFd;
-use crate::process::{Capability, dies_with_parent, has_capability, set_name, trim_heap};
+use crate::process::{
+    Capability, dies_with_parent, has_capability, keep_capabilities, regain_capability, set_name,
+    trim_heap,
+};
 use crate::raw::{Cast, IPPROTO_VRRP, VrrpSocket};
 use crate::route::RouteSocket;
 use crate::user::Identity;
@@ -327,6 +330,29 @@ fn the_tcp_listeners_of_a_process_are_copied_and_nothing_else() {
     assert_eq!(client.local_addr().expect("connected"), peer);
     let error = crate::pidfd::listeners_of(i32::MAX).expect_err("no such process");
     assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+}
+
+#[test]
+fn a_capability_is_kept_across_a_change_of_the_user_and_the_others_are_not() {
+    if !has_capability(Capability::NetAdmin).expect("capget never fails") || !may_open_raw_sockets()
+    {
+        assert!(regain_capability(Capability::NetAdmin).is_err());
+        return;
+    }
+    // Capabilities and, where the system call is made for a thread alone, users are a thread's.
+    let kept = std::thread::spawn(|| {
+        keep_capabilities().expect("nobody has forbidden it");
+        regain_capability(Capability::NetRaw).expect("it is permitted");
+        let has = |one| has_capability(one).expect("capget never fails");
+        (
+            has(Capability::NetRaw),
+            has(Capability::NetAdmin),
+            regain_capability(Capability::NetAdmin),
+        )
+    });
+    let (raw, admin, again) = kept.join().expect("it ends");
+    assert!(raw && !admin);
+    assert_eq!(again.map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
 }
 
 #[test]

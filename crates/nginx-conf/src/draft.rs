@@ -9,7 +9,7 @@ use balance::Algorithm;
 use conf::{Span, Word};
 use proxy::variable::{Escape, MapKey, Network};
 use proxy::{
-    Bind, BindAddress, ErrorLog, ErrorLogTarget, Peers, ProxyHeader, Resolver, ServerAddress,
+    Bind, BindAddress, ErrorLog, Foreign, ErrorLogTarget, Peers, ProxyHeader, Resolver, ServerAddress,
     Severity, Threads,
 };
 
@@ -29,6 +29,7 @@ pub(crate) struct Main {
     pub(crate) shutdown_timeout: Option<Duration>,
     pub(crate) working_directory: Option<String>,
     pub(crate) error_log: Vec<ErrorLog>,
+    pub(crate) niceness: Option<i32>,
     pub(crate) ignore_http: Option<bool>,
     /// Whether a block has been seen: modules cannot be loaded after it.
     pub(crate) blocks: bool,
@@ -84,6 +85,8 @@ pub(crate) enum LocalAddress {
     Fixed(SocketAddr),
     /// With variables, as written.
     Text(String),
+    /// `transparent`: an address that is not this machine's.
+    Foreign(Foreign),
 }
 
 /// A rate in bytes a second.

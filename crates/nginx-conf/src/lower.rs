@@ -8,7 +8,7 @@ use balance::{Algorithm, Passive};
 use conf::{Binder, Problem, Sources, Word};
 use proxy::{
     Backend, BackendIndex, Bind, BindAddress, Config, Discovery, ErrorLog, ErrorLogTarget, Flavour,
-    Frontend, FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Server, ServerAddress,
+    Frontend, FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Outbound, Server, ServerAddress,
     Threads,
 };
 
@@ -55,6 +55,7 @@ pub(crate) fn process(
     }
     process.threads = main.workers.unwrap_or(Threads::Count(1));
     process.nofile = main.nofile.map(u64::from);
+    process.niceness = main.niceness;
     process.hard_stop_after = main.shutdown_timeout;
     process.working_directory =
         main.working_directory.as_ref().map(|directory| options.prefix.join(directory));
@@ -257,6 +258,10 @@ impl<'a> Lower<'a> {
         match scope.bind.clone().flatten() {
             None => {}
             Some(LocalAddress::Fixed(address)) => backend.source = Some(address),
+            Some(LocalAddress::Foreign(foreign)) => {
+                let foreign = Some(foreign);
+                backend.outbound = Some(Box::new(Outbound { foreign, ..Outbound::default() }));
+            }
             Some(LocalAddress::Text(text)) => backend.source_text = Some(self.template(&text)),
         }
         self.first_use.entry(key).or_insert(index);

@@ -128,6 +128,8 @@ pub struct Process {
     pub server_verify_none: bool,
     /// `quiet` of the global section: no messages at start.
     pub quiet: bool,
+    /// nginx's `worker_priority`: the nice value of workers, -20 to 20.
+    pub niceness: Option<i32>,
     /// `working_directory` of nginx.
     pub working_directory: Option<PathBuf>,
     /// The variables nginx's configuration defines.

@@ -22,8 +22,8 @@ const VERSIONS: std::ops::RangeInclusive<u64> = 1..=9;
 
 /// A value of JSON.
 enum Json {
-    Object(Vec<(String, Json)>),
-    Array(Vec<Json>),
+    Object(Vec<(String, Self)>),
+    Array(Vec<Self>),
     Text(String),
     Number(u64),
     Bool(bool),

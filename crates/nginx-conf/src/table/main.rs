@@ -97,7 +97,7 @@ pub(crate) const MAIN: &[Row] = &[
         .within(IN_MAIN)
         .status(Accepted("the kernel places the threads"))
         .doc("On which CPUs the workers run."),
-    Row::planned("worker_priority", "<number>")
+    Row::new("worker_priority", Words("<number>", 1..=1, worker_priority))
         .within(IN_MAIN)
         .doc("The nice value of the workers."),
     Row::new("worker_processes", Words("<number>|auto", 1..=1, worker_processes))
@@ -302,6 +302,20 @@ fn worker_processes(main: &mut Main, words: &[Word], b: &mut Binder) {
         None => {
             let (keyword, text) = ("worker_processes", word.text.clone());
             b.error(word.span, Problem::NotATime { keyword, word: text });
+        }
+    }
+}
+
+/// -20 to 20, with a sign or without.
+fn worker_priority(main: &mut Main, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else { return };
+    let digits = word.text.trim_start_matches(['-', '+']);
+    let nice = crate::value::digits(digits).and_then(|nice| i32::try_from(nice).ok());
+    let sound = word.text.len() <= digits.len() + 1;
+    match nice.filter(|_| sound) {
+        Some(nice) => main.niceness = Some(if word.text.starts_with('-') { -nice } else { nice }),
+        None => {
+            b.error(word.span, Problem::Other("invalid number".to_owned()));
         }
     }
 }

@@ -10,6 +10,8 @@ use super::session::{
     trusted,
 };
 use super::{IN_SERVER, IN_STREAM};
+use proxy::Foreign;
+
 use crate::address::{self, Host, Use};
 use crate::draft::{LocalAddress, Scope};
 use crate::value::{
@@ -107,7 +109,9 @@ pub(crate) const SCOPE: &[Row] = &[
     .doc("How long reading ahead may take."),
     Row::new("proxy_bind", Words("<address> [transparent]", 1..=2, proxy_bind))
         .within(BOTH)
-        .doc("The local address of connections to servers; with variables, too. `transparent` is not supported yet."),
+        .doc("The local address of connections to servers; with variables, too. `transparent` takes an address \
+             that is another's: a fixed one, `$remote_addr` or `$remote_addr:$remote_port`; workers keep \
+             CAP_NET_RAW for it. Not for datagrams."),
     Row::new("proxy_bind off", Words("", 0..=0, |s, _, _| s.bind = Some(None)))
         .within(BOTH)
         .doc("No local address, whatever the outer level says."),
@@ -333,18 +337,27 @@ const fn tls(name: &'static str, usage: &'static str, why: Status) -> Row {
 
 fn proxy_bind(scope: &mut Scope, words: &[Word], b: &mut Binder) {
     let Some(word) = words.first() else { return };
-    match words.get(1) {
-        Some(second) if second.text == "transparent" => {
-            let keyword = "proxy_bind … transparent".to_owned();
-            b.error(second.span, Problem::Planned { keyword });
-            return;
-        }
+    let transparent = match words.get(1) {
+        Some(second) if second.text == "transparent" => true,
         Some(second) => {
             let message = format!("invalid parameter \"{}\"", second.text);
             b.error(second.span, Problem::Other(message));
             return;
         }
-        None => {}
+        None => false,
+    };
+    if transparent && word.text.contains('$') {
+        let foreign = match word.text.as_str() {
+            "$remote_addr" | "${remote_addr}" => Foreign::ClientIp,
+            "$remote_addr:$remote_port" => Foreign::Client,
+            _ => {
+                let keyword = format!("proxy_bind {} transparent", word.text);
+                b.error(word.span, Problem::Planned { keyword });
+                return;
+            }
+        };
+        scope.bind = Some(Some(LocalAddress::Foreign(foreign)));
+        return;
     }
     if word.text.contains('$') {
         if crate::variable::check(word, b) {
@@ -362,6 +375,9 @@ fn proxy_bind(scope: &mut Scope, words: &[Word], b: &mut Binder) {
         _ => None,
     };
     match address {
+        Some(address) if transparent => {
+            scope.bind = Some(Some(LocalAddress::Foreign(Foreign::Address(address))));
+        }
         Some(address) => scope.bind = Some(Some(LocalAddress::Fixed(address))),
         None => {
             let message = format!("invalid address \"{}\"", word.text);
