@@ -361,3 +361,106 @@ fn servers_are_found_by_offset_by_the_clients_address_and_in_the_abstract_namesp
         assert!(answered(&mut client, LIMIT), "l{at}");
     }
 }
+
+/// Three network namespaces: a client's, the balancer's between, and a server's, whose answers to
+/// anybody come back to the balancer itself.
+struct Between {
+    names: [String; 3],
+}
+
+impl Between {
+    /// `None` where none can be made.
+    fn new() -> Option<Self> {
+        let id = std::process::id();
+        let between = Self { names: ["c", "l", "s"].map(|place| format!("evergate-{id}-{place}")) };
+        let [c, l, s] = &between.names;
+        let lines = [
+            format!("netns add {c}"),
+            format!("netns add {l}"),
+            format!("netns add {s}"),
+            format!("link add c0 netns {c} type veth peer name l0 netns {l}"),
+            format!("link add s0 netns {s} type veth peer name l1 netns {l}"),
+            format!("-n {c} addr add 10.77.1.2/24 dev c0"),
+            format!("-n {l} addr add 10.77.1.1/24 dev l0"),
+            format!("-n {l} addr add 10.77.2.1/24 dev l1"),
+            format!("-n {s} addr add 10.77.2.2/24 dev s0"),
+            format!("-n {c} link set c0 up"),
+            format!("-n {l} link set l0 up"),
+            format!("-n {l} link set l1 up"),
+            format!("-n {l} link set lo up"),
+            format!("-n {s} link set s0 up"),
+            format!("-n {s} route add default via 10.77.2.1"),
+            format!("-n {l} rule add iif l1 lookup 100"),
+            format!("-n {l} route add local default dev lo table 100"),
+        ];
+        lines.iter().all(|line| ip(line)).then_some(between)
+    }
+
+    fn within<T>(&self, place: usize, what: impl FnOnce() -> T) -> T {
+        let network = linux::namespace::Network::open(&self.names[place]).expect("it is there");
+        network.within(what).expect("it may be entered")
+    }
+}
+
+impl Drop for Between {
+    fn drop(&mut self) {
+        for name in &self.names {
+            ip(&format!("netns delete {name}"));
+        }
+    }
+}
+
+fn ip(line: &str) -> bool {
+    Command::new("ip").args(line.split(' ')).output().is_ok_and(|done| done.status.success())
+}
+
+/// What a server says of who has connected, behind each program and with each `usesrc`.
+#[test]
+fn a_server_sees_the_client_where_a_source_says_so() {
+    let Some(between) = Between::new() else {
+        println!("SKIPPED: no network namespaces can be made");
+        return;
+    };
+    let back = between.within(2, || TcpListener::bind("10.77.2.2:8000").expect("an address"));
+    thread::spawn(move || {
+        while let Ok((mut client, from)) = back.accept() {
+            let _ = client.write_all(from.to_string().as_bytes());
+        }
+    });
+    let link = tempfile::tempdir().expect("a temporary directory");
+    let ours = link.path().join("haproxy");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_balancerd"), &ours).expect("writable");
+    let programs = [ours.as_path(), Path::new(ORIGINAL)];
+    for program in programs.into_iter().filter(|program| program.exists()) {
+        // A listening socket of the balancer's network that another process inherits.
+        let fronts: Vec<_> = (0..3)
+            .map(|_| between.within(1, || TcpListener::bind("10.77.1.1:0").expect("an address")))
+            .collect();
+        let mut text = DEFAULTS.to_owned();
+        for (at, wanted) in ["clientip", "client", "10.88.8.8"].into_iter().enumerate() {
+            text += &format!(
+                "listen l{at}\n bind \"fd@${{f{at}}}\"\n source 0.0.0.0 usesrc {wanted}\n \
+                 server s 10.77.2.2:8000\n"
+            );
+        }
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &between.names[1]]).arg(program);
+        let _running = start(command, &text, &fronts);
+        let seen: Vec<_> = fronts
+            .iter()
+            .map(|front| {
+                let mut client = between.within(0, || TcpStream::connect(address(front)));
+                let client = client.as_mut().expect("it listens");
+                client.set_read_timeout(Some(LIMIT)).expect("a timeout");
+                let mut said = String::new();
+                client.read_to_string(&mut said).expect("an answer");
+                let own = client.local_addr().expect("connected");
+                (said.parse::<SocketAddr>().expect("an address"), own)
+            })
+            .collect();
+        let name = program.display();
+        assert_eq!(seen[0].0.ip(), seen[0].1.ip(), "{name}");
+        assert_eq!(seen[1].0, seen[1].1, "{name}");
+        assert_eq!(seen[2].0.ip().to_string(), "10.88.8.8", "{name}");
+    }
+}
