@@ -171,7 +171,9 @@ struct Filter {
     value: u64,
 }
 
-const OPERATORS: [(&str, fn(u64, u64) -> bool); 6] = [
+type Operator = (&'static str, fn(u64, u64) -> bool);
+
+const OPERATORS: [Operator; 6] = [
     ("eq", |a, b| a == b),
     ("ne", |a, b| a != b),
     ("le", |a, b| a <= b),
