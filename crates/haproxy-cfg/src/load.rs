@@ -61,7 +61,7 @@ pub(crate) struct Loader {
     current: Current,
     conditions: Vec<Condition>,
     /// The users of each `userlist`, and its groups with their members.
-    userlists: Vec<(rules::Users, Vec<(String, Vec<String>)>)>,
+    userlists: Vec<(rules::Users, userlist::Groups)>,
 }
 
 impl Loader {
@@ -345,7 +345,7 @@ impl Loader {
             self.userlist_section(stmt.word(1));
         }
         if section.name == "mailers" {
-            self.mailers_section(stmt.word(1));
+            self.mailers_section(stmt.word(1), stmt.at());
         }
         if section.name == "resolvers" {
             self.resolvers_section(stmt);

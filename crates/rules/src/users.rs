@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+/// A password, and the groups of who knows it.
+type User = (Box<[u8]>, Vec<Box<str>>);
+
 /// A `userlist`. Its passwords are kept as they are written (`insecure-password`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Users {
@@ -9,7 +12,7 @@ pub struct Users {
     pub name: Box<str>,
     /// It has passwords that are encrypted, which cannot be compared here.
     pub locked: bool,
-    users: HashMap<Box<[u8]>, (Box<[u8]>, Vec<Box<str>>)>,
+    users: HashMap<Box<[u8]>, User>,
 }
 
 impl Users {

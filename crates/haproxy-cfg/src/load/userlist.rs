@@ -6,6 +6,9 @@ use rules::Users;
 use super::Loader;
 use crate::say::{Complain, TIGHT};
 
+/// Groups by name, and who is in them.
+pub(super) type Groups = Vec<(String, Vec<String>)>;
+
 impl Loader {
     /// A new list.
     pub(super) fn userlist_section(&mut self, name: &str) {

@@ -45,12 +45,13 @@ pub(super) fn rule(
         listed.contains(&format!("'{name}'")) || listed.contains(&format!("'{name}(*)'"))
     };
     let known = known(&name) || name.starts_with("track-sc") && known("track-sc");
+    let nowhere = matches!(name.as_str(), "accept" | "close" | "");
     // Newer versions have some at more places.
     let anywhere = || {
         use conf::Table;
         super::rules::ACTIONS.rows().iter().any(|row| row.name == name)
     };
-    if !known && !(anywhere() && !matches!(name.as_str(), "accept" | "close" | "")) {
+    if !known && (nowhere || !anywhere()) {
         let near = conf::nearest(&name, listed.split(", ").map(|action| action.trim_matches('\'')));
         let help = near.map(|near| format!("did you mean '{near}'?"));
         let missing = if whole.is_empty() { " (missing argument)" } else { "" };
@@ -288,11 +289,32 @@ fn action<'w>(
             "on" | "off" => Ok((HttpAction::Plain(Action::Nothing), &rest[1..])),
             _ => Err("Unexpected value. Only 'on' and 'off' are supported".to_owned().into()),
         },
-        _ if name.starts_with("track-sc") && rest.is_empty() => {
-            Err("missing fetch method".to_owned().into())
+        _ if name.starts_with("track-sc") && family != Family::AfterAnswer => {
+            if rest.is_empty() {
+                return Err("missing fetch method".to_owned().into());
+            }
+            let label = format!("{} {name}", family.name());
+            let read = |words| expression(p, family, None, words);
+            super::stick::track(&p.context, &p.name, true, &label, words, &read).map(plain)
+        }
+        _ if name.starts_with("sc-")
+            && let Some(read) = super::stick::act(
+                &p.context,
+                name,
+                argument(text(words, 0)),
+                words,
+                &|words| expression(p, family, None, words),
+            ) =>
+        {
+            read.map(plain)
         }
         _ => Err(Wrong::Planned(format!("{} {name}", family.name()))),
     }
+}
+
+/// What stands in the parentheses of an action.
+fn argument(word: &str) -> Option<&str> {
+    Some(word.split_once('(')?.1.split_once(')')?.0)
 }
 
 /// A format in a rule of HTTP.
