@@ -66,7 +66,10 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         }
     }
     checks::track(loader, &mut config.backends);
+    checks::unused_mailers(loader);
     loader.check_resolvers();
+    loader.check_rings();
+    config.process.rings.clone_from(&loader.rings);
     let sections = loader.resolvers.iter();
     config.process.resolvers = sections.map(|draft| draft.resolvers.clone()).collect();
     config

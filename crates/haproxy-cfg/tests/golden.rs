@@ -1,4 +1,4 @@
-//! What HAProxy 2.6.12 says about each text of `golden.txt`, `rules.txt` and `http.txt`, and that the same is said here.
+//! What HAProxy 2.6.12 says about each text of `golden.txt`, `rules.txt`, `http.txt` and `checks.txt`, and that the same is said here.
 //!
 //! A case is `==== name`, the text (`\t`, `\r` and `\\` escaped; a last line ending in `\e` has no
 //! line feed), `---- exit code`, and the two streams without the preamble and with `PID` for the
@@ -18,8 +18,12 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let file =
-        concat!(include_str!("golden.txt"), include_str!("rules.txt"), include_str!("http.txt"));
+    let file = concat!(
+        include_str!("golden.txt"),
+        include_str!("rules.txt"),
+        include_str!("http.txt"),
+        include_str!("checks.txt")
+    );
     let case = |block: &str| {
         let (name, rest) = block.split_once('\n').expect("a name");
         let (text, rest) = rest.split_once("---- ").expect("a text");

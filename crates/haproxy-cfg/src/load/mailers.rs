@@ -17,13 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Mailers {
     pub(crate) name: String,
+    /// Where it stands.
+    pub(crate) at: conf::Span,
     pub(crate) relays: Vec<SocketAddr>,
     pub(crate) timeout: Duration,
 }
 
 impl Loader {
-    pub(super) fn mailers_section(&mut self, name: &str) {
-        self.mailers.push(Mailers { name: name.to_owned(), relays: vec![], timeout: PATIENCE });
+    pub(super) fn mailers_section(&mut self, name: &str, at: conf::Span) {
+        self.mailers.push(Mailers { name: name.to_owned(), at, relays: vec![], timeout: PATIENCE });
     }
 
     /// `mailer <name> <address>:<port>`, `timeout mail <time>`.

@@ -84,9 +84,9 @@ fn find(all: &[&Draft], own: &Draft, name: &str) -> Result<(usize, usize), Strin
         return Err(format!("unable to find required proxy '{backend}' for tracking."));
     };
     let server_at = all[at].servers.iter().position(|line| line.name == server);
-    server_at.map(|server| (at, server)).ok_or_else(|| {
-        format!("unable to find required server '{server}' for tracking in backend '{backend}'.")
-    })
+    server_at
+        .map(|server| (at, server))
+        .ok_or_else(|| format!("unable to find required server '{server}' for tracking."))
 }
 
 /// Whose state a server has, at once and in the end; a chain that loops back is a mistake.
@@ -153,16 +153,6 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
     for line in &draft.servers {
         let named = |d: &mut conf::Diagnostic| d.context = format!("server {proxy}/{}", line.name);
         let b = &mut loader.binder;
-        if line.track.is_some() && (line.checked || line.agent_checked) {
-            named(b.refuse(line.at, "unable to enable checks and tracking at the same time!"));
-        }
-        if line.agent_checked && line.agent.port == 0 {
-            let text = format!(
-                "server {} does not have agent port. Agent check has been disabled.",
-                line.name
-            );
-            named(b.refuse(line.at, text));
-        }
         if line.observe == Observe::Layer7 && draft.mode == proxy::Mode::Tcp {
             named(b.warn(line.at, "'layer7' can only be used in http proxies.."));
         }
@@ -230,4 +220,21 @@ pub(super) fn email(loader: &mut Loader, draft: &Draft) -> Option<Box<EmailAlert
         level: email.level.unwrap_or(proxy::Severity::Alert),
         host: email.host.clone(),
     }))
+}
+
+/// Says which `mailers` sections nobody uses: HAProxy drops them.
+pub(super) fn unused_mailers(loader: &mut Loader) {
+    let used = |name: &str| {
+        loader.proxies.iter().any(|draft| {
+            let email = &draft.checks.email;
+            let whole = email.from.is_some() && email.to.is_some();
+            whole && !draft.front.disabled && email.mailers.as_deref() == Some(name)
+        })
+    };
+    let unused: Vec<_> =
+        loader.mailers.iter().filter(|mailers| !used(&mailers.name)).cloned().collect();
+    for mailers in unused {
+        let text = format!("Removing incomplete section 'mailers {}'.", mailers.name);
+        loader.binder.complain(Severity::Warning, NOWHERE, mailers.at, text);
+    }
 }

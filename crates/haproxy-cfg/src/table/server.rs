@@ -417,6 +417,18 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
             named(b, before);
         }
     }
+    let wrong = b.problems.len();
+    if server.track.is_some() && (server.checked || server.agent_checked) {
+        b.refuse(name.span, "unable to enable checks and tracking at the same time!");
+    }
+    if server.agent_checked && server.agent.port == 0 && wrong == before {
+        let text = format!(
+            "server {} does not have agent port. Agent check has been disabled.",
+            name.text
+        );
+        b.refuse(name.span, text);
+    }
+    named(b, wrong);
     draft.servers.push(server);
 }
 
