@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
+use wire::smtp::{Delivery, Letter, Step};
 
 use super::mail::Mail;
 
-/// The longest reply, all its lines together. RFC 5321 §4.5.3.1.5 has 512 bytes a line.
-const LONGEST_REPLY: usize = 8 << 10;
 /// A whole conversation takes no longer than this many times what a reply may take.
 const REPLIES: u32 = 10;
 /// How long the relay's farewell is waited for: the mail is handed over.
@@ -86,24 +85,15 @@ pub(super) async fn deliver(mail: &Mail) -> Result<SocketAddr, Failure> {
         Ok(Ok(stream)) => stream,
     };
     let end = Instant::now() + mail.timeout * REPLIES;
-    let mut talk = Talk { stream, to, patience: mail.timeout, end, heard: Vec::new() };
-    talk.expect("(E)SMTP", None, 2).await?;
-    talk.expect("HELO", Some(format!("HELO {}\r\n", mail.helo)), 2).await?;
-    talk.expect("MAIL", Some(format!("MAIL FROM:<{}>\r\n", mail.from)), 2).await?;
-    for to in &mail.to {
-        talk.expect("RCPT", Some(format!("RCPT TO:<{to}>\r\n")), 2).await?;
-    }
-    talk.expect("DATA", Some("DATA\r\n".to_owned()), 3).await?;
-    talk.expect("BODY", Some(format!("{}.\r\n", stuffed(&mail.text))), 2).await?;
-    // It has the mail; how it takes its leave is its own business.
-    let _ = timeout(FAREWELL, talk.expect("QUIT", Some("QUIT\r\n".to_owned()), 2)).await;
+    let letter = Letter {
+        helo: mail.helo.clone(),
+        from: mail.from.clone(),
+        to: mail.to.clone(),
+        text: mail.text.clone(),
+    };
+    let mut talk = Talk { stream, to, patience: mail.timeout, end };
+    talk.hand_over(&letter).await?;
     Ok(to)
-}
-
-/// A dot at the start of a line is doubled (RFC 5321 §4.5.2).
-fn stuffed(text: &str) -> String {
-    let text = text.replace("\r\n.", "\r\n..");
-    if text.starts_with('.') { format!(".{text}") } else { text }
 }
 
 /// A conversation.
@@ -114,90 +104,56 @@ struct Talk {
     patience: Duration,
     /// For all of them.
     end: Instant,
-    heard: Vec<u8>,
 }
 
 impl Talk {
-    /// Says something, and hears a reply whose code begins with `wanted`.
-    async fn expect(
-        &mut self,
-        command: &'static str,
-        line: Option<String>,
-        wanted: u16,
-    ) -> Result<(), Failure> {
+    async fn hand_over(&mut self, letter: &Letter) -> Result<(), Failure> {
         let to = self.to;
-        let deadline = (Instant::now() + self.patience).min(self.end);
-        let exchange = async {
-            if let Some(line) = line {
-                let sent = self.stream.write_all(line.as_bytes()).await;
-                sent.map_err(|error| Failure::Broken { to, error })?;
-            }
-            self.reply().await
-        };
-        let code = timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent { to })??;
-        if code / 100 == wanted {
-            return Ok(());
-        }
-        if command != "QUIT" {
-            let _ = self.stream.try_write(b"QUIT\r\n");
-        }
-        Err(Failure::Refused { to, command, code })
-    }
-
-    /// The code of the next reply.
-    async fn reply(&mut self) -> Result<u16, Failure> {
-        let to = self.to;
+        let mut delivery = Delivery::new(letter);
+        let mut line = None;
         loop {
-            match reply(&self.heard) {
-                Heard::Reply { code, length } => {
-                    self.heard.drain(..length);
-                    return Ok(code);
+            let deadline = (Instant::now() + self.patience).min(self.end);
+            let exchange = self.exchange(&mut delivery, line.take());
+            match timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent { to })?? {
+                Step::Say(next) => line = Some(next),
+                Step::Farewell(next) => {
+                    // It has the mail; how it takes its leave is its own business.
+                    let _ = timeout(FAREWELL, self.exchange(&mut delivery, Some(next))).await;
+                    return Ok(());
                 }
-                Heard::Nonsense => return Err(Failure::Nonsense { to }),
-                Heard::More => {}
+                Step::Refused { command, code } => {
+                    let _ = self.stream.try_write(b"QUIT\r\n");
+                    return Err(Failure::Refused { to, command, code });
+                }
+                Step::Nonsense => return Err(Failure::Nonsense { to }),
+                Step::Wait | Step::Done => return Ok(()),
             }
+        }
+    }
+
+    /// Says something, and hears a reply.
+    async fn exchange(
+        &mut self,
+        delivery: &mut Delivery<'_>,
+        line: Option<String>,
+    ) -> Result<Step, Failure> {
+        let to = self.to;
+        if let Some(line) = line {
+            let sent = self.stream.write_all(line.as_bytes()).await;
+            sent.map_err(|error| Failure::Broken { to, error })?;
+        }
+        // A reply may have come together with the one before.
+        let mut step = delivery.hear(b"");
+        while step == Step::Wait {
             let mut piece = [0; 512];
-            match self.stream.read(&mut piece).await {
+            step = match self.stream.read(&mut piece).await {
                 Ok(0) => return Err(Failure::Closed { to }),
-                Ok(length) => self.heard.extend_from_slice(&piece[..length]),
+                Ok(length) => delivery.hear(&piece[..length]),
                 Err(error) => return Err(Failure::Broken { to, error }),
-            }
+            };
         }
+        Ok(step)
     }
-}
-
-/// What is in the bytes heard so far.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Heard {
-    /// A reply of so many bytes.
-    Reply { code: u16, length: usize },
-    /// The beginning of one.
-    More,
-    /// No reply, and never going to be one.
-    Nonsense,
-}
-
-/// Reads a reply of one or more lines (RFC 5321 §4.2.1). A line may end by LF alone.
-fn reply(bytes: &[u8]) -> Heard {
-    let mut at = 0;
-    while let Some(end) = bytes[at..].iter().position(|&byte| byte == b'\n') {
-        let line = bytes[at..at + end].strip_suffix(b"\r").unwrap_or(&bytes[at..at + end]);
-        at += end + 1;
-        let Some((code, rest)) = line.split_at_checked(3) else { return Heard::Nonsense };
-        if !code.iter().all(u8::is_ascii_digit) {
-            return Heard::Nonsense;
-        }
-        let code = code.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-        match rest.first() {
-            Some(b'-') => {}
-            None | Some(b' ') => return Heard::Reply { code, length: at },
-            Some(_) => return Heard::Nonsense,
-        }
-        if at > LONGEST_REPLY {
-            return Heard::Nonsense;
-        }
-    }
-    if bytes.len() > LONGEST_REPLY { Heard::Nonsense } else { Heard::More }
 }
 
 #[cfg(test)]
@@ -205,34 +161,6 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-
-    #[test]
-    fn a_reply_ends_with_the_line_that_has_no_dash() {
-        let cases: [(&[u8], Heard); 11] = [
-            (b"250 ok\r\n", Heard::Reply { code: 250, length: 8 }),
-            (b"250\r\n", Heard::Reply { code: 250, length: 5 }),
-            (b"250 ok\n", Heard::Reply { code: 250, length: 7 }),
-            (b"250-a\r\n250-b\r\n250 c\r\n", Heard::Reply { code: 250, length: 21 }),
-            (b"220 a\r\n250 b\r\n", Heard::Reply { code: 220, length: 7 }),
-            (b"250-a\r\n", Heard::More),
-            (b"25", Heard::More),
-            (b"", Heard::More),
-            (b"\r\n", Heard::Nonsense),
-            (b"hello there\r\n", Heard::Nonsense),
-            (b"250ok\r\n", Heard::Nonsense),
-        ];
-        for (bytes, expected) in cases {
-            assert_eq!(reply(bytes), expected, "{}", bytes.escape_ascii());
-        }
-        assert_eq!(reply(&b"250-x\r\n".repeat(2000)), Heard::Nonsense);
-        assert_eq!(reply(&[b'2'; LONGEST_REPLY + 1]), Heard::Nonsense);
-    }
-
-    #[test]
-    fn a_dot_at_the_start_of_a_line_is_doubled() {
-        assert_eq!(stuffed(".a\r\n.\r\nb.\r\n"), "..a\r\n..\r\nb.\r\n");
-        assert_eq!(stuffed("plain\r\n"), "plain\r\n");
-    }
 
     fn mail(port: u16) -> Mail {
         Mail {
