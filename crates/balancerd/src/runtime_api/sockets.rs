@@ -49,11 +49,16 @@ pub(super) fn send(mut stream: &UnixStream, sockets: &[OwnedFd]) -> io::Result<(
     stream.set_read_timeout(Some(PATIENCE))?;
     let count = i32::try_from(sockets.len()).unwrap_or(i32::MAX);
     stream.write_all(&count.to_ne_bytes())?;
-    for part in sockets.chunks(MOST) {
+    let mut parts = sockets.chunks(MOST).peekable();
+    while let Some(part) = parts.next() {
         let about: Vec<u8> = part.iter().flat_map(about).collect();
         let files: Vec<BorrowedFd<'_>> = part.iter().map(|socket| socket.as_fd()).collect();
         rights::send(stream, &about, &files)?;
-        stream.read_exact(&mut [0; 4])?;
+        // Once it has them all, it need not say so.
+        match stream.read_exact(&mut [0; 4]) {
+            Err(error) if parts.peek().is_some() => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -90,7 +95,11 @@ pub(crate) fn fetch(path: &Path) -> io::Result<Vec<OwnedFd>> {
         }
         let got = i32::try_from(files.len()).unwrap_or(0);
         sockets.extend(files);
-        stream.write_all(&got.to_ne_bytes())?;
+        // HAProxy does not stay for the last of these.
+        match stream.write_all(&got.to_ne_bytes()) {
+            Err(error) if sockets.len() < count => return Err(error),
+            _ => {}
+        }
     }
     Ok(sockets)
 }

@@ -74,7 +74,8 @@ pub(crate) fn show_servers_state(
                 checking |= CONFIGURED;
                 checking |= if watch.enabled { ENABLED } else { 0 };
                 checking |= if maint { PAUSED } else { 0 };
-            } else if maint && server.disabled {
+            } else if server.disabled {
+                // As HAProxy, which lets only those go on that are checked.
                 checking = PAUSED;
             }
             if check.as_ref().is_some_and(|check| check.running) {

@@ -109,12 +109,19 @@ impl Post {
         if let Some(place) = renewal.moves.get(&place) {
             return Some(Self::new(renewal.shared, thread, *place, listener));
         }
-        while let Ok((socket, peer)) = linux::tcp::accept(&*listener) {
-            let Ok(client) = Stream::new(socket) else { break };
-            let header = header(shared, place);
-            relay::spawn(Serve::new(shared, thread, number(place), client, peer, header));
-        }
+        take_waiting(shared, thread, place, &listener);
         None
+    }
+}
+
+/// Serves those who wait at an address that is given up.
+fn take_waiting(shared: &'static Shared, thread: u16, place: BindPlace, listener: &Listener) {
+    // No more than ever wait at a time: those who come later are not its own any more.
+    for _ in 0..65_536 {
+        let Ok((socket, peer)) = linux::tcp::accept(listener) else { break };
+        let Ok(client) = Stream::new(socket) else { break };
+        let header = header(shared, place);
+        relay::spawn(Serve::new(shared, thread, number(place), client, peer, header));
     }
 }
 
@@ -148,8 +155,12 @@ pub(super) async fn serve(
             Next::Gone => return,
         }
     }
-    // Their sockets are closed with them.
-    posts.into_iter().for_each(|post| post.task.cancel());
+    // Their sockets are closed with them, once nobody waits there: who takes over may not have taken
+    // all of them.
+    for Post { place, shared, listener, task } in posts {
+        task.cancel();
+        take_waiting(shared, thread, place, &listener);
+    }
     told.end().await;
 }
 
