@@ -23,7 +23,10 @@ struct Balancing {
     pool: Pool,
     waiting: HashMap<Ticket, Waiting>,
     wakes: Vec<Wake>,
+    /// The one that followed.
     moved: Option<Arc<Moved>>,
+    /// The last of those that followed, as far as that was looked for.
+    last: Option<Arc<Moved>>,
 }
 
 #[derive(Debug)]
@@ -32,9 +35,31 @@ enum Waiting {
     Woken(Wake),
 }
 
+impl Waiting {
+    /// The same at other positions. A slot of a server that is not there is given to `gone`.
+    fn translated(
+        self,
+        ticket: Ticket,
+        to: &[Option<ServerId>],
+        gone: impl FnOnce(ServerId),
+    ) -> Self {
+        let Self::Woken(Wake::Served { server, server_queue, pool_queue, .. }) = self else {
+            return self;
+        };
+        match to.get(server.0).copied().flatten() {
+            Some(server) => Self::Woken(Wake::Served { ticket, server, server_queue, pool_queue }),
+            None => {
+                gone(server);
+                Self::Woken(Wake::PickAgain { ticket })
+            }
+        }
+    }
+}
+
 impl Balancer {
     pub(super) fn new(pool: Pool) -> Self {
-        let inner = Balancing { pool, waiting: HashMap::new(), wakes: Vec::new(), moved: None };
+        let inner =
+            Balancing { pool, waiting: HashMap::new(), wakes: Vec::new(), moved: None, last: None };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -49,6 +74,8 @@ impl Balancer {
     ) -> Arc<Self> {
         let mut inner = lock(&self.inner);
         let Balancing { pool, waiting, .. } = &mut *inner;
+        // Nobody waits in a pool that was followed.
+        let mut nobody = Vec::new();
         let mut to = vec![None; pool.len()];
         for (index, was) in kept.iter().enumerate() {
             if let Some(place) = was.and_then(|was| to.get_mut(was.0)) {
@@ -60,9 +87,13 @@ impl Balancer {
         let next = Pool::following(config, servers, pool, kept, now, &mut wakes);
         let next = Arc::new(Self::new(next));
         let mut there = lock(&next.inner);
-        // Those who were woken already have their answer here.
-        let asleep = waiting.extract_if(|_, waiting| matches!(waiting, Waiting::Asleep(_)));
-        there.waiting = asleep.collect();
+        // All who wait are there from now on, so that nobody has to be looked for on the way.
+        there.waiting = waiting
+            .drain()
+            .map(|(ticket, one)| {
+                (ticket, one.translated(ticket, &to, |gone| pool.release(now, gone, &mut nobody)))
+            })
+            .collect();
         let woken = there.wake(wakes);
         drop(there);
         let from = kept.to_vec();
@@ -171,7 +202,9 @@ impl Balancer {
 
     /// The last of those that followed.
     fn moved(&self) -> Option<Arc<Moved>> {
-        let mut moved = lock(&self.inner).moved.clone()?;
+        let inner = lock(&self.inner);
+        let mut moved = inner.last.clone().or_else(|| inner.moved.clone())?;
+        drop(inner);
         let mut far = false;
         loop {
             let Some(further) = lock(&moved.next.inner).moved.clone() else { break };
@@ -179,7 +212,7 @@ impl Balancer {
             far = true;
         }
         if far {
-            lock(&self.inner).moved = Some(Arc::clone(&moved));
+            lock(&self.inner).last = Some(Arc::clone(&moved));
         }
         Some(moved)
     }

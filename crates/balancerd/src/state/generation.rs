@@ -440,3 +440,6 @@ fn limits(frontend: &Frontend, backend: Option<&Backend>) -> Limits {
         close_both: backend.half_close == proxy::HalfClose::CloseBoth,
     }
 }
+
+#[cfg(test)]
+mod tests;
