@@ -112,6 +112,8 @@ start_or_follow() {
 		# Also where it is active: an upgrade follows itself.
 		deb-systemd-invoke restart "$1" >/dev/null || true
 		handover_forget "$1"
+		# Where that failed, as any other start: it may be tried again and again.
+		systemctl --quiet is-active "$1" || deb-systemd-invoke restart "$1" >/dev/null || true
 	elif [ -n "${2:-}" ]; then
 		deb-systemd-invoke restart "$1" >/dev/null || true
 	else

@@ -60,12 +60,13 @@ pub fn eldest(siblings: &[Sibling]) -> Vec<i32> {
 
 /// The service's path in the text of a `/proc/PID/cgroup` (cgroups(7)), in systemd's hierarchy.
 fn service(text: &str) -> Option<String> {
-    let path = text.lines().find_map(|line| {
+    // Where both hierarchies are mounted, it is in one of them.
+    text.lines().find_map(|line| {
         let (_, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
-        ["", "name=systemd"].contains(&controllers).then_some(path)
-    })?;
-    path.ends_with(".service").then(|| path.to_owned())
+        let is_its = ["", "name=systemd"].contains(&controllers) && path.ends_with(".service");
+        is_its.then(|| path.to_owned())
+    })
 }
 
 /// The fourth field of `/proc/PID/stat` (proc(5)); the second may hold spaces and parentheses.
@@ -95,6 +96,8 @@ mod tests {
         assert_eq!(service(one).as_deref(), Some("/system.slice/haproxy.service"));
         let older = "12:cpu,cpuacct:/\n1:name=systemd:/system.slice/keepalived.service\n0::/\n";
         assert_eq!(service(older).as_deref(), Some("/system.slice/keepalived.service"));
+        let both = "9:name=systemd:/container-7\n0::/system.slice/haproxy.service\n";
+        assert_eq!(service(both), service(one));
         for text in ["0::/user.slice/user-0.slice/session-1.scope\n", "0::/\n", ""] {
             assert_eq!(service(text), None, "{text:?}");
         }

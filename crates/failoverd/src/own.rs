@@ -51,6 +51,9 @@ enum What {
     /// Starts a daemon in place of the one left in the same systemd service, without a transition
     #[command(override_usage = "failoverd take-over COMMAND [ARGUMENT]...")]
     TakeOver {
+        /// Only say whether it could run its configuration
+        #[arg(long)]
+        test: bool,
         /// What starts it: /usr/sbin/keepalived --dont-fork …
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
@@ -81,7 +84,8 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
         Ok(Own { what: What::Check { files } }) => check(files),
         Ok(Own { what: What::Status { json, socket } }) => show(json, socket),
         Ok(Own { what: What::Release { options } }) => release(&options),
-        Ok(Own { what: What::TakeOver { command } }) => takeover::run(&command),
+        Ok(Own { what: What::TakeOver { test, command } }) if test => takeover::could_run(&command),
+        Ok(Own { what: What::TakeOver { command, .. } }) => takeover::run(&command),
         Err(error) => {
             // Nobody may be listening, as with `| head`.
             let _ = error.print();

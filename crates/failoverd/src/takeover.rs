@@ -14,7 +14,7 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use daemon::clock::Clock;
@@ -26,6 +26,8 @@ use nix::unistd::Pid;
 use vrrp::config::InstanceConfig;
 use vrrp::{Counters, State};
 
+use crate::cli::{self, Persona};
+use crate::configuration;
 use crate::exit;
 use crate::ledger::{Account, Ledger, Subject};
 
@@ -47,18 +49,9 @@ pub(crate) fn run(command: &[OsString]) -> u8 {
         }
     };
     if !former.is_empty() {
-        let mut test = Command::new(program);
-        test.args(arguments).arg("--config-test").stdin(Stdio::null());
-        match test.status() {
-            Ok(status) if status.success() => {}
-            Ok(_) => {
-                eprintln!("failoverd take-over: not with this configuration; the old one goes on");
-                return exit::CONFIG;
-            }
-            Err(error) => {
-                eprintln!("failoverd take-over: {}: {error}", program.display());
-                return exit::FATAL;
-            }
+        if could_run(command) != exit::OK {
+            eprintln!("failoverd take-over: not with this configuration; the old one goes on");
+            return exit::CONFIG;
         }
         end(&former);
         next.env(IN_PLACE, "1");
@@ -66,6 +59,25 @@ pub(crate) fn run(command: &[OsString]) -> u8 {
     let error = next.exec();
     eprintln!("failoverd take-over: {}: {error}", program.display());
     exit::FATAL
+}
+
+/// Whether `command` would start a daemon that runs: 0, or else 2 after saying why not. `-t` would
+/// not do: it has one code for what keeps a daemon from running and for what it puts up with.
+pub(crate) fn could_run(command: &[OsString]) -> u8 {
+    let arguments = command.iter().skip(1).cloned();
+    let options = match cli::read(Persona::Keepalived, arguments) {
+        Ok((_, options)) => options,
+        Err(cli::Refused(why)) => {
+            eprintln!("{why}");
+            return exit::CONFIG;
+        }
+    };
+    let loaded = configuration::load(&options);
+    if loaded.exit.is_none() {
+        return exit::OK;
+    }
+    loaded.print();
+    exit::CONFIG
 }
 
 /// Kills the old daemon so that none of its processes has time for anything: a VRRP process whose
@@ -115,5 +127,30 @@ pub(crate) fn note_masters(ledger: &OwnedFd, instances: &[InstanceConfig], log: 
             counters: Counters::default(),
         };
         ledger.write_instance(&subject, &account);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_daemon_puts_up_with_can_be_taken_over_and_what_it_refuses_cannot() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("keepalived.conf");
+        let could = |text: &str| {
+            std::fs::write(&file, text).expect("writable");
+            could_run(&["keepalived".into(), "-n".into(), "-f".into(), file.clone().into()])
+        };
+        let with_interface = |interface: &str| {
+            format!(
+                "vrrp_instance V {{ interface {interface}\nvirtual_router_id 5\n\
+                 authentication {{ auth_type PASS\nauth_pass longer-than-eight }}\n\
+                 virtual_ipaddress {{ 192.0.2.1/24 }} }}"
+            )
+        };
+        assert_eq!(could(&with_interface("evergate0")), exit::CONFIG);
+        let dynamic = "global_defs { dynamic_interfaces }\n".to_owned();
+        assert_eq!(could(&(dynamic + &with_interface("evergate0"))), exit::OK);
     }
 }
