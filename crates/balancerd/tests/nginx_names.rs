@@ -168,3 +168,51 @@ fn the_best_places_of_a_service_are_servers_and_the_others_backups() {
     *zone.lock().expect("whole") = Some(vec![3]);
     until("the best is gone", || (nginx.all() == "3").then_some(()));
 }
+
+#[test]
+fn reloads_lose_nobody_while_names_are_followed_and_servers_checked() {
+    let port = servers();
+    let (resolver, zone) = name_server(port);
+    *zone.lock().expect("whole") = Some(vec![1, 2, 3]);
+    let upstream = format!("server some.test:{port} resolve;");
+    let nginx = Running::start(resolver, &upstream);
+    // With a check of the servers as well.
+    let file = nginx.directory.path().join("n.conf");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    let text = text.replace("proxy_pass u;", "proxy_pass u; health_check interval=50ms;");
+    std::fs::write(&file, text).expect("written");
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let to = nginx.port;
+    let load = std::thread::spawn(move || {
+        let mut served = (0, Vec::new());
+        while !told.load(std::sync::atomic::Ordering::Relaxed) {
+            let asked = TcpStream::connect(("127.0.0.1", to)).and_then(|mut client| {
+                client.set_read_timeout(Some(PATIENCE))?;
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).map(|_| answer)
+            });
+            match asked {
+                Ok(answer) if ["1", "2", "3"].contains(&answer.as_str()) => served.0 += 1,
+                other => served.1.push(format!("{other:?}")),
+            }
+        }
+        served
+    });
+    let id = nix::unistd::Pid::from_raw(nginx.child.id().cast_signed());
+    let started = || {
+        let log = std::fs::read_to_string(nginx.directory.path().join("error.log"));
+        log.unwrap_or_default().matches("start worker process ").count()
+    };
+    for _ in 0..10 {
+        let before = started();
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGHUP).expect("ours");
+        until("another worker", || (started() > before).then_some(()));
+    }
+    // The load takes turns as well.
+    until("all of them", || (nginx.all() == "123").then_some(()));
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (served, wrong) = load.join().expect("no panic");
+    assert_eq!(wrong, Vec::<String>::new(), "{served} were served");
+    assert!(served > 0);
+}
