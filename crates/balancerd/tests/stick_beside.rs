@@ -367,6 +367,53 @@ fn a_client_goes_elsewhere_when_its_server_is_gone_and_stays_there() {
     }
 }
 
+#[test]
+fn requests_of_http_count_as_in_haproxy() {
+    let run = |original: bool| {
+        let front = SocketAddr::from((own_address(), 8_000));
+        let text = format!(
+            "defaults\n mode http\n timeout client 9s\n timeout server 9s\n timeout connect 9s\n\
+             frontend f\n bind {front}\n stick-table type ip size 9 expire 1m store \
+             conn_cnt,conn_cur,sess_cnt,http_req_cnt,http_req_rate(60s),http_err_cnt,gpc0\n \
+             tcp-request connection track-sc0 src\n http-request track-sc1 path table paths\n \
+             http-request sc-inc-gpc0(0) if {{ path /a }}\n \
+             http-request deny if {{ sc_http_req_cnt(0) gt 3 }}\n http-request return status 200\n\
+             backend paths\n stick-table type string len 20 size 9 store \
+             conn_cnt,conn_cur,http_req_cnt,http_err_cnt\n"
+        );
+        let subject = Subject::start(original, &text, &[]);
+        let mut stream = TcpStream::connect(front).expect("it listens");
+        stream.set_read_timeout(Some(LIMIT)).expect("settable");
+        let mut statuses = Vec::new();
+        for path in ["/a", "/b", "/a", "/c"] {
+            let close = if path == "/c" { "Connection: close\r\n" } else { "" };
+            let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n{close}\r\n");
+            stream.write_all(request.as_bytes()).expect("open");
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).expect("an answer");
+            statuses.push(String::from_utf8_lossy(&status[9..]).into_owned());
+            if status[9] == b'2' {
+                let mut rest = Vec::new();
+                while !rest.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).expect("the head");
+                    rest.push(byte[0]);
+                }
+            }
+        }
+        drop(stream);
+        let idle = |table| subject.ask(&format!("show table {table}")).contains(" use=1 ");
+        until("all have ended", || !idle("f") && !idle("paths"));
+        (statuses, subject.table("show table f") + &subject.table("show table paths"))
+    };
+    let (statuses, ours) = run(false);
+    assert_eq!(statuses, ["200", "200", "200", "403"], "{ours}");
+    assert!(ours.contains("http_req_cnt=4 http_req_rate(60000)=4"), "{ours}");
+    if has_original() {
+        assert_eq!(run(true), (statuses, ours));
+    }
+}
+
 /// Two peers with a table each of several kinds; `own` is who the file is for.
 fn peers(a: SocketAddr, b: SocketAddr, own: &str) -> String {
     format!(

@@ -237,6 +237,16 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
             record.destination_port = port.or(record.destination_port);
         }
         Action::SetLogLevel(level) => record.log_level = Some(*level),
+        // Among the rules of HTTP: the whole head is there, and it is a request.
+        Action::Track { counter, expr, table, content } => {
+            if !record.counters.has(*counter, *content) {
+                let scope = Scope { last: true, ..*scope };
+                track(*counter, expr, table, *content, &scope, record);
+                if let Some(tracked) = record.counters.get(*counter).filter(|t| t.content()) {
+                    tracked.count_request();
+                }
+            }
+        }
         Action::ExpectProxy => record.expect_proxy = true,
         Action::SetMark(mark) => record.mark = Some(*mark),
         Action::SetTos(tos) => record.tos = Some(*tos),
@@ -267,7 +277,6 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
         | Action::Close
         | Action::SilentDrop
         | Action::Capture { .. }
-        | Action::Track { .. }
         | Action::Nothing => {}
     }
 }

@@ -154,6 +154,9 @@ impl Record {
 
     /// Forgets the variables of a scope that has ended.
     pub fn forget(&mut self, scope: Scope) {
+        if scope == Scope::Transaction {
+            self.counters.forget_content();
+        }
         self.values.retain(|(variable, _)| variable.scope != scope);
     }
 }

@@ -170,6 +170,14 @@ impl Tracked {
         self.content
     }
 
+    /// A request of HTTP came.
+    pub fn count_request(&self) {
+        self.table.with(|table, now| {
+            table.add(now, self.entry, Data::HttpReqCnt, 0, 1);
+            table.add(now, self.entry, Data::HttpReqRate, 0, 1);
+        });
+    }
+
     /// Its key.
     pub fn key(&self) -> Vec<u8> {
         self.table.with(|table, _| table.key(self.entry).to_vec())
@@ -236,6 +244,11 @@ impl Counters {
                 }
             });
         }
+    }
+
+    /// A request is over: what its rules tracked is tracked no more.
+    pub fn forget_content(&mut self) {
+        self.0.retain(|tracked| !tracked.content);
     }
 
     /// Adds to something of all of them: what an HTTP engine counts.

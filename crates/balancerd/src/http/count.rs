@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use stick::Data;
+
 use crate::session::Session;
 use crate::state::{Rate, Traffic, unix_seconds};
 
@@ -65,6 +67,16 @@ impl Session {
     /// A request came.
     pub(super) fn count_request(&self) {
         self.traffic().http.request(unix_seconds());
+        self.count_in_tables(Data::HttpReqCnt, Data::HttpReqRate);
+    }
+
+    /// One more of something for all that is tracked.
+    fn count_in_tables(&self, count: Data, rate: Data) {
+        if let Some(extra) = &self.extra {
+            let counters = &extra.rules.record.counters;
+            counters.count(count);
+            counters.count(rate);
+        }
     }
 
     /// An answer was given, by a server or here.
@@ -73,6 +85,12 @@ impl Session {
             return;
         }
         self.traffic().http.answer(status);
+        match status {
+            400..=499 => self.count_in_tables(Data::HttpErrCnt, Data::HttpErrRate),
+            501 | 505 => {}
+            500..=599 => self.count_in_tables(Data::HttpFailCnt, Data::HttpFailRate),
+            _ => {}
+        }
         let Some(backend) = self.backend().map(|at| &self.shared.backends[at]) else {
             self.traffic().http.intercepted.add();
             return;

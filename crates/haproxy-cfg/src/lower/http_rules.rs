@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use conf::Problem;
 use proxy::{Http, Mode};
-use rules::http::HttpRule;
+use rules::http::{HttpAction, HttpRule};
 
 use super::rules::{Lowering, Names};
 use crate::draft::{Draft, HttpRuleDraft};
@@ -59,6 +59,9 @@ fn rules(lowering: &mut Lowering<'_>, drafts: &[HttpRuleDraft]) -> Vec<HttpRule>
             }
         }
         let Some(mut action) = draft.action.clone() else { continue };
+        if let HttpAction::Plain(plain) = &mut action {
+            lowering.track(plain, draft.at);
+        }
         let place = format!("{} expression", draft.family);
         for expr in action.exprs_mut() {
             lowering.sample(expr, draft.at, &place);
