@@ -89,6 +89,7 @@ handover_prepare() {
 		WatchdogSec=0
 		SyslogIdentifier=$name
 		CapabilityBoundingSet=CAP_SYS_PTRACE
+		SystemCallFilter=pidfd_getfd
 		ExecStart=
 		ExecStart=$*
 	UNIT
