@@ -226,7 +226,7 @@ impl Reader<'_> {
                 return self.refuse(rest, &text);
             }
             // HAProxy shows the pattern of the name where that of the value is wrong.
-            let named = words.iter().take(words.len() - rest.len()).last();
+            let named = words[..words.len() - rest.len()].last();
             let said = named.map(|word| word.text.as_str());
             let (pattern, after) =
                 self.pattern(keyword, word.text == "value-lf", said, &rest[1..])?;
