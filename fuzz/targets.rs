@@ -94,6 +94,20 @@ pub(crate) const TARGETS: &[Target] = &[
         words: &["\x0a\u{80}", "/t"],
     },
     Target {
+        name: "http_message",
+        run: http_message,
+        seeds: &[
+            b"POST /a?b=c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n",
+            b"GET http://h/ HTTP/1.0\r\nHost: h\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        ],
+        files: &[],
+        words: &[
+            "GET ", " HTTP/1.1\r\n", "\r\n\r\n", "Host: ", "Content-Length: ",
+            "Transfer-Encoding: chunked\r\n", "0\r\n", "ffff", ";", ":", "\n", "\r",
+        ],
+    },
+    Target {
         name: "proxy_header",
         run: proxy_header,
         seeds: &[
@@ -310,6 +324,28 @@ fn arp_frame(bytes: &[u8]) {
 }
 
 /// A PROXY header, whole and cut in half.
+fn http_message(bytes: &[u8]) {
+    use http::{Body, Decoder, Request, Response};
+
+    let request = Request::parse(bytes);
+    if let Ok(Some((request, length))) = &request {
+        assert!(*length <= bytes.len(), "longer than what there is");
+        // What is written is read as the same.
+        let mut written = Vec::new();
+        request.write(&mut written);
+        if let Ok(Some((again, _))) = Request::parse(&written) {
+            assert_eq!(&again, request);
+        }
+        let body = request.framing().unwrap_or(Body::Empty);
+        let (mut decoder, mut data) = (Decoder::new(body), Vec::new());
+        let used = decoder.decode(&bytes[*length..], &mut data);
+        assert!(used.is_err() || data.len() <= bytes.len() - length);
+    }
+    if let Ok(Some((response, length))) = Response::parse(bytes) {
+        assert!(length <= bytes.len() && response.framing("GET").is_ok());
+    }
+}
+
 fn proxy_header(bytes: &[u8]) {
     use wire::proxy_protocol::{Error, Header};
 

@@ -141,7 +141,7 @@ pub(crate) const TABLE: &[P] = &[
     P::new("mode", Words("tcp|http|log|spop|udp", 0..=ALL, mode))
         .within(PROXY)
         .default("tcp")
-        .doc("What it speaks. A proxy must be tcp; defaults may say http."),
+        .doc("What it speaks: bytes, or HTTP/1.1."),
     P::new("retries", Words("<number>", 0..=ALL, |p, w, b| {
         let Some(word) = w.first() else {
             b.refuse(Span::default(), "'retries' expects an integer argument (dispatch counts for one).");

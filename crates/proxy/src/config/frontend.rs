@@ -100,7 +100,7 @@ pub enum Mode {
     /// Bytes.
     #[default]
     Tcp,
-    /// HTTP. Served as bytes for as long as layer 7 is not built; the dialect warns.
+    /// HTTP/1.1: see [`Http`].
     Http,
 }
 

@@ -93,6 +93,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "balance",
             "check",
             "stick",
+            "http",
             "rules",
             "proxy",
             "conf",
