@@ -48,6 +48,7 @@ mod report;
 mod resolver;
 mod rules;
 mod runtime_api;
+mod server_state;
 mod session;
 pub mod state;
 mod stats;

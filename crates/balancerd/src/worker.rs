@@ -152,6 +152,9 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
     let board: &'static Board = Box::leak(Box::new(
         Board::new(&shared.config).map_err(|error| StartError::System(io::Error::other(error)))?,
     ));
+    for problem in crate::server_state::load(shared, board) {
+        crate::cli_haproxy::say(conf::Severity::Warning, &problem);
+    }
     outbound::open_networks(&shared.config).map_err(|(name, error)| {
         let error = io::Error::new(error.kind(), format!("Cannot open namespace '{name}'"));
         StartError::System(error)

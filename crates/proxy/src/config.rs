@@ -21,7 +21,9 @@ use std::time::Duration;
 
 pub use self::http::{Forwarded, Http, Stats};
 pub use active::{ActiveCheck, CheckKind, Expected, Matching};
-pub use backend::{Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress};
+pub use backend::{
+    Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress, StateFrom,
+};
 pub use balance::{Algorithm, Passive};
 pub use checks::{CheckAct, CheckWords, EmailAlert, Tracked};
 pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
@@ -93,6 +95,10 @@ pub struct Process {
     pub master_worker: bool,
     /// Where the process id is written.
     pub pidfile: Option<PathBuf>,
+    /// `server-state-file`: what `show servers state` showed before.
+    pub state_file: Option<PathBuf>,
+    /// `server-state-base`: where files of that kind are.
+    pub state_base: Option<PathBuf>,
     /// Connections of the whole process. HAProxy's global `maxconn`; for nginx
     /// `worker_processes` × `worker_connections` ÷ 2. `None`: from the limit of open files.
     pub maxconn: Option<u32>,

@@ -145,6 +145,18 @@ pub(crate) const TABLE: &[G] = &[
         }
     }))
     .doc("Where the process id is written; `-p` wins."),
+    G::new("server-state-base", Words("<directory>", 0..=ALL, |g, w, b| {
+        if let Some(path) = once(b, g, "server-state-base", "expects one argument: a directory path", w) {
+            g.process.state_base = Some(path.into());
+        }
+    }))
+    .doc("Where files with the state of servers are."),
+    G::new("server-state-file", Words("<file>", 0..=ALL, |g, w, b| {
+        if let Some(path) = once(b, g, "server-state-file", "expects one argument: a file path", w) {
+            g.process.state_file = Some(path.into());
+        }
+    }))
+    .doc("What `show servers state` showed before, to go on from."),
     G::new("presetenv", Words("<name> <value>", 0..=ALL, |g, w, b| set_env(b, g, "presetenv", w)))
         .doc("Sets a variable of the environment that is not set."),
     G::new("setenv", Words("<name> <value>", 0..=ALL, |g, w, b| set_env(b, g, "setenv", w)))

@@ -10,7 +10,6 @@ type G = Keyword<Global>;
 const TUNING: &str = "tunes HAProxy's own engine";
 const TLS: &str = "TLS is not terminated yet";
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
-const STATE: &str = "server state is kept across reloads anyway";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[G] = &[
@@ -47,8 +46,6 @@ pub(crate) const TABLE: &[G] = &[
     G::planned("noreuseport", "…"),
     G::accepted("nosplice", "…", TUNING),
     G::accepted("numa-cpu-mapping", "…", TUNING),
-    G::accepted("server-state-base", "…", STATE),
-    G::accepted("server-state-file", "…", STATE),
     G::accepted("set-dumpable", "…", TUNING),
     G::planned("set-var", "…"),
     G::planned("set-var-fmt", "…"),

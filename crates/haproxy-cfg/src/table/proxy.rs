@@ -160,10 +160,27 @@ pub(crate) const TABLE: &[P] = &[
     P::new("source", Words("<addr>[:<port>] [usesrc client|clientip|<addr>] [interface <name>]", 0..=ALL, proxy_source))
     .within(SERVER)
     .doc("Local address of connections to servers."),
-    P::accepted("load-server-state-from-file", "<mode>", "server state is kept across reloads anyway")
-        .within(SERVER),
-    P::accepted("server-state-file-name", "[<file>]", "server state is kept across reloads anyway")
-        .within(SERVER_ONLY),
+    P::new("load-server-state-from-file", Words("global|local|none", 0..=ALL, |p, w, b| {
+        let known = w.first().and_then(|word| {
+            proxy::StateFrom::NAMES.iter().find(|(name, _)| *name == word.text)
+        });
+        match known {
+            Some((_, from)) => p.back.state_from = *from,
+            None => {
+                let span = w.first().map_or_else(Default::default, |word| word.span);
+                let given = w.first().map_or("", |word| &word.text);
+                b.refuse(span, format!("'load-server-state-from-file' expects 'global', 'local' or 'none'. Got '{given}'"));
+            }
+        }
+    }))
+        .within(SERVER)
+        .doc("Where the state that servers had is read at the start."),
+    P::new("server-state-file-name", Words("[<file>|use-backend-name]", 0..=ALL, |p, w, _| {
+        let name = w.first().map(|word| word.text.to_string());
+        p.back.state_name = name.filter(|name| name != "use-backend-name");
+    }))
+        .within(SERVER_ONLY)
+        .doc("The name of the backend's own file; without one it is the backend's."),
     P::accepted("guid", "<name>", "statistics have no guids").within(NAMED),
     P::planned("dispatch", "<address>:<port>").within(SERVER),
     P::planned("filter", "<name> …").within(NAMED),

@@ -85,6 +85,10 @@ pub struct Backend {
     pub check_words: CheckWords,
     /// `email-alert`.
     pub email_alert: Option<Box<EmailAlert>>,
+    /// `load-server-state-from-file`: where the state its servers had is read at the start.
+    pub state_from: StateFrom,
+    /// `server-state-file-name`; without a name it is that of the backend.
+    pub state_name: Option<String>,
     /// `mode http`: what it does with messages.
     pub http: Option<Box<super::Http>>,
     /// `disabled`: known, shown, not used.
@@ -150,6 +154,8 @@ impl Backend {
             rules: None,
             check_words: CheckWords::default(),
             email_alert: None,
+            state_from: StateFrom::None,
+            state_name: None,
             http: None,
             disabled: false,
             description: None,
@@ -184,6 +190,24 @@ impl Backend {
     pub fn is_passive(&self) -> bool {
         self.servers.iter().any(|server| server.passive.is_some())
     }
+}
+
+/// Where the state that servers had is read at the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum StateFrom {
+    /// Nowhere: they begin as configured.
+    #[default]
+    None,
+    /// The file of the process (`server-state-file`).
+    Global,
+    /// A file of the backend's own, in the directory `server-state-base`.
+    Local,
+}
+
+impl StateFrom {
+    /// The names HAProxy has for them.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("none", Self::None), ("global", Self::Global), ("local", Self::Local)];
 }
 
 /// What one side's end does to the other.
