@@ -52,7 +52,6 @@ const BOTH: [Flavour; 2] = [Flavour::HaProxy, Flavour::Nginx];
 
 /// A master, what it says, and its file.
 struct Master {
-    flavour: Flavour,
     child: Child,
     directory: tempfile::TempDir,
     /// How far [`until`](Self::until) has read.
@@ -72,7 +71,7 @@ impl Master {
         };
         command.envs(environment.iter().copied()).current_dir(own).stdin(Stdio::null());
         let child = command.spawn().expect("it runs");
-        let mut master = Self { flavour, child, directory, read: 0 };
+        let mut master = Self { child, directory, read: 0 };
         match flavour {
             Flavour::HaProxy => master.until("Loading success."),
             Flavour::Nginx => master.until("start worker process "),

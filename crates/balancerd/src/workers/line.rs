@@ -115,8 +115,19 @@ pub(crate) fn listen(
     let line = UnixStream::from(line.as_fd().try_clone_to_owned()?);
     let (orders, given) = mpsc::unbounded_channel();
     let listen = move || {
-        // A line that makes no sense ends as one that is closed does.
-        while let Ok(Some((answers, sockets))) = receive(&line) {
+        loop {
+            let (answers, sockets) = match receive(&line) {
+                Ok(Some(order)) => order,
+                // Not all of it arrived: no descriptor was left, as a rule. Sessions go on.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    let why = "the worker could not take what it was sent";
+                    if say(&line, &Err(why.to_owned())).is_err() {
+                        break;
+                    }
+                    continue;
+                }
+                Ok(None) | Err(_) => break,
+            };
             // A master that is gone waits for nothing.
             let config = match conf::outside::told(answers, &read) {
                 Ok(config) => config,
@@ -246,6 +257,30 @@ mod tests {
             rights::send(&here, b".", &[]).unwrap();
             assert!(receive(&there).is_err(), "no file came along");
         }
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_answered_and_the_line_goes_on() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let (gone, is_gone) = std::sync::mpsc::channel();
+        let read = || Err("nothing to read".to_owned());
+        let mut orders = listen(&there, read, move || gone.send(()).unwrap()).unwrap();
+        drop(there);
+        let heard = |text: &str| {
+            let mut head = [0; 5];
+            (&here).read_exact(&mut head).unwrap();
+            let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]);
+            let mut words = vec![0; length as usize];
+            (&here).read_exact(&mut words).unwrap();
+            assert_eq!((head[0], String::from_utf8(words).unwrap().as_str()), (b'n', text));
+        };
+        rights::send(&here, b".", &[]).unwrap();
+        heard("the worker could not take what it was sent");
+        send(&here, &Answers::default(), &[]).unwrap();
+        heard("nothing to read");
+        drop(here);
+        is_gone.recv().unwrap();
+        assert!(orders.blocking_recv().is_none());
     }
 
     #[test]
