@@ -48,7 +48,12 @@ fn run(command: &[OsString]) -> Result<std::convert::Infallible, String> {
             Ok(_) => return Err("not with this configuration; the old one goes on".into()),
             Err(error) => return Err(format!("{}: {error}", program.display())),
         }
-        let sockets = listeners(&former)?;
+        // Where that is forbidden, as in a container, both listen side by side (SO_REUSEPORT) until the
+        // old one stops: only what it has not accepted then is lost.
+        let sockets = listeners(&former).unwrap_or_else(|why| {
+            eprintln!("balancerd take-over: {why}; listening beside it");
+            Vec::new()
+        });
         next.arg("-sf").args(group::eldest(&former).iter().map(ToString::to_string));
         sockets
     };

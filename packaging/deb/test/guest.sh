@@ -32,5 +32,5 @@ mkdir -p "$WORK/work" "$WORK/root" "$WORK/out"
 		mkdir -p "$WORK/root/evergate/out" && mount --bind "$WORK/out" "$WORK/root/evergate/out" &&
 		SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout --signal=TERM --kill-after=10 "$SECONDS_LEFT" \
 		systemd-nspawn --quiet --directory="$WORK/root" --boot --register=no --keep-unit --private-network \
-		--capability=all --console=pipe --hostname=guest --timezone=off --resolv-conf=off'
+		--capability=all --system-call-filter=pidfd_getfd --console=pipe --hostname=guest --timezone=off --resolv-conf=off'
 ) </dev/null >"$WORK/out/console.txt" 2>&1 || true
