@@ -15,8 +15,10 @@ pub struct Advice {
     pub weight: Option<String>,
     /// `maxconn:10`. As written behind the colon.
     pub maxconn: Option<String>,
-    /// `up`, `down`, `fail`, `stopped`, and what follows a `#`.
+    /// `up`, `down`, `fail`, `stopped`, and what follows a word that begins with `#`.
     pub health: Option<(Said, String)>,
+    /// The word of [`health`](Self::health) as written.
+    pub word: String,
     /// What was not understood.
     pub unknown: Option<String>,
 }
@@ -37,15 +39,6 @@ pub enum Said {
 impl Said {
     const NAMES: [(&'static str, Self); 4] =
         [("up", Self::Up), ("down", Self::Down), ("fail", Self::Fail), ("stopped", Self::Stopped)];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::Fail => "fail",
-            Self::Stopped => "stopped",
-        }
-    }
 }
 
 /// Whether a whole line has arrived.
@@ -69,12 +62,21 @@ pub fn is_line(bytes: &[u8]) -> bool {
 pub fn read(bytes: &[u8]) -> Advice {
     let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r' | 0));
     let line = String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]);
-    let (words, comment) = line.split_once('#').unwrap_or((&line, ""));
+    let between = |c: char| matches!(c, ' ' | '\t' | ',');
+    // A comment begins with a word of its own.
+    let hash = line
+        .match_indices('#')
+        .find(|(at, _)| line[..*at].is_empty() || line[..*at].ends_with(between));
+    let (words, comment) = match hash {
+        Some((at, _)) => (&line[..at], &line[at + 1..]),
+        None => (&*line, ""),
+    };
     let mut advice = Advice::default();
-    for word in words.split([' ', '\t', ',']).filter(|word| !word.is_empty()) {
+    for word in words.split(between).filter(|word| !word.is_empty()) {
         let is = |name: &str| word.eq_ignore_ascii_case(name);
         if let Some((_, said)) = Said::NAMES.iter().find(|(name, _)| is(name)) {
             advice.health = Some((*said, comment.trim_start().to_string()));
+            advice.word = word.into();
         } else if is("ready") {
             advice.order = Some(Order::Ready);
         } else if is("drain") {
@@ -83,7 +85,7 @@ pub fn read(bytes: &[u8]) -> Advice {
             advice.order = Some(Order::Maint);
         } else if let Some(number) = word.strip_prefix("maxconn:") {
             advice.maxconn = Some(number.into());
-        } else if word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with('%') {
+        } else if word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('%') {
             advice.weight = Some(word.into());
         } else {
             advice.unknown = Some(word.into());
@@ -103,7 +105,7 @@ impl Advice {
                 "" => String::new(),
                 comment => format!(" ({comment})"),
             };
-            return Verdict::new(status).because(format!("via agent : {}{comment}", said.name()));
+            return Verdict::new(status).because(format!("via agent : {}{comment}", self.word));
         }
         let verdict = Verdict::new(Status::Checked);
         match (&self.unknown, refused) {

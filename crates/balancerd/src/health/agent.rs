@@ -61,7 +61,7 @@ pub(super) async fn ask(
 /// The weight `50%` of a configured weight, 256 at most.
 pub(super) fn weight(text: &str, configured: u32, is_static: bool) -> Result<u32, &'static str> {
     let share: u32 =
-        text.trim_end_matches('%').parse().map_err(|_| "Trailing garbage in weight string.\n")?;
+        text.trim_end_matches('%').parse().map_err(|_| "Trailing garbage in weight string")?;
     if is_static && share != 0 && share != 100 {
         return Err(
             "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n",
@@ -70,9 +70,28 @@ pub(super) fn weight(text: &str, configured: u32, is_static: bool) -> Result<u32
     Ok((configured * share.min(25_600) / 100).min(256))
 }
 
+/// What follows `maxconn:`.
+pub(super) fn maxconn(text: &str) -> Result<u32, &'static str> {
+    if text.is_empty() {
+        return Err("Require <maxconn>.\n");
+    }
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("maxconn string empty or preceded by garbage");
+    }
+    text.parse().map_err(|_| "Trailing garbage in maxconn string")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::weight;
+    use super::{maxconn, weight};
+
+    #[test]
+    fn what_is_no_number_of_connections_is_told_as_by_haproxy() {
+        assert_eq!(maxconn("7"), Ok(7));
+        assert_eq!(maxconn(""), Err("Require <maxconn>.\n"));
+        assert_eq!(maxconn("abc"), Err("maxconn string empty or preceded by garbage"));
+        assert_eq!(maxconn("5x"), Err("Trailing garbage in maxconn string"));
+    }
 
     #[test]
     fn a_share_is_of_the_configured_weight() {

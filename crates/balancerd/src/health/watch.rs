@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use balance::{Pool, ServerId};
-use check::{Event, OnError, Reason, Status, Verdict};
+use check::{Event, Reason, Status, Verdict};
 use daemon::clock::Clock;
 use proxy::ProxyHeader;
 use relay::Target;
@@ -132,7 +132,6 @@ impl Watcher {
                         return;
                     }
                     self.ward().analysed(how, &Reason { verdict, duration: Duration::ZERO });
-                    let _: OnError = how;
                     if let Some(fast) = config.fastinter {
                         until = until.min(clock.now() + fast);
                     }
@@ -211,11 +210,11 @@ impl Watcher {
             }
         }
         if let Some(text) = &advice.maxconn {
-            match text.parse() {
+            match agent::maxconn(text) {
                 Ok(maxconn) => {
                     balancer.change(|pool, wakes| pool.set_maxconn(now, server, maxconn, wakes));
                 }
-                Err(_) => refused = Some("set maxconn server <b>/<s> requires a valid number"),
+                Err(why) => refused = Some(why),
             }
         }
         advice.verdict(refused)

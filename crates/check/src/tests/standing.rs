@@ -160,3 +160,26 @@ fn init_state_decides_how_many_checks_it_takes() {
     let mut server = begin(InitState::FullyUp);
     assert_eq!(server.handle(Event::Checked(Outcome::Failed)), []);
 }
+
+/// What HAProxy 2.6.12 made of each line.
+#[test]
+fn an_agents_line_is_read_as_by_haproxy() {
+    let info = |line: &[u8]| {
+        let verdict = agent::read(line).verdict(None);
+        (verdict.status.name(), verdict.info)
+    };
+    let cases: [(&[u8], &str, &str); 8] = [
+        (b"UP\n", "L7OK", "via agent : UP"),
+        (b"Down#x\n", "CHECKED", "agent reports an error : Down#x"),
+        (b"stopped # y z\n", "L7STS", "via agent : stopped (y z)"),
+        (b"50\n", "CHECKED", "agent reports an error : 50"),
+        (b"fail,up\n", "L7OK", "via agent : up"),
+        (b"up 50%,drain\n", "L7OK", "via agent : up"),
+        (b"\n", "CHECKED", ""),
+        (b"ready up", "L7OK", "via agent : up"),
+    ];
+    for (line, status, words) in cases {
+        assert_eq!(info(line), (status, words.into()), "{}", line.escape_ascii());
+    }
+    assert_eq!(agent::read(b"50%x").weight.as_deref(), Some("50%x"));
+}
