@@ -9,8 +9,8 @@ use balance::Algorithm;
 use conf::{Span, Word};
 use proxy::variable::{Escape, MapKey, Network};
 use proxy::{
-    Bind, BindAddress, ErrorLog, Foreign, ErrorLogTarget, Peers, ProxyHeader, Resolver, ServerAddress,
-    Severity, Threads,
+    Bind, BindAddress, ErrorLog, ErrorLogTarget, Foreign, Peers, ProxyHeader, Resolver,
+    ServerAddress, Severity, Threads,
 };
 
 use crate::Lookups;

@@ -8,8 +8,8 @@ use balance::{Algorithm, Passive};
 use conf::{Binder, Problem, Sources, Word};
 use proxy::{
     Backend, BackendIndex, Bind, BindAddress, Config, Discovery, ErrorLog, ErrorLogTarget, Flavour,
-    Frontend, FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Outbound, Server, ServerAddress,
-    Threads,
+    Frontend, FrontendKind, HalfClose, KeepAlive, NextUpstream, Origin, Outbound, Server,
+    ServerAddress, Threads,
 };
 
 use crate::address::{self, Host, Use};
