@@ -155,6 +155,13 @@ pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 9] = [
 
 /// How many words of a statement name a row: 0 where it is another one.
 pub(crate) fn named<T>(row: &Keyword<T>, words: &[Word]) -> usize {
+    // Nearly all rows differ in their first word, and that is cheaply seen.
+    let Some(first) = words.first() else { return 0 };
+    match row.name.strip_prefix(first.text.as_str()) {
+        Some("") => return 1,
+        Some(rest) if rest.starts_with(' ') => {}
+        _ => return 0,
+    }
     let parts = || row.name.split(' ');
     let hit = words.len() >= parts().count() && parts().zip(words).all(|(n, w)| n == w.text);
     if hit { parts().count() } else { 0 }
