@@ -106,7 +106,8 @@ swap() {
 	cp guides/001-keepalived-node1.conf /etc/keepalived/keepalived.conf
 	cp guides/001-haproxy-appended.cfg /etc/haproxy/haproxy.cfg
 	systemctl restart keepalived
-	wait_for 10 has $vip
+	wait_for 30 has $vip
+	systemctl reset-failed haproxy
 	systemctl restart haproxy
 	holds "guide 001 runs in them" "systemctl restart keepalived haproxy" wait_for 5 both keepalived haproxy
 	sleep 4
@@ -235,7 +236,15 @@ guide002() {
 	servers 192.168.2.151:6443 192.168.2.152:6443 192.168.2.153:6443
 	apt-get update -q >>"$OUT/apt.txt" 2>&1
 	originals
-	guide 002 ens160 192.168.2.141 002-keepalived-lb1-filled.conf 002-haproxy-appended.cfg 192.168.2.140 6443
+	cp guides/002-keepalived-lb1-filled.conf /etc/keepalived/keepalived.conf
+	cp guides/002-haproxy-appended.cfg /etc/haproxy/haproxy.cfg
+	systemctl restart keepalived
+	holds "guide 002: HAProxy refuses its file" "systemctl restart haproxy fails" bash -c '! systemctl restart haproxy'
+	holds "guide 002: ours over them" "apt-get install ./evergate-*.deb" ours $OURS
+	wait_for 20 has 192.168.2.140
+	holds "guide 002: ours run" "failoverd and balancerd" wait_for 10 both failoverd balancerd
+	sleep 4
+	traffic "guide 002: traffic through ours" 192.168.2.140 6443
 }
 
 guide003() {
