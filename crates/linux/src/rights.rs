@@ -40,17 +40,17 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<O
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let socket = socket.as_fd().as_raw_fd();
     let message = recvmsg::<()>(socket, &mut slices, Some(&mut space), flags)?;
+    // Those that did arrive are not told of then; they stay open.
+    if message.flags.contains(MsgFlags::MSG_CTRUNC) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let mut files = Vec::new();
-    let is_cut = message.flags.contains(MsgFlags::MSG_CTRUNC);
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = part {
             // SAFETY: unix(7): receiving SCM_RIGHTS installs new descriptors in this process, which
             // nobody else knows of; each is taken once.
             files.extend(numbers.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
         }
-    }
-    if is_cut {
-        return Err(io::ErrorKind::InvalidData.into());
     }
     Ok((message.bytes, files))
 }
