@@ -21,16 +21,16 @@ cleanup() {
 	done
 }
 trap cleanup EXIT
-mkdir -p "$WORK/work" "$WORK/root" "$WORK/out"
+mkdir -p "$WORK/work" "$WORK/merged" "$WORK/out"
 (
 	for group in "${groups[@]}"; do
 		mkdir -p "$group" && echo 0 >"$group/cgroup.procs"
 	done
 	# shellcheck disable=SC2016 # the variables are for the shell inside
 	exec setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc bash -c '
-		mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$WORK/upper,workdir=$WORK/work" "$WORK/root" &&
-		mkdir -p "$WORK/root/evergate/out" && mount --bind "$WORK/out" "$WORK/root/evergate/out" &&
+		mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$WORK/upper,workdir=$WORK/work" "$WORK/merged" &&
+		mkdir -p "$WORK/merged/evergate/out" && mount --bind "$WORK/out" "$WORK/merged/evergate/out" &&
 		SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout --signal=TERM --kill-after=10 "$SECONDS_LEFT" \
-		systemd-nspawn --quiet --directory="$WORK/root" --boot --register=no --keep-unit --private-network \
+		systemd-nspawn --quiet --directory="$WORK/merged" --boot --register=no --keep-unit --private-network \
 		--capability=all --system-call-filter=pidfd_getfd --console=pipe --hostname=guest --timezone=off --resolv-conf=off'
 ) </dev/null >"$WORK/out/console.txt" 2>&1 || true

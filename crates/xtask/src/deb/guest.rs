@@ -109,7 +109,7 @@ fn try_one(root: &Path, guests: &Path, image: &Path, scenario: &str) -> anyhow::
         .with_context(|| format!("nothing was tried; see {}", out.display()))?;
     let log = fs::read_to_string(out.join("log.txt")).unwrap_or_default();
     let ended = log.lines().any(|line| line == "scenario ended with 0");
-    for large in ["upper", "work", "root"] {
+    for large in ["upper", "work", "merged"] {
         // The last is empty: its mounts went with their namespace.
         let _ = fs::remove_dir_all(work.join(large));
     }
