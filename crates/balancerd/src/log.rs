@@ -9,6 +9,7 @@
 //! ```
 
 mod frame;
+mod ring;
 mod sink;
 
 use std::fmt::{self, Write as _};
@@ -32,6 +33,7 @@ pub struct Logger {
     tag: String,
     hostname: Option<String>,
     own_host: String,
+    rings: Vec<proxy::Ring>,
 }
 
 /// Where the lines of one proxy go, resolved once.
@@ -59,6 +61,8 @@ struct Leg {
     min_level: Severity,
     tag: Option<String>,
     host: Option<String>,
+    /// Which lines are taken, and how many there were.
+    sample: Option<(proxy::Sample, Arc<std::sync::atomic::AtomicU64>)>,
 }
 
 impl Route {
@@ -79,7 +83,10 @@ impl Logger {
     /// [`problems`](Self::problems).
     pub fn new(config: &Config) -> Self {
         let places = places(&config.process, &config.frontends, &config.backends);
-        let open = |place: Place| (place.clone(), Arc::new(Sink::open(&place)));
+        let open = |place: Place| {
+            let sink = Sink::open(&place, &config.process.rings);
+            (place, Arc::new(sink))
+        };
         let sinks = places.into_iter().map(open).collect();
         Self::with(config.flavour, &config.process, sinks)
     }
@@ -96,12 +103,13 @@ impl Logger {
             let sink = match (known, &place) {
                 (Some((_, sink)), _) => Arc::clone(sink),
                 (None, Place::File(path) | Place::Access(path, _)) => return Err(path.clone()),
-                (None, _) => Arc::new(Sink::open(&place)),
+                (None, _) => Arc::new(Sink::open(&place, &config.process.rings)),
             };
             sinks.push((place, sink));
         }
         let next = Self::with(config.flavour, &config.process, sinks);
         let same = next.tag == before.tag
+            && next.rings == before.rings
             && next.hostname == before.hostname
             && next
                 .sinks
@@ -123,6 +131,7 @@ impl Logger {
             tag: process.log_tag.clone().unwrap_or_else(|| default_tag.to_owned()),
             hostname: process.log_hostname.clone(),
             own_host,
+            rings: process.rings.clone(),
         }
     }
 
@@ -140,8 +149,12 @@ impl Logger {
     pub fn route(&self, targets: &[LogTarget], tag: Option<&str>) -> Route {
         let legs = targets.iter().filter_map(|target| {
             let place = Place::from(&target.address);
+            let ring = match &target.address {
+                LogAddress::Ring(name) => self.rings.iter().find(|ring| ring.name == *name),
+                _ => None,
+            };
             let framing = Framing::HaProxy(match target.framing {
-                LogFraming::Default => LogFraming::Local,
+                LogFraming::Default => ring.map_or(LogFraming::Local, |ring| ring.framing),
                 given => given,
             });
             let with_host = matches!(target.framing, LogFraming::Rfc3164 | LogFraming::Rfc5424);
@@ -157,6 +170,7 @@ impl Logger {
                 min_level: target.min_level,
                 tag: tag.map(str::to_owned),
                 host: host.map(|host| if host.is_empty() { self.own_host.clone() } else { host }),
+                sample: target.sample.clone().map(|sample| (sample, Arc::default())),
             })
         });
         Route::new(legs.collect())
@@ -185,6 +199,7 @@ impl Logger {
                 min_level: Severity::Emerg,
                 tag,
                 host,
+                sample: None,
             })
         });
         Route::new(legs.collect())
@@ -212,6 +227,7 @@ impl Logger {
             min_level: Severity::Emerg,
             tag,
             host,
+            sample: None,
         };
         AccessRoute { leg, severity }
     }
@@ -265,6 +281,11 @@ impl Logger {
         frame::with_line(|line| {
             let now = SystemTime::now();
             for leg in route.to.iter().filter(|leg| severity <= leg.max_level) {
+                if let Some((sample, count)) = &leg.sample
+                    && !sample.takes(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
+                    continue;
+                }
                 line.clear();
                 let frame = Frame {
                     now,
@@ -284,6 +305,16 @@ impl Logger {
                 }
             }
         });
+    }
+
+    /// What is kept in each ring that is written to: its name, lines for which there was no room, and
+    /// all lines.
+    pub(crate) fn rings(&self) -> impl Iterator<Item = (&proxy::Ring, u64, String)> {
+        self.sinks.iter().filter_map(|(place, sink)| {
+            let Place::Ring(name) = place else { return None };
+            let ring = self.rings.iter().find(|ring| ring.name == *name)?;
+            Some((ring, sink.dropped(), sink.show()?))
+        })
     }
 
     /// Lines that were lost because nobody took them in time.
@@ -344,6 +375,7 @@ impl From<&LogAddress> for Place {
             LogAddress::Stdout => Self::Fd(1),
             LogAddress::Stderr => Self::Fd(2),
             LogAddress::Fd(fd) => Self::Fd(*fd),
+            LogAddress::Ring(name) => Self::Ring(name.clone()),
         }
     }
 }

@@ -4,6 +4,7 @@ mod directive;
 mod files;
 mod mailers;
 pub(crate) mod resolvers;
+mod ring;
 mod userlist;
 
 use std::path::Path;
@@ -55,6 +56,7 @@ pub(crate) struct Loader {
     pub(crate) peers: Vec<PeersDraft>,
     pub(crate) mailers: Vec<mailers::Mailers>,
     pub(crate) resolvers: Vec<resolvers::ResolversDraft>,
+    pub(crate) rings: Vec<proxy::Ring>,
     /// Whether a mistake stopped the reading of a file.
     pub(crate) aborted: bool,
     defaults: Vec<Draft>,
@@ -75,6 +77,7 @@ impl Loader {
             peers: vec![],
             mailers: vec![],
             resolvers: vec![],
+            rings: vec![],
             aborted: false,
             defaults: vec![],
             current: Current::Outside,
@@ -316,6 +319,7 @@ impl Loader {
                         "userlist" => self.userlist_keyword(&stmt),
                         "mailers" => self.mailers_keyword(&stmt),
                         "resolvers" => self.resolvers_keyword(&stmt),
+                        "ring" => self.ring_keyword(&stmt),
                         _ => {}
                     }
                     self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
@@ -349,6 +353,9 @@ impl Loader {
         }
         if section.name == "resolvers" {
             self.resolvers_section(stmt);
+        }
+        if section.name == "ring" {
+            self.ring_section(stmt);
         }
         self.current = Current::Other(section);
     }

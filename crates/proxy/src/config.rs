@@ -11,6 +11,7 @@ mod http;
 mod log;
 mod nginx;
 mod resolvers;
+mod ring;
 mod rules;
 mod running;
 mod stick;
@@ -38,6 +39,7 @@ pub use nginx::{
     LimitZone, NginxServer, Peers, Preread, ProxyHeader, Resolver,
 };
 pub use resolvers::{Hold, NameServer, Resolve, Resolvers};
+pub use ring::{Ring, RingServer, Sample};
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;
 pub use transport::{Foreign, HeaderOptions, Inbound, Outbound};
@@ -144,6 +146,8 @@ pub struct Process {
     pub tables: Vec<StickTable>,
     /// `peers` sections that are complete.
     pub peers: Vec<PeersSection>,
+    /// `ring` sections.
+    pub rings: Vec<Ring>,
     /// `resolvers` sections.
     pub resolvers: Vec<Resolvers>,
     /// `limit_conn_zone` of nginx.

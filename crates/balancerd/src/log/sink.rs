@@ -30,6 +30,8 @@ pub(crate) enum Place {
     Access(PathBuf, Buffering),
     /// Files that are named line by line.
     Files,
+    /// A buffer in memory.
+    Ring(String),
 }
 
 /// How much of an `access_log` is collected before it is written.
@@ -48,6 +50,7 @@ pub(crate) struct Buffering {
 pub(crate) enum Sink {
     Datagrams { socket: Socket, to: SockAddr, dropped: AtomicU64 },
     Thread { lines: SyncSender<Message>, dropped: Arc<AtomicU64> },
+    Ring(Arc<super::ring::Buffer>),
     Broken(io::Error),
 }
 
@@ -60,7 +63,7 @@ pub(crate) enum Message {
 }
 
 impl Sink {
-    pub(crate) fn open(place: &Place) -> Self {
+    pub(crate) fn open(place: &Place, rings: &[proxy::Ring]) -> Self {
         let opened = match place {
             Place::Unix(path) => SockAddr::unix(path).and_then(|to| datagrams(Domain::UNIX, to)),
             Place::Udp(to) => datagrams(Domain::for_address(*to), SockAddr::from(*to)),
@@ -68,6 +71,11 @@ impl Sink {
             Place::File(path) => append(path).and_then(|file| writer(file, Some(path.clone()))),
             Place::Access(path, buffering) => access::writer(path, *buffering),
             Place::Files => access::files(),
+            Place::Ring(name) => rings
+                .iter()
+                .find(|ring| ring.name == *name)
+                .map(|ring| Self::Ring(super::ring::Buffer::start(ring)))
+                .ok_or_else(|| io::ErrorKind::NotFound.into()),
         };
         opened.unwrap_or_else(Self::Broken)
     }
@@ -85,7 +93,16 @@ impl Sink {
                     dropped.fetch_add(1, Relaxed);
                 }
             }
+            Self::Ring(ring) => ring.write(line),
             Self::Broken(_) => {}
+        }
+    }
+
+    /// What is kept in memory, if this is where.
+    pub(crate) fn show(&self) -> Option<String> {
+        match self {
+            Self::Ring(ring) => Some(ring.show()),
+            _ => None,
         }
     }
 
@@ -102,6 +119,7 @@ impl Sink {
         match self {
             Self::Datagrams { dropped, .. } => dropped.load(Relaxed),
             Self::Thread { dropped, .. } => dropped.load(Relaxed),
+            Self::Ring(ring) => ring.dropped(),
             Self::Broken(_) => 0,
         }
     }

@@ -2,7 +2,7 @@
 
 use conf::Form::Words;
 use conf::{Binder, Keyword, Problem, Word};
-use proxy::{Facility, LogAddress, LogFormat, LogFraming, LogTarget, Severity};
+use proxy::{Facility, LogAddress, LogFormat, LogFraming, LogTarget, Sample, Severity};
 
 use super::{CLIENT, PROXY, text};
 use crate::address::{Address, Ports, parse};
@@ -14,7 +14,8 @@ use crate::say::Complain;
 type P = Keyword<Draft>;
 
 const ALL: usize = usize::MAX;
-const FRAMINGS: [(&str, LogFraming); 8] = [
+/// The names of framings.
+pub(crate) const FRAMINGS: [(&str, LogFraming); 8] = [
     ("local", LogFraming::Local),
     ("rfc3164", LogFraming::Rfc3164),
     ("rfc5424", LogFraming::Rfc5424),
@@ -30,7 +31,7 @@ pub(crate) const TABLE: &[P] = &[
     P::new(
         "log",
         Words(
-            "global | <target> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]",
+            "global | <target> [len <n>] [format <f>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]",
             0..=ALL,
             |p, w, b| {
                 let context = p.context.clone();
@@ -122,8 +123,12 @@ pub(crate) fn line(
                 Some((_, framing)) => target.framing = *framing,
                 None => return refuse(format!("unknown log format '{name}'")),
             },
-            (option @ ("sample" | "profile"), _) => {
-                let keyword = format!("log … {option}");
+            ("sample", text) => match sample(text) {
+                Ok(sample) => target.sample = Some(sample),
+                Err(why) => return refuse(why),
+            },
+            ("profile", _) => {
+                let keyword = "log … profile".to_owned();
                 b.error(rest[0].span, Problem::Planned { keyword });
                 return None;
             }
@@ -161,6 +166,36 @@ pub(crate) fn line(
     Some(Line::Target(target))
 }
 
+/// `1-3,5:10`: of ten lines the first three and the fifth.
+fn sample(text: &str) -> Result<Sample, String> {
+    let Some((ranges, size)) = text.rsplit_once(':') else {
+        return Err("Missing sample size".into());
+    };
+    let mut all: Vec<(u32, u32)> = Vec::new();
+    for range in ranges.split(',') {
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let bounds = from.parse().ok().zip(to.parse().ok());
+        match bounds.filter(|(from, to)| *from >= 1_u32 && from <= to) {
+            Some(bounds) => all.push(bounds),
+            None => return Err(format!("wrong sample range '{range}'")),
+        }
+    }
+    all.sort_unstable();
+    if all.windows(2).any(|pair| pair[0].1 >= pair[1].0) {
+        return Err("ranges are overlapping".into());
+    }
+    let Some(size) = size.parse().ok().filter(|size| *size > 0) else {
+        return Err(format!("wrong sample size '{size}' for sample range '{ranges}'"));
+    };
+    let most = all.last().map_or(0, |(_, to)| *to);
+    if size < most {
+        return Err(format!(
+            "sample size {size} should be greater or equal to {most} the maximum of the high ranges limits"
+        ));
+    }
+    Ok(Sample { ranges: all, size })
+}
+
 fn address(context: &Context, b: &mut Binder, word: &Word) -> Option<LogAddress> {
     match word.text.as_str() {
         "stdout" => return Some(LogAddress::Stdout),
@@ -171,9 +206,10 @@ fn address(context: &Context, b: &mut Binder, word: &Word) -> Option<LogAddress>
         b.error(word.span, Problem::Planned { keyword: what });
         None
     };
-    if let Some((kind @ ("ring" | "backend" | "tcp" | "tcp4" | "tcp6"), _)) =
-        word.text.split_once('@')
-    {
+    if let Some(name) = word.text.strip_prefix("ring@") {
+        return Some(LogAddress::Ring(name.to_owned()));
+    }
+    if let Some((kind @ ("backend" | "tcp" | "tcp4" | "tcp6"), _)) = word.text.split_once('@') {
         return planned(b, format!("log {kind}@"));
     }
     match parse(context, &word.text) {

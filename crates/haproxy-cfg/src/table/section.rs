@@ -48,7 +48,6 @@ const fn done(name: &'static str, usage: &'static str, doc: &'static str) -> N {
 }
 
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
-const RING: &str = "has an effect through `log ring@…` only, which is refused";
 
 /// The sections beside `global`, `defaults`, `frontend`, `listen` and `backend`.
 pub(crate) const SECTIONS: &[Section] = &[
@@ -116,13 +115,17 @@ pub(crate) const SECTIONS: &[Section] = &[
     passive(
         "ring",
         &[
-            row("backing-file", RING),
-            row("description", RING),
-            row("format", RING),
-            row("maxlen", RING),
-            row("server", RING),
-            row("size", RING),
-            row("timeout", RING),
+            later("backing-file"),
+            done("description", "<text>", "What `show events` says of it."),
+            done("format", "<format>", "How lines are framed whose `log` line does not say; raw."),
+            done("maxlen", "<bytes>", "The longest line; 1024."),
+            done(
+                "server",
+                "<name> <address>:<port> [log-proto legacy|octet-count]",
+                "Who is sent every line, over TCP.",
+            ),
+            done("size", "<bytes>", "How much it holds; 16384."),
+            done("timeout", "connect|server <time>", "How long connecting may take."),
         ],
     ),
     passive("http-errors", &[row("errorfile", HTTP)]),

@@ -10,7 +10,7 @@ const PLAIN: &str = "takes back what is refused anyway";
 const TLS: &str = "TLS to servers is refused; checks speak TLS 1.2 and 1.3";
 const HTTP: &str = "HTTP only, and HTTP is not served yet";
 const TUNING: &str = "tunes HAProxy's own engine";
-const RING: &str = "has an effect through `log ring@…` only, which is refused";
+const RING: &str = "has an effect in `ring` sections only";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[S] = &[

@@ -49,6 +49,8 @@ pub struct LogTarget {
     pub max_level: Severity,
     /// Lines worse than this are sent as this: the second level of the line.
     pub min_level: Severity,
+    /// `sample`: only some of the lines.
+    pub sample: Option<super::Sample>,
 }
 
 impl LogTarget {
@@ -61,6 +63,7 @@ impl LogTarget {
             facility,
             max_level: Severity::Debug,
             min_level: Severity::Emerg,
+            sample: None,
         }
     }
 }
@@ -78,6 +81,8 @@ pub enum LogAddress {
     Stderr,
     /// `fd@N`.
     Fd(i32),
+    /// `ring@NAME`.
+    Ring(String),
 }
 
 /// The framing of a line.

@@ -119,12 +119,21 @@ fn show_libs(_: &mut Call<'_>) -> Outcome {
 }
 
 fn show_events(call: &mut Call<'_>) -> Outcome {
-    if !call.word(0).is_empty() {
-        return Err(Reply::error("No such event sink"));
+    let wanted = call.word(0);
+    let mut rings = call.shared.log.rings();
+    if !wanted.is_empty() {
+        let found = rings.find(|(ring, _, _)| ring.name == wanted);
+        let (_, _, lines) = found.ok_or_else(|| Reply::error("No such event sink"))?;
+        return Ok(Reply::Text(lines));
     }
-    Ok(Reply::Text(
+    let mut out = String::from(
         "Supported events sinks are listed below. Add -0(zero), -w(wait), -n(new). Any key to \
-         stop.\n"
-            .into(),
-    ))
+         stop.\n",
+    );
+    for (ring, dropped, _) in rings {
+        let (name, description) = (&ring.name, &ring.description);
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "    {name:<10} : type=buffer, {dropped} dropped, {description}");
+    }
+    Ok(Reply::Text(out))
 }
