@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stick", &["wire"]),
     // Pure.
     ("http", &[]),
-    ("rules", &["wire", "balance", "http"]),
+    ("rules", &["wire", "balance", "stick", "http"]),
     ("proxy", &["machine", "balance", "check", "stick", "rules"]),
     ("agentx", &[]),
     // Text.
@@ -68,6 +68,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wire",
             "balance",
             "check",
+            "stick",
             "http",
             "rules",
             "proxy",
