@@ -49,44 +49,47 @@ impl Connecting {
         }
         let backend = self.session.backend()?;
         let shared = self.session.shared;
-        let (stuck, stores, insists) = self.session.judge(Some(&self.client), |view, first, record| {
-            let request = Some(Waiting { bytes: first, complete: true });
-            let scope = Scope { request, ..view.scope() };
-            let (mut stuck, mut stores) = (None, Vec::<(usize, Vec<u8>)>::new());
-            let exception = sticking.exceptions.iter().find_map(|(force, condition)| {
-                (condition.eval(&scope, record) == Truth::Yes).then_some(*force)
-            });
-            let insists = exception == Some(true);
-            let forced = sticking.persist || insists;
-            for rule in &sticking.rules {
-                // Only the first rule that remembers something in a table does so.
-                if rule.stores && stores.iter().any(|(table, _)| *table == rule.table) {
-                    continue;
-                }
-                let holds = rule
-                    .condition
-                    .as_ref()
-                    .is_none_or(|condition| condition.eval(&scope, record) == Truth::Yes);
-                let Some(table) = shared.tables.get(rule.table).filter(|_| holds) else { continue };
-                let value = rule.expr.eval(&scope, record).value();
-                let Some(key) = value.and_then(|value| table.key(value)) else { continue };
-                if key.is_empty() {
-                    continue;
-                }
-                if rule.matches
-                    && let Some(entry) = table.with(|entries, now| entries.lookup(now, &key))
-                {
-                    if !known && stuck.is_none() {
-                        stuck = target(shared, table, entry, backend, forced);
+        let (stuck, stores, insists) =
+            self.session.judge(Some(&self.client), |view, first, record| {
+                let request = Some(Waiting { bytes: first, complete: true });
+                let scope = Scope { request, ..view.scope() };
+                let (mut stuck, mut stores) = (None, Vec::<(usize, Vec<u8>)>::new());
+                let exception = sticking.exceptions.iter().find_map(|(force, condition)| {
+                    (condition.eval(&scope, record) == Truth::Yes).then_some(*force)
+                });
+                let insists = exception == Some(true);
+                let forced = sticking.persist || insists;
+                for rule in &sticking.rules {
+                    // Only the first rule that remembers something in a table does so.
+                    if rule.stores && stores.iter().any(|(table, _)| *table == rule.table) {
+                        continue;
                     }
-                    table.change(entry, |_, _| ());
+                    let holds = rule
+                        .condition
+                        .as_ref()
+                        .is_none_or(|condition| condition.eval(&scope, record) == Truth::Yes);
+                    let Some(table) = shared.tables.get(rule.table).filter(|_| holds) else {
+                        continue;
+                    };
+                    let value = rule.expr.eval(&scope, record).value();
+                    let Some(key) = value.and_then(|value| table.key(value)) else { continue };
+                    if key.is_empty() {
+                        continue;
+                    }
+                    if rule.matches
+                        && let Some(entry) = table.with(|entries, now| entries.lookup(now, &key))
+                    {
+                        if !known && stuck.is_none() {
+                            stuck = target(shared, table, entry, backend, forced);
+                        }
+                        table.change(entry, |_, _| ());
+                    }
+                    if rule.stores && stores.len() < MOST_STORES {
+                        stores.push((rule.table, key));
+                    }
                 }
-                if rule.stores && stores.len() < MOST_STORES {
-                    stores.push((rule.table, key));
-                }
-            }
-            (stuck, stores, insists)
-        });
+                (stuck, stores, insists)
+            });
         if insists {
             self.noted().insists = true;
         }
