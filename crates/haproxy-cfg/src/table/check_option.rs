@@ -101,7 +101,9 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("option spop-check", "").within(SERVER),
     P::new("retry-on", Words("<event>…", 0..=ALL, retry_on))
         .within(SERVER)
-        .status(conf::Status::Accepted("connects are retried, or with `none` are not; answers of HTTP never"))
+        .status(conf::Status::Accepted(
+            "connects are retried, or with `none` are not; answers of HTTP never",
+        ))
         .default("conn-failure"),
     P::new(
         "email-alert",
@@ -165,9 +167,25 @@ pub(crate) const TABLE: &[P] = &[
 
 /// What makes HAProxy try again.
 const RETRIED: &[&str] = &[
-    "none", "conn-failure", "empty-response", "response-timeout", "0rtt-rejected", "junk-response",
-    "all-retryable-errors", "401", "403", "404", "408", "421", "425", "429", "500", "501", "502",
-    "503", "504",
+    "none",
+    "conn-failure",
+    "empty-response",
+    "response-timeout",
+    "0rtt-rejected",
+    "junk-response",
+    "all-retryable-errors",
+    "401",
+    "403",
+    "404",
+    "408",
+    "421",
+    "425",
+    "429",
+    "500",
+    "501",
+    "502",
+    "503",
+    "504",
 ];
 
 fn retry_on(p: &mut Draft, words: &[Word], b: &mut Binder) {
