@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use linux::namespace::Network;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use proxy::{
-    Bind, BindAddress, Config, Flavour, Frontend, FrontendKind, Inbound, Origin, StatsSocket, Threads,
+    Bind, BindAddress, Config, Flavour, Frontend, FrontendKind, Inbound, Origin, StatsSocket,
+    Threads,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
