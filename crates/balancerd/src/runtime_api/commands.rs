@@ -69,7 +69,6 @@ type Outcome = Result<Reply, Reply>;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Needs {
     Nothing,
-    Expert,
     Experimental,
 }
 
@@ -113,7 +112,6 @@ struct Call<'a> {
     session: &'a mut Session,
     /// What follows its own words.
     arguments: &'a [&'a str],
-    payload: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
@@ -156,17 +154,11 @@ pub(super) fn run(
     if session.level < found.level {
         return Reply::error_line("Permission denied");
     }
-    let restricted = match found.needs {
-        Needs::Expert if !session.expert => Some("expert"),
-        Needs::Experimental if !session.experimental => Some("experimental"),
-        _ => None,
-    };
-    if let Some(mode) = restricted {
-        return Reply::error_line(format_args!("This command is restricted to {mode} mode only."));
+    if found.needs == Needs::Experimental && !session.experimental {
+        return Reply::error_line("This command is restricted to experimental mode only.");
     }
     let arguments = &words[found.words.split(' ').count()..];
-    let payload = command.payload.as_deref();
-    let mut call = Call { shared, board, session, arguments, payload };
+    let mut call = Call { shared, board, session, arguments };
     (found.run)(&mut call).unwrap_or_else(|refusal| refusal)
 }
 
@@ -190,7 +182,6 @@ fn begins(words: &[&str], command: &str) -> bool {
 fn is_listed(session: &Session, command: &Command) -> bool {
     match command.needs {
         Needs::Nothing => true,
-        Needs::Expert => session.expert,
         Needs::Experimental => session.experimental,
     }
 }

@@ -219,7 +219,7 @@ fn every_form_shows_the_same_values() {
             let prefix = format!("{start}{position}.{name}.1:");
             match typed.lines().find(|line| line.starts_with(&prefix)) {
                 Some(line) => {
-                    assert_eq!(line.rsplitn(2, ":").next().unwrap_or_default(), {
+                    assert_eq!(line.rsplit(':').next().unwrap_or_default(), {
                         cell(name).rsplit(':').next().unwrap_or_default()
                     });
                     count += 1;

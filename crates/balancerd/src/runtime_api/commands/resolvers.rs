@@ -15,7 +15,8 @@ pub(super) const COMMANDS: &[Command] = &[Command::new(
 fn show_resolvers(call: &mut Call<'_>) -> Outcome {
     let only = call.arguments.first().copied();
     let sections = &call.shared.config.process.resolvers;
-    let mut shown = sections.iter().filter(|one| only.is_none_or(|only| one.name == only)).peekable();
+    let mut shown =
+        sections.iter().filter(|one| only.is_none_or(|only| one.name == only)).peekable();
     if let Some(only) = only.filter(|_| shown.peek().is_none()) {
         return Err(Reply::error(format!("Can't find that resolvers section: {only}")));
     }

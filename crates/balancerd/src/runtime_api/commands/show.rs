@@ -75,7 +75,7 @@ fn show_tasks(call: &mut Call<'_>) -> Outcome {
 /// The threads of this process, by what the kernel knows of them.
 fn show_threads(_: &mut Call<'_>) -> Outcome {
     let mut out = String::new();
-    let tasks = std::fs::read_dir("/proc/self/task").map_err(|error| Reply::error_line(error))?;
+    let tasks = std::fs::read_dir("/proc/self/task").map_err(Reply::error_line)?;
     for task in tasks.filter_map(Result::ok) {
         let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
         // Writing to a string does not fail.
@@ -87,7 +87,7 @@ fn show_threads(_: &mut Call<'_>) -> Outcome {
 /// The open files of this process, by what the kernel knows of them.
 fn show_fd(call: &mut Call<'_>) -> Outcome {
     let only = call.arguments.first().and_then(|word| word.parse::<u32>().ok());
-    let open = std::fs::read_dir("/proc/self/fd").map_err(|error| Reply::error_line(error))?;
+    let open = std::fs::read_dir("/proc/self/fd").map_err(Reply::error_line)?;
     let mut files: Vec<(u32, String)> = open
         .filter_map(Result::ok)
         .filter_map(|entry| {
@@ -107,8 +107,7 @@ fn show_fd(call: &mut Call<'_>) -> Outcome {
 }
 
 fn show_libs(_: &mut Call<'_>) -> Outcome {
-    let maps =
-        std::fs::read_to_string("/proc/self/maps").map_err(|error| Reply::error_line(error))?;
+    let maps = std::fs::read_to_string("/proc/self/maps").map_err(Reply::error_line)?;
     let mut libraries: Vec<&str> = maps
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(5))

@@ -56,14 +56,13 @@ fn wait(call: &mut Call<'_>) -> Outcome {
             if call.session.level < Level::Admin {
                 return Err(Reply::error_line("Permission denied"));
             }
-            let mut rest = Call {
+            let rest = Call {
                 shared: call.shared,
                 board: call.board,
                 session: call.session,
                 arguments: call.arguments.get(2..).unwrap_or_default(),
-                payload: None,
             };
-            let found = super::servers::find(&mut rest)?;
+            let found = super::servers::find(&rest)?;
             Some((found.backend, found.server))
         }
         other => {
