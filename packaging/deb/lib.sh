@@ -27,6 +27,10 @@ package_wanted() {
 # Whether package $1 goes because package $2 comes. apt removes before it unpacks, and dpkg hears of
 # a package from a file only then: what apt was asked for says it, too.
 is_replaced_by() {
+	# Where it is gone already, what stops is ours.
+	case "$(package_status "$1")" in
+	config-files | not-installed) return 1 ;;
+	esac
 	case "$(package_wanted "$1")" in
 	deinstall | purge) ;;
 	*) return 1 ;;
