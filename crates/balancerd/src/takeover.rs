@@ -13,13 +13,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 
 use daemon::group::{self, Sibling};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{SockaddrStorage, getsockname};
 
 use crate::bind::ENVIRONMENT;
 
@@ -68,17 +69,18 @@ fn run(command: &[OsString]) -> Result<std::convert::Infallible, String> {
     Err(format!("{}: {}", program.display(), next.exec()))
 }
 
-/// The TCP listeners of the old processes, one for each address.
+/// The TCP listeners of the old processes, each once. Several may have one address: what was left
+/// behind would get connections that nobody accepts.
 fn listeners(former: &[Sibling]) -> Result<Vec<OwnedFd>, String> {
     let mut known = BTreeSet::new();
     let mut sockets = Vec::new();
     for Sibling { pid, program, .. } in former {
         let its = linux::pidfd::listeners_of(*pid);
         for socket in its.map_err(|error| format!("sockets of {program} ({pid}): {error}"))? {
-            let name = getsockname::<SockaddrStorage>(socket.as_raw_fd());
-            let name = name.map_err(|error| error.to_string())?;
-            if known.insert(name.to_string()) {
-                sockets.push(socket);
+            let socket = File::from(socket);
+            let number = socket.metadata().map_err(|error| error.to_string())?.ino();
+            if known.insert(number) {
+                sockets.push(socket.into());
             }
         }
     }
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_is_taken_over_once() {
+    fn every_socket_is_taken_over_once() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");
         let _shared = listener.try_clone().expect("a descriptor");
