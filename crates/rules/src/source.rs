@@ -74,7 +74,7 @@ impl Source {
         self.0 & other.0 != 0
     }
 
-    const fn or(self, other: Self) -> Self {
+    pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn rule(
     let known = |name: &str| {
         listed.contains(&format!("'{name}'")) || listed.contains(&format!("'{name}(*)'"))
     };
-    let known = known(&name) || name.starts_with("track-sc") && known("track-sc");
+    let lua = name.starts_with("lua.");
+    let known = lua || known(&name) || name.starts_with("track-sc") && known("track-sc");
     let nowhere = matches!(name.as_str(), "accept" | "close" | "");
     // Newer versions have some at more places.
     let anywhere = || {
@@ -231,7 +232,9 @@ fn action<'w>(
         "use-service" if request => match text(rest, 0) {
             "" => Err("missing service name.".to_owned().into()),
             "prometheus-exporter" => Ok((HttpAction::Metrics, &rest[1..])),
-            service @ ("lua.*" | "stats") => Err(Wrong::Planned(format!("use-service {service}"))),
+            service if service.starts_with("lua.") => {
+                Err(Wrong::Planned(format!("use-service {service}")))
+            }
             other => Err(format!("'{other}' unknown service name.").into()),
         },
         "reject" if request => Ok((HttpAction::Plain(Action::Reject), rest)),

@@ -15,6 +15,8 @@ const REQUEST: Source = Source::HTTP_REQUEST;
 /// What is kept of it until the log line is written.
 const KEPT_REQUEST: Source = Source::HTTP_REQUEST_KEPT;
 const RESPONSE: Source = Source::HTTP_RESPONSE;
+/// `hdr` and its like mean the answer where there is one.
+const EITHER: Source = Source::HTTP_REQUEST.or(Source::HTTP_RESPONSE);
 const KEPT_RESPONSE: Source = Source::HTTP_RESPONSE_KEPT;
 
 const NONE: Args = Args::NONE;
@@ -73,28 +75,26 @@ pub(super) const TABLE: &[Fetch] = &[
     Fetch::new("req.hdr", FIELD, Type::Str, REQUEST, |c| of(c, |r, c| element(&r.headers, c)))
         .each()
         .doc("An element of a request header: the last one, or the one a number says."),
-    Fetch::new("hdr", FIELD, Type::Str, REQUEST, |c| of(c, |r, c| element(&r.headers, c)))
-        .each()
-        .doc("As `req.hdr`."),
+    Fetch::new("hdr", FIELD, Type::Str, EITHER, |c| either(c, element)).each().doc("As `req.hdr`."),
     Fetch::new("req.fhdr", FIELD, Type::Str, REQUEST, |c| of(c, |r, c| line(&r.headers, c)))
         .each()
         .doc("A whole request header: the last one, or the one a number says."),
     Fetch::new("req.hdr_cnt", NAME, Type::Int, REQUEST, |c| of(c, |r, c| elements(&r.headers, c)))
         .doc("How many elements request headers of a name have."),
-    Fetch::new("hdr_cnt", NAME, Type::Int, REQUEST, |c| of(c, |r, c| elements(&r.headers, c)))
+    Fetch::new("hdr_cnt", NAME, Type::Int, EITHER, |c| either(c, elements))
         .doc("As `req.hdr_cnt`."),
     Fetch::new("req.fhdr_cnt", NAME, Type::Int, REQUEST, |c| of(c, |r, c| lines(&r.headers, c)))
         .doc("How many request headers of a name there are."),
     Fetch::new("req.hdr_val", FIELD, Type::Int, REQUEST, |c| of(c, |r, c| number(&r.headers, c)))
         .each()
         .doc("An element of a request header as a number."),
-    Fetch::new("hdr_val", FIELD, Type::Int, REQUEST, |c| of(c, |r, c| number(&r.headers, c)))
+    Fetch::new("hdr_val", FIELD, Type::Int, EITHER, |c| either(c, number))
         .each()
         .doc("As `req.hdr_val`."),
     Fetch::new("req.hdr_ip", FIELD, Type::Addr, REQUEST, |c| of(c, |r, c| address(&r.headers, c)))
         .each()
         .doc("An element of a request header as an address."),
-    Fetch::new("hdr_ip", FIELD, Type::Addr, REQUEST, |c| of(c, |r, c| address(&r.headers, c)))
+    Fetch::new("hdr_ip", FIELD, Type::Addr, EITHER, |c| either(c, address))
         .each()
         .doc("As `req.hdr_ip`."),
     Fetch::new("req.hdr_names", NAME, Type::Str, REQUEST, |c| of(c, |r, c| names(&r.headers, c)))
@@ -345,6 +345,13 @@ fn of<'a>(c: &Call<'a, '_>, find: impl Fn(&Request, &Call<'a, '_>) -> Out) -> Fo
         Ok(None) if !waiting.complete => Found::NotYet,
         Ok(None) | Err(_) => Found::Nothing,
     }
+}
+
+fn either<'a>(c: &Call<'a, '_>, find: impl Fn(&Headers, &Call<'a, '_>) -> Out) -> Found<'a> {
+    if c.scope.http.is_some_and(|exchange| exchange.response.is_some()) {
+        return answer(c, |response, c| find(&response.headers, c));
+    }
+    of(c, |request, c| find(&request.headers, c))
 }
 
 fn answer<'a>(c: &Call<'a, '_>, find: impl Fn(&Response, &Call<'a, '_>) -> Out) -> Found<'a> {
