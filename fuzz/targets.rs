@@ -108,6 +108,17 @@ pub(crate) const TARGETS: &[Target] = &[
         ],
     },
     Target {
+        name: "runtime_api",
+        run: runtime_api,
+        seeds: &[
+            b"show info;show stat -1 4 -1\n@1 get weight be\\/a\r\n",
+            b"add map #1 <<EOF\nkey value\n\nEOF\nprompt\nquit\n",
+            b"set server be/a state drain <<\npayload\n\n;;\\;\n",
+        ],
+        files: &[],
+        words: &["\n", ";", "\\", " <<", "<<EOF", "@!", "show ", "\r\n", "\t"],
+    },
+    Target {
         name: "proxy_header",
         run: proxy_header,
         seeds: &[
@@ -343,6 +354,31 @@ fn http_message(bytes: &[u8]) {
     }
     if let Ok(Some((response, length))) = Response::parse(bytes) {
         assert!(length <= bytes.len() && response.framing("GET").is_ok());
+    }
+}
+
+/// However the bytes come, the same commands are found, and no more is kept than one of them needs.
+fn runtime_api(bytes: &[u8]) {
+    use haproxy_cfg::cli::{Decoder, Input, MAX_LENGTH};
+
+    let inputs = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut decoder = Decoder::default();
+        let mut found = Vec::new();
+        for piece in pieces {
+            decoder.feed(piece);
+            found.extend(std::iter::from_fn(|| decoder.next()));
+        }
+        found
+    };
+    let whole = inputs(&mut std::iter::once(bytes));
+    for input in &whole {
+        if let Input::Command(command) = input {
+            assert!(command.words.iter().map(String::len).sum::<usize>() <= 3 * bytes.len());
+        }
+    }
+    // A line that is too long is found to be so at another byte where it comes in pieces.
+    if bytes.len() < MAX_LENGTH {
+        assert_eq!(whole, inputs(&mut bytes.chunks(1)), "byte by byte");
     }
 }
 
