@@ -40,7 +40,8 @@ fn each_of_seventy_mistakes_is_told_as_one_of_two_versions_tells_it() {
                 (code.parse().expect("a number"), complaints(said))
             })
             .collect();
-        let options = Options { reach_out: true, ..Options::default() };
+        let env = [("HOME".to_owned(), "/root".to_owned())].into();
+        let options = Options { env, reach_out: true, ..Options::default() };
         let loaded = load_texts(&[("c.cfg", text)], &options);
         let report = loaded.report(&Manner {
             pid: 1,
