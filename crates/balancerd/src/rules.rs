@@ -31,8 +31,8 @@ use rules::{Expr, Format, Rule, Scope, Truth, Value, Verdict, Waiting, run};
 use crate::backend::Connecting;
 use crate::prepare::Ahead;
 use crate::session::Session;
-pub(crate) use view::clf;
 pub(crate) use view::View;
+pub(crate) use view::clf;
 
 pub(crate) use stick::tables;
 
@@ -535,11 +535,7 @@ impl Session {
     }
 
     /// Looks at what the server says until the rules decide.
-    pub(crate) fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: &Stream,
-    ) -> Poll<Answered> {
+    pub(crate) fn poll_answer(&mut self, cx: &mut Context<'_>, server: &Stream) -> Poll<Answered> {
         let rules = self.backend_rules();
         let answer = self.extra.as_mut().and_then(|extra| extra.rules.answer.take());
         let (Some(rules), Some(mut answer)) = (rules, answer) else {

@@ -215,7 +215,13 @@ impl Session {
             let connected = !matches!(ended.phase, Phase::Connect | Phase::Queue);
             let status = match self.extra.as_deref() {
                 Some(extra) => extra.status,
-                None => if connected { 200 } else { 502 },
+                None => {
+                    if connected {
+                        200
+                    } else {
+                        502
+                    }
+                }
             };
             let class = match status {
                 400..500 => 1,

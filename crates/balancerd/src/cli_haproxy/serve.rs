@@ -54,16 +54,16 @@ impl Handover {
 
 /// Makes each `fd@N` name the number N is open as.
 fn place(placed: &[(i32, i32)], config: &mut Config) {
-        let binds = config.frontends.iter_mut().flat_map(|frontend| &mut frontend.binds);
-        let addresses = binds.map(|bind| &mut bind.address);
-        let stats = config.process.stats_sockets.iter_mut().map(|stats| &mut stats.address);
-        for address in addresses.chain(stats) {
-            let BindAddress::Fd(number) = address else { continue };
-            let known = placed.iter().find(|(configured, _)| configured == number);
-            if let Some((_, open)) = known {
-                *number = *open;
-            }
+    let binds = config.frontends.iter_mut().flat_map(|frontend| &mut frontend.binds);
+    let addresses = binds.map(|bind| &mut bind.address);
+    let stats = config.process.stats_sockets.iter_mut().map(|stats| &mut stats.address);
+    for address in addresses.chain(stats) {
+        let BindAddress::Fd(number) = address else { continue };
+        let known = placed.iter().find(|(configured, _)| configured == number);
+        if let Some((_, open)) = known {
+            *number = *open;
         }
+    }
 }
 
 /// Prints what could not be bound. Whether that is the end.

@@ -181,7 +181,7 @@ impl Asker {
                     let held = last_good.is_some_and(|at| at.elapsed() < why.hold(self.section));
                     if !held && !question.resolve.service {
                         for seat in &question.seats {
-                            self.into_maintenance(*seat, why.said());
+                            self.withdraw(*seat, why.said());
                         }
                     } else if !held {
                         self.service(&question, &[], "");
@@ -304,7 +304,7 @@ impl Asker {
         }
     }
 
-    fn into_maintenance(&self, seat: Seat, why: &str) {
+    fn withdraw(&self, seat: Seat, why: &str) {
         if self.address(seat).is_some() {
             self.ward(seat).named(Event::Resolved(false), why);
         }
@@ -362,7 +362,7 @@ impl Asker {
                         changed |= self.place(*seat, address, &resolve.name, &by);
                         "DNS cache".clone_into(&mut by);
                     }
-                    None => self.into_maintenance(*seat, "No IP for server "),
+                    None => self.withdraw(*seat, "No IP for server "),
                 }
             }
         }
@@ -390,7 +390,7 @@ impl Asker {
                 match missing.iter().position(|one| one.host == host && one.port == port) {
                     Some(at) => changed |= self.fill(*seat, missing.swap_remove(at), &by),
                     None => {
-                        self.into_maintenance(*seat, "entry removed from SRV record");
+                        self.withdraw(*seat, "entry removed from SRV record");
                         *lock(&state.servers[seat.server].service) = None;
                         changed = true;
                     }

@@ -14,8 +14,8 @@ use proxy::{Backend, Server, Termination};
 use relay::{Stream, Target};
 use rules::format::Variable;
 use rules::record::Process;
-use rules::{Exchange, Scope};
 use rules::scope::{BackendNumber, End, Environment, FrontendNumber, Name, Number, ServerNumber};
+use rules::{Exchange, Scope};
 
 use crate::log::accept_date;
 use crate::session::Session;
@@ -395,10 +395,12 @@ impl View<'_> {
                 }
             },
             Variable::ServerQueue => put!("{}", session.queues.0),
-            Variable::Status => match session.extra.as_ref().and_then(|extra| extra.http.as_ref()) {
-                Some(notes) => put!("{}", notes.status),
-                None => put!("0"),
-            },
+            Variable::Status => {
+                match session.extra.as_ref().and_then(|extra| extra.http.as_ref()) {
+                    Some(notes) => put!("{}", notes.status),
+                    None => put!("0"),
+                }
+            }
             Variable::TerminationAndCookieState => put!("{ended}--"),
             Variable::TerminationState => put!("{ended}"),
             Variable::Timestamp => put!("{}", session.date / 1_000),
