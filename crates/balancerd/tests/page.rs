@@ -32,7 +32,7 @@ impl Browser {
             let path = std::env::var_os("PATH")?;
             std::env::split_paths(&path).map(|part| part.join(name)).find(|file| file.exists())
         };
-        let program = names.iter().find_map(|name| found(name))?;
+        let program = names.iter().find_map(found)?;
         let (to, from) = (directory.join("to"), directory.join("from"));
         for pipe in [&to, &from] {
             nix::unistd::mkfifo(pipe, Mode::S_IRUSR | Mode::S_IWUSR).expect("a pipe");

@@ -114,6 +114,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "vrrp",
             "balance",
             "check",
+            "http",
             "stick",
             "rules",
             "proxy",
