@@ -12,15 +12,17 @@
 //! A backup waits three intervals before it takes over: what takes milliseconds, nobody notices.
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use daemon::clock::Clock;
 use daemon::group::{self, Sibling};
 use daemon::log::Log;
+use linux::proc_events::watch_process;
 use netlink::Kernel;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vrrp::config::InstanceConfig;
@@ -35,6 +37,10 @@ use crate::ledger::{Account, Ledger, Subject};
 const IN_PLACE: &str = "FAILOVERD_IN_PLACE";
 /// What the old daemon's program may be called.
 const PROGRAMS: [&str; 2] = ["keepalived", "failoverd"];
+
+/// How long a process that was killed may take to end: it is less than two intervals of most
+/// configurations, and milliseconds where the machine is not out of memory.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Becomes `command`, in place of what is left in this unit.
 pub(crate) fn run(command: &[OsString]) -> u8 {
@@ -81,8 +87,11 @@ pub(crate) fn could_run(command: &[OsString]) -> u8 {
 }
 
 /// Kills the old daemon so that none of its processes has time for anything: a VRRP process whose
-/// parent dies gets SIGTERM, and would give its addresses up.
+/// parent dies gets SIGTERM, and would give its addresses up. Returns once all are gone, and with them
+/// the locks of their PID files, which would keep the new one from starting; or after [`PATIENCE`].
 fn end(former: &[Sibling]) {
+    let all: Vec<OwnedFd> =
+        former.iter().filter_map(|one| watch_process(u32::try_from(one.pid).ok()?).ok()).collect();
     let eldest = group::eldest(former);
     let younger = former.iter().filter(|one| !eldest.contains(&one.pid)).map(|one| one.pid);
     let younger: Vec<i32> = younger.collect();
@@ -95,6 +104,13 @@ fn end(former: &[Sibling]) {
     tell(&younger, Signal::SIGSTOP);
     tell(&eldest, Signal::SIGKILL);
     tell(&younger, Signal::SIGKILL);
+    let until = Instant::now() + PATIENCE;
+    for process in &all {
+        let mut wanted = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
+        // What does not end in time is told of by the new daemon, which finds its lock.
+        let _ = poll(&mut wanted, left.unwrap_or(PollTimeout::ZERO));
+    }
 }
 
 /// In a daemon that [`run`] started: writes down that the instances whose addresses are there were
@@ -133,6 +149,33 @@ pub(crate) fn note_masters(ledger: &OwnedFd, instances: &[InstanceConfig], log: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_old_daemon_has_let_go_of_its_lock_when_the_new_one_starts() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for round in 0..5 {
+            let file = directory.path().join(format!("{round}.pid"));
+            // 64 MiB to give back, so that its end takes a while.
+            let script = "import fcntl, sys, time; held = open(sys.argv[1], 'w'); \
+                          fcntl.flock(held, fcntl.LOCK_EX); memory = b'x' * (64 << 20); \
+                          print('locked', flush=True); time.sleep(600)";
+            let mut child = Command::new("python3")
+                .args(["-c", script])
+                .arg(&file)
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .expect("python3 starts");
+            let mut line = String::new();
+            let out = child.stdout.take().expect("a pipe");
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line)
+                .expect("it says that it has the lock");
+            let pid = i32::try_from(child.id()).expect("small");
+            end(&[Sibling { pid, parent: 1, program: "keepalived".into() }]);
+            let held = std::fs::File::open(&file).expect("readable");
+            held.try_lock().expect("nobody has it");
+            child.wait().expect("ours");
+        }
+    }
 
     #[test]
     fn what_a_daemon_puts_up_with_can_be_taken_over_and_what_it_refuses_cannot() {
