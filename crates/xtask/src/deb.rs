@@ -81,27 +81,33 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     let mut options = Options::read(args, USAGE)?;
     let root = super::generate::root();
     let out = options.out(&root, "debian");
-    if options.archs.is_empty() {
-        options.archs.push(Arch::host()?);
+    let host = Arch::host()?;
+    if options.archs.is_empty() || !options.suites.is_empty() && !options.archs.contains(&host) {
+        options.archs.push(host);
     }
+    let mut tried = None;
     for &arch in &options.archs {
         let binaries = options.binaries(&root, arch, Libc::Gnu)?;
         let built = package::all(&root, arch, &binaries, options.version.as_deref(), &out)?;
         for package in &built {
             println!("{}", package.display());
         }
-        if arch != Arch::host()? {
+        if arch != host {
             foreign::smoke(&root, arch, &binaries)?;
         }
         if options.lint && !lint(&built)? {
             return Ok(ExitCode::FAILURE);
         }
+        if arch == host {
+            tried = Some((binaries, built));
+        }
     }
-    if options.suites.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+    match tried {
+        Some((binaries, built)) if !options.suites.is_empty() => {
+            guest::run(&root, &binaries, &built, &out.join("guest"), &options.suites)
+        }
+        _ => Ok(ExitCode::SUCCESS),
     }
-    let binaries = options.binaries(&root, Arch::host()?, Libc::Gnu)?;
-    guest::run(&root, &binaries, &out, &options.suites)
 }
 
 /// Builds the archives of static binaries.

@@ -7,8 +7,8 @@
 //!     run.sh, steps.sh  a scenario: one line for each step in out/table
 //! ```
 //!
-//! Needs root, `mmdebstrap` and `systemd-container`. The results go to `docs/packages.md`, between two
-//! marks, if all scenarios ran.
+//! Suites are tried side by side. Needs root, `mmdebstrap` and `systemd-container`. The results go to
+//! `docs/packages.md`, between two marks, if all scenarios ran.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,57 +27,92 @@ const PATIENCE: &str = "420";
 /// Between these, the page has the results of the last run.
 const MARKS: [&str; 2] = ["<!-- results -->", "<!-- end of results -->"];
 
-/// Tries the packages made of `binaries`. Results and images are kept below `out`.
+/// Tries `packages`, which were made of `binaries`. Results and images are kept in `guests`.
 pub(super) fn run(
     root: &Path,
     binaries: &Path,
-    out: &Path,
+    packages: &[PathBuf],
+    guests: &Path,
     suites: &[String],
 ) -> anyhow::Result<ExitCode> {
     if !nix::unistd::geteuid().is_root() {
         bail!("a container of its own needs root");
     }
     let arch = Arch::host()?;
-    let guests = out.join("guest");
-    let packages = package::all(root, arch, binaries, None, &guests.join("debs"))?;
+    let debs = guests.join("debs");
+    for stale in [&debs, &guests.join("newer")] {
+        if stale.exists() {
+            fs::remove_dir_all(stale)?;
+        }
+        package::make_directory(stale)?;
+    }
+    must(Command::new("cp").arg("--").args(packages).arg(&debs))?;
     let version = packages[0].file_name().and_then(|name| name.to_str()?.split('_').nth(1));
     let newer = format!("{}+1", version.context("a package without a version")?);
     package::all(root, arch, binaries, Some(&newer), &guests.join("newer"))?;
     let only = std::env::var("SCENARIO").ok();
-    let mut text = String::new();
-    let mut well = true;
-    for suite in suites {
-        let image = guests.join(suite);
-        if !image.is_dir() {
-            println!("building a Debian: {suite}");
-            let script = root.join("packaging/deb/test/image.sh");
-            must(Command::new("bash").arg(script).arg(suite).arg(&image))?;
+    let results: Vec<anyhow::Result<Results>> = std::thread::scope(|scope| {
+        let only = only.as_deref();
+        let mut running = Vec::new();
+        for suite in suites {
+            running.push(scope.spawn(move || try_suite(root, guests, suite, only)));
         }
-        text.push_str(&format!("\n### {suite}\n\n| step | result | seen |\n|---|---|---|\n"));
-        for scenario in SCENARIOS {
-            if only.as_deref().is_some_and(|only| only != scenario) {
-                continue;
-            }
-            let table = try_one(root, &guests, &image, scenario)
-                .with_context(|| format!("{scenario} in {suite}"))?;
-            println!("{suite}: {scenario}");
-            for line in table.lines() {
-                let [what, result, seen] = line.splitn(3, '\t').collect::<Vec<_>>()[..] else {
-                    continue;
-                };
-                well &= result == "ok";
-                println!("  {result:<6} {what}: {seen}");
-                let seen = seen.replace('|', "\\|");
-                text.push_str(&format!("| {what} | {result} | {seen} |\n"));
-            }
-            // A scenario whose shell died has fewer lines, and says so at its end.
-            well &= table.lines().last() == Some("end");
-        }
-    }
+        let failed = |_| Err(anyhow::anyhow!("a suite's thread panicked"));
+        running.into_iter().map(|one| one.join().unwrap_or_else(failed)).collect()
+    });
+    let results = results.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     if only.is_none() {
+        let text: String = results.iter().map(|suite| suite.text.as_str()).collect();
         keep(&root.join("docs/packages.md"), &text)?;
     }
+    let well = results.iter().all(|suite| suite.well);
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was seen in a suite.
+struct Results {
+    /// For the page.
+    text: String,
+    /// Whether all of it is as it should be.
+    well: bool,
+}
+
+/// Runs the scenarios one after the other, or the one called `only`.
+fn try_suite(
+    root: &Path,
+    guests: &Path,
+    suite: &str,
+    only: Option<&str>,
+) -> anyhow::Result<Results> {
+    let image = guests.join(suite);
+    if !image.is_dir() {
+        println!("building a Debian: {suite}");
+        let script = root.join("packaging/deb/test/image.sh");
+        must(Command::new("bash").arg(script).arg(suite).arg(&image))?;
+    }
+    let mut text = format!("\n### {suite}\n\n| step | result | seen |\n|---|---|---|\n");
+    let mut well = true;
+    for scenario in SCENARIOS {
+        if only.is_some_and(|only| only != scenario) {
+            continue;
+        }
+        let table = try_one(root, guests, &image, scenario)
+            .with_context(|| format!("{scenario} in {suite}"))?;
+        let mut said = format!("{suite}: {scenario}\n");
+        for line in table.lines() {
+            let [what, result, seen] = line.splitn(3, '\t').collect::<Vec<_>>()[..] else {
+                continue;
+            };
+            well &= result == "ok";
+            said.push_str(&format!("  {result:<6} {what}: {seen}\n"));
+            let seen = seen.replace('|', "\\|");
+            text.push_str(&format!("| {what} | {result} | {seen} |\n"));
+        }
+        print!("{said}");
+        // A scenario whose shell died has fewer lines, and says so at its end.
+        well &= table.lines().last() == Some("end");
+    }
+    Ok(Results { text, well })
 }
 
 /// Runs a scenario, and returns its table.
