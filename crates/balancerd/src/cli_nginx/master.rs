@@ -465,11 +465,15 @@ impl Master {
 
     fn log_exit(&self, pid: u32, status: ExitStatus) {
         use std::os::unix::process::ExitStatusExt as _;
+        // One that did not serve yet is told to go by a signal it has no answer to.
+        let told = |worker: &Worker| worker.pid == pid && worker.leaving && !worker.ready;
+        let told = self.workers.iter().any(told);
         match (status.signal(), status.code()) {
             (Some(signal), _) => {
                 let core = if status.core_dumped() { " (core dumped)" } else { "" };
                 let said = format!("worker process {pid} exited on signal {signal}{core}");
-                self.log(Severity::Alert, &said);
+                let severity = if told { Severity::Notice } else { Severity::Alert };
+                self.log(severity, &said);
             }
             (_, Some(code)) => {
                 self.log(

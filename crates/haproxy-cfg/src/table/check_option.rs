@@ -96,8 +96,7 @@ pub(crate) const TABLE: &[P] = &[
         }),
     )
     .within(SERVER)
-    .default("HELO localhost")
-    .doc("Checks say hello by SMTP."),
+    .doc("Checks say hello by SMTP; `HELO localhost` where nothing is given."),
     P::planned("option spop-check", "").within(SERVER),
     P::new("retry-on", Words("<event>…", 0..=ALL, retry_on))
         .within(SERVER)
