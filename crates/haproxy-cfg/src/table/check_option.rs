@@ -160,7 +160,6 @@ pub(crate) const TABLE: &[P] = &[
         }),
     )
     .within(PROXY)
-    .default("alert")
     .doc("Which lines are sent: those of this level and above."),
 ];
 
