@@ -11,7 +11,7 @@
 //! ```
 //!
 //! A configuration never changes. A reload in place makes another [`Shared`] that keeps
-//! what has the same name ([`Shared::after`]); sessions that are under way go on with the one they
+//! what has the same name (`Shared::after`); sessions that are under way go on with the one they
 //! began with, whose parts are the same, so every number stays one. Threads keep plain references:
 //! a generation is never freed, it costs what it did not keep, and [`Lasting::kept_bytes`] says how
 //! much that is in all. Counters are relaxed atomics: read one by one they are right, together only

@@ -11,7 +11,7 @@ use super::lock;
 
 /// A [`Pool`] and the sessions that wait for a slot in it.
 ///
-/// One that was [followed](Self::followed) by another passes on what sessions of its time ask:
+/// One that was followed by another passes on what sessions of its time ask:
 /// they see the servers they know, at the positions they know, in the pool that is in force.
 #[derive(Debug)]
 pub struct Balancer {
