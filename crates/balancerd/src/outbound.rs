@@ -73,6 +73,20 @@ impl Ways {
         self.server.map(|line| &line.header).filter(|header| !header.is_empty())
     }
 
+    /// Gives a socket the buffers the file wants.
+    pub(crate) fn buffers(self, socket: &Socket) -> io::Result<()> {
+        let Some(source) = self.source else { return Ok(()) };
+        // The kernel takes no more than the system allows, and says nothing of it.
+        let most = i32::MAX as usize;
+        if let Some(bytes) = source.receive_buffer {
+            socket.set_recv_buffer_size(bytes.min(most))?;
+        }
+        match source.send_buffer {
+            Some(bytes) => socket.set_send_buffer_size(bytes.min(most)),
+            None => Ok(()),
+        }
+    }
+
     /// Starts to connect, for a client.
     pub(crate) fn start(self, mut dial: Dial, client: Option<SocketAddr>) -> io::Result<Stream> {
         if self.are_plain() || matches!(dial.to, Target::Unix(_)) {
@@ -111,6 +125,7 @@ impl Ways {
                 if let Some(line) = self.server {
                     prepare(socket, line)?;
                 }
+                self.buffers(socket)?;
                 if let Some(name) = source.interface {
                     socket.bind_device(Some(name.as_bytes()))?;
                 }

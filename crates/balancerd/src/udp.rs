@@ -1,22 +1,24 @@
 //! Sessions made of datagrams, as nginx defines them: a client's address and the address it sent to.
 //!
 //! ```text
-//!   Door ─ recvmmsg ─► Flows: (client, local) ─► Flow ─ send ─► server
-//!    ▲                   │ new: a task that picks a server        │
-//!    └───── sendmsg ─────┴────────── the task, until ◄── recv ────┘
+//!   Door ─ recvmmsg ─► Flows: (client, local) ─► Flow ─ sendmmsg ─► server
+//!    ▲                   │ new: a task that picks a server            │
+//!    └──── sendmmsg ─────┴──────── the task, until ◄── recvmmsg ──────┘
 //!            proxy_responses are there, proxy_timeout has passed, or newer sessions need the room
 //! ```
+//!
+//! What arrives together leaves together: one call for what a session's server is sent, and one for
+//! the answers of all sessions that had some in a turn of the thread.
 //!
 //! A socket is read by one thread, so a client's datagrams never belong to two sessions. When there
 //! are as many sessions as there may be, the one that was silent longest goes for a new one.
 
-use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -24,31 +26,23 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use balance::{Candidates, Choice, ServerId};
-use nix::sys::socket::MsgFlags;
 use proxy::{Backend, Cause, Content, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
-use relay::{Datagram, Door, Room, Target, datagrams_to};
+use relay::{Datagram, Door, Target, datagrams_to};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use wire::proxy_protocol::{self, Addresses};
 
 use crate::backend::{Slot, upstream};
 use crate::facts::millis;
+use crate::outbound::Ways;
 use crate::session::Session;
 use crate::state::{Shared, lock};
 
 /// Datagrams a session may have waiting while its server is looked for.
 const PENDING: usize = 64;
 
-/// The longest datagram.
-const MAX: usize = 65_536;
-
-thread_local! {
-    /// What all sessions of a thread read their answers into.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Answers of one session before others have their turn.
+/// How often a session is asked for answers before others have their turn.
 const TURNS: usize = 16;
 
 /// The client and the address it sent to.
@@ -65,6 +59,26 @@ struct Flows {
     by_key: Mutex<HashMap<Key, Arc<Flow>>>,
     /// In the order in which they were last looked at, and when they were active then.
     oldest: Mutex<VecDeque<(Weak<Flow>, Millis)>>,
+    /// Wakes the task that sends what waits at the door; `None` when it has ended.
+    sender: Mutex<Option<Waker>>,
+}
+
+/// What is for one session among the datagrams that one call took.
+struct Batch<'a> {
+    flow: Arc<Flow>,
+    /// The session takes no more: the client's next datagram begins another.
+    full: bool,
+    datagrams: Vec<&'a [u8]>,
+}
+
+/// Has the sessions send themselves when nobody does it for them any longer.
+struct Serving<'a>(&'a Flows);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.sender) = None;
+        self.0.door.flush();
+    }
 }
 
 /// A session that datagrams find.
@@ -104,8 +118,16 @@ impl Flow {
     }
 
     fn wake(&self) {
-        if let Some(waker) = lock(&self.waker).take() {
-            waker.wake();
+        if let Some(waker) = &*lock(&self.waker) {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whom to wake from now on.
+    fn wakes(&self, cx: &Context<'_>) {
+        let mut waker = lock(&self.waker);
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
         }
     }
 
@@ -114,33 +136,26 @@ impl Flow {
         self.wake();
     }
 
-    /// Takes a datagram of the client.
-    fn take(&self, bytes: &[u8]) {
-        self.active.store(timer::now(), Relaxed);
-        self.requests.fetch_add(1, Relaxed);
-        self.up.fetch_add(bytes.len() as u64, Relaxed);
+    /// Takes datagrams of the client, which were counted before.
+    fn take(&self, datagrams: &[&[u8]], now: Millis) {
+        self.active.store(now, Relaxed);
+        let bytes: usize = datagrams.iter().map(|bytes| bytes.len()).sum();
+        self.up.fetch_add(bytes as u64, Relaxed);
         match self.server.get() {
-            Some(server) => self.send(server, bytes),
+            Some(server) => self.send(server, datagrams),
             None => {
                 let mut pending = lock(&self.pending);
-                if pending.len() < PENDING {
-                    pending.push(bytes.into());
-                }
+                let room = PENDING.saturating_sub(pending.len());
+                pending.extend(datagrams.iter().take(room).map(|bytes| Box::from(*bytes)));
             }
         }
     }
 
-    fn send(&self, server: &UdpSocket, bytes: &[u8]) {
-        // Not by the runtime's socket, which has to have waited once before it sends.
-        match socket2::SockRef::from(server).send(bytes) {
-            Ok(_) => {}
-            // No room: it is lost, as datagrams are.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => {
-                let errno = error.raw_os_error().and_then(|errno| u32::try_from(errno).ok());
-                self.errno.store(errno.unwrap_or(0), Relaxed);
-                self.end();
-            }
+    fn send(&self, server: &UdpSocket, datagrams: &[&[u8]]) {
+        if let Err(error) = relay::send_to_server(server, datagrams) {
+            let errno = error.raw_os_error().and_then(|errno| u32::try_from(errno).ok());
+            self.errno.store(errno.unwrap_or(0), Relaxed);
+            self.end();
         }
     }
 }
@@ -156,16 +171,24 @@ pub(crate) async fn serve(desk: Desk, thread: u16, fd: OwnedFd) {
             return;
         }
     };
-    let flows = Arc::new(Flows { desk, door, by_key: Mutex::default(), oldest: Mutex::default() });
-    let mut room = Room::default();
+    let flows = Arc::new(Flows {
+        desk,
+        door,
+        by_key: Mutex::default(),
+        oldest: Mutex::default(),
+        sender: Mutex::default(),
+    });
+    let _serving = Serving(&flows);
     loop {
         let mut fresh = Vec::new();
         let received = poll_fn(|cx| {
-            flows.door.poll_receive(cx, &mut room, |datagram| {
-                if let Some(flow) = flows.arrived(&datagram) {
-                    fresh.push(flow);
-                }
-            })
+            flows.door.flush();
+            let mut sender = lock(&flows.sender);
+            if !sender.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *sender = Some(cx.waker().clone());
+            }
+            drop(sender);
+            flows.door.poll_receive(cx, |datagrams| flows.arrived(datagrams, &mut fresh))
         })
         .await;
         for flow in fresh {
@@ -188,28 +211,56 @@ impl Flows {
         *lock(&self.desk)
     }
 
-    /// Gives a datagram to its session; a new one comes back.
-    fn arrived(&self, datagram: &Datagram<'_>) -> Option<Arc<Flow>> {
-        let key = (datagram.from, datagram.to);
-        let known = lock(&self.by_key).get(&key).cloned();
-        let flow = known.clone().unwrap_or_else(|| Arc::new(Flow::new(key)));
-        flow.take(datagram.bytes);
-        let limits = self.limits();
-        let requests = flow.requests.load(Relaxed);
-        if limits.0 > 0 && requests >= limits.0 {
-            // The client's next datagram is the first of another session.
-            self.forget(&flow);
+    /// Gives datagrams to their sessions; new ones are added to `fresh`.
+    fn arrived(&self, datagrams: &[Datagram<'_>], fresh: &mut Vec<Arc<Flow>>) {
+        let (limits, now) = (self.limits(), timer::now());
+        let mut batches: Vec<Batch<'_>> = Vec::new();
+        for datagram in datagrams {
+            let key = (datagram.from, datagram.to);
+            let known = batches.iter().position(|batch| !batch.full && batch.flow.key == key);
+            let place = known.unwrap_or_else(|| {
+                let flow = self.session_of(key, now, fresh);
+                batches.push(Batch { flow, full: false, datagrams: Vec::new() });
+                batches.len() - 1
+            });
+            let batch = &mut batches[place];
+            batch.datagrams.push(datagram.bytes);
+            let requests = batch.flow.requests.fetch_add(1, Relaxed) + 1;
+            if limits.0 > 0 && requests >= limits.0 {
+                self.forget(&batch.flow);
+                batch.full = true;
+            }
         }
-        if limits.0 > 0 && requests >= limits.0 || limits.1 == Some(0) {
-            flow.wake();
+        for batch in batches {
+            batch.flow.take(&batch.datagrams, now);
+            if batch.full || limits.1 == Some(0) {
+                batch.flow.wake();
+            }
         }
-        if known.is_some() {
-            return None;
+    }
+
+    /// The session of a client, perhaps a new one.
+    fn session_of(&self, key: Key, now: Millis, fresh: &mut Vec<Arc<Flow>>) -> Arc<Flow> {
+        if let Some(known) = lock(&self.by_key).get(&key) {
+            return Arc::clone(known);
         }
         self.make_room();
+        let flow = Arc::new(Flow::new(key));
         lock(&self.by_key).insert(key, Arc::clone(&flow));
-        lock(&self.oldest).push_back((Arc::downgrade(&flow), timer::now()));
-        Some(flow)
+        lock(&self.oldest).push_back((Arc::downgrade(&flow), now));
+        fresh.push(Arc::clone(&flow));
+        flow
+    }
+
+    /// Sends a client an answer, with those of other sessions that come in this turn.
+    fn answer(&self, flow: &Flow, bytes: &[u8]) {
+        let (client, local) = flow.key;
+        if self.door.put(bytes, client, local) {
+            match &*lock(&self.sender) {
+                Some(waker) => waker.wake_by_ref(),
+                None => self.door.flush(),
+            }
+        }
     }
 
     /// `proxy_requests` and `proxy_responses` of the default backend.
@@ -297,10 +348,8 @@ impl Flows {
                 Content::Proxy | Content::Http(_) => {}
                 Content::Return(text) => {
                     let text = session.text(text);
-                    let (client, local) = flow.key;
-                    if self.door.send(&text, client, local).is_ok() {
-                        flow.down.fetch_add(text.len() as u64, Relaxed);
-                    }
+                    self.answer(flow, &text);
+                    flow.down.fetch_add(text.len() as u64, Relaxed);
                     return session.refuse(200);
                 }
                 Content::Dynamic { to, upstreams, other } => {
@@ -456,7 +505,7 @@ struct Answers<'a> {
 impl Answers<'_> {
     fn poll(&mut self, cx: &Context<'_>, session: &mut Session, server: &UdpSocket) -> Poll<How> {
         let flow = self.flow;
-        *lock(&flow.waker) = Some(cx.waker().clone());
+        flow.wakes(cx);
         let shared = session.shared;
         if shared.kills() != self.kills {
             self.kills = shared.kills();
@@ -464,8 +513,6 @@ impl Answers<'_> {
                 return Poll::Ready(How::Killed(cause));
             }
         }
-        let mut buffer = BUFFER.take();
-        buffer.resize(MAX, 0);
         let mut done = false;
         for turn in 0.. {
             done = self.is_done();
@@ -476,9 +523,13 @@ impl Answers<'_> {
                 cx.waker().wake_by_ref();
                 break;
             }
-            match receive(server, &mut buffer) {
+            match receive(server, |datagrams| self.answers(datagrams)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Ok(length) => self.answer(&buffer[..length]),
+                Ok(true) => {}
+                Ok(false) => {
+                    done = self.is_done();
+                    break;
+                }
                 Err(error) => {
                     self.failed = true;
                     // nginx takes it for an answer: whoever waits for one waits no longer.
@@ -496,7 +547,6 @@ impl Answers<'_> {
                 }
             }
         }
-        BUFFER.set(buffer);
         if done {
             return Poll::Ready(How::Done);
         }
@@ -510,16 +560,20 @@ impl Answers<'_> {
         self.watch(cx)
     }
 
-    fn answer(&mut self, bytes: &[u8]) {
+    fn answers(&mut self, datagrams: &[Datagram<'_>]) {
         let flow = self.flow;
         let now = timer::now();
         self.first.get_or_insert(now);
         flow.active.store(now, Relaxed);
-        flow.down.fetch_add(bytes.len() as u64, Relaxed);
-        flow.responses.fetch_add(1, Relaxed);
-        let (client, local) = flow.key;
-        // A client that is gone, or has no room: its loss.
-        let _ = self.flows.door.send(bytes, client, local);
+        for datagram in datagrams {
+            // What comes after the last one is nobody's.
+            if self.is_done() {
+                break;
+            }
+            flow.down.fetch_add(datagram.bytes.len() as u64, Relaxed);
+            flow.responses.fetch_add(1, Relaxed);
+            self.flows.answer(flow, datagram.bytes);
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -551,12 +605,9 @@ impl Answers<'_> {
 /// An answer, or the news that nobody listens there, which comes as an error alone.
 const INTEREST: Interest = Interest::READABLE.add(Interest::ERROR);
 
-fn receive(server: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
-    let call = || {
-        let flags = MsgFlags::MSG_DONTWAIT;
-        Ok(nix::sys::socket::recv(server.as_raw_fd(), buffer, flags)?)
-    };
-    match server.try_io(Interest::READABLE, call) {
+/// Takes answers, and hands them over; whether there may be more.
+fn receive(server: &UdpSocket, take: impl FnOnce(&[Datagram<'_>])) -> io::Result<bool> {
+    match relay::answers(server, take) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             server.try_io(Interest::ERROR, || {
                 let error = server.take_error()?;
@@ -622,7 +673,10 @@ fn open(
     let opened = match target {
         Target::Inet(to) => {
             let port = if to.port() == 0 { local.port() } else { to.port() };
-            datagrams_to(SocketAddr::new(to.ip(), port), session.local_address(backend))
+            let to = SocketAddr::new(to.ip(), port);
+            datagrams_to(to, session.local_address(backend), |socket| {
+                Ways::of_backend(backend).buffers(socket)
+            })
         }
         Target::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     };
@@ -660,11 +714,10 @@ fn open(
             extra.announced = first.len() as u64;
         }
         first.extend_from_slice(&pending.next().unwrap_or_default());
-        flow.send(&server, &first);
+        flow.send(&server, &[first.as_slice()]);
     }
-    for bytes in pending {
-        flow.send(&server, &bytes);
-    }
+    let pending: Vec<&[u8]> = pending.as_slice().iter().map(|bytes| &**bytes).collect();
+    flow.send(&server, &pending);
     // Nobody else opens one for this session.
     let _ = flow.server.set(server);
     Ok(())

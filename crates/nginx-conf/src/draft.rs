@@ -53,6 +53,8 @@ pub(crate) struct Scope {
     pub(crate) next_upstream_timeout: Option<Duration>,
     pub(crate) half_close: Option<bool>,
     pub(crate) socket_keepalive: Option<bool>,
+    pub(crate) socket_receive_buffer: Option<u64>,
+    pub(crate) socket_send_buffer: Option<u64>,
     /// `Some(None)` is `off`.
     pub(crate) bind: Option<Option<LocalAddress>>,
     pub(crate) error_log: Vec<ErrorLog>,
@@ -130,6 +132,8 @@ impl Scope {
             next_upstream_timeout: self.next_upstream_timeout.or(outer.next_upstream_timeout),
             half_close: self.half_close.or(outer.half_close),
             socket_keepalive: self.socket_keepalive.or(outer.socket_keepalive),
+            socket_receive_buffer: self.socket_receive_buffer.or(outer.socket_receive_buffer),
+            socket_send_buffer: self.socket_send_buffer.or(outer.socket_send_buffer),
             bind: self.bind.clone().or_else(|| outer.bind.clone()),
             error_log: error_log.clone(),
             access: list(&self.access, &outer.access),

@@ -264,6 +264,13 @@ impl<'a> Lower<'a> {
             }
             Some(LocalAddress::Text(text)) => backend.source_text = Some(self.template(&text)),
         }
+        let buffers = [scope.socket_receive_buffer, scope.socket_send_buffer];
+        let [receive_buffer, send_buffer] =
+            buffers.map(|bytes| bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)));
+        if receive_buffer.is_some() || send_buffer.is_some() {
+            let outbound = backend.outbound.get_or_insert_default();
+            (outbound.receive_buffer, outbound.send_buffer) = (receive_buffer, send_buffer);
+        }
         self.first_use.entry(key).or_insert(index);
         self.config.backends.push(backend);
         index

@@ -104,7 +104,8 @@ fn the_levels_of_a_server_are_merged_and_an_upstream_is_shared() {
            upstream K { server 192.0.2.1:1 max_conns=7 down; server unix:/u backup; }\n\
            server { listen 127.0.0.1:1-3 so_keepalive=10s::4 backlog=9; proxy_pass k; }\n\
            server { listen [::1]:1 ipv6only=off; listen unix:/l; proxy_pass K; proxy_timeout 5; proxy_half_close on;\n\
-                    error_log stderr info; proxy_socket_keepalive on; proxy_bind 192.0.2.9; }\n\
+                    error_log stderr info; proxy_socket_keepalive on; proxy_bind 192.0.2.9;\n\
+                    proxy_socket_rcvbuf 64k; proxy_socket_sndbuf 1m; }\n\
            server { listen localhost:5; proxy_pass localhost:6; }\n\
          }",
     );
@@ -133,6 +134,9 @@ fn the_levels_of_a_server_are_merged_and_an_upstream_is_shared() {
     assert_eq!(backends[1].idle_timeout, Some(Duration::from_secs(5)));
     assert_eq!(backends[1].half_close, HalfClose::Forward);
     assert_eq!(backends[1].source, Some("192.0.2.9:0".parse().expect("an address")));
+    let buffers = backends[1].outbound.as_deref().map(|out| (out.receive_buffer, out.send_buffer));
+    assert_eq!(buffers, Some((Some(65_536), Some(1_048_576))));
+    assert_eq!(backends[0].outbound, None);
     assert_eq!(backends[1].next_upstream.expect("nginx").tries, 2);
     assert_eq!(backends[0].shares_servers_with, None);
     assert_eq!(backends[1].shares_servers_with, first.default_backend);

@@ -1,15 +1,17 @@
 //! Datagrams: many at a time from clients, and answers that leave from the address that was asked.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use nix::cmsg_space;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike as _,
-    SockaddrStorage, recvmmsg, sendmsg, setsockopt,
+    SockaddrStorage, recvmmsg, sendmmsg, setsockopt,
 };
 use socket2::{Domain, Socket, Type};
 use tokio::io::Interest;
@@ -21,6 +23,94 @@ const BATCH: usize = 16;
 /// The longest datagram.
 const MAX: usize = 65_536;
 
+/// So many bytes wait at most for the call that sends them.
+const WAITING: usize = 256 * 1024;
+
+/// Nobody's address.
+const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+type Heads = MultiHeaders<SockaddrStorage>;
+
+thread_local! {
+    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
+    /// What describes datagrams to the kernel that sends them, by what is told of each.
+    static SENDING: Cell<[Option<Heads>; 3]> = const { Cell::new([const { None }; 3]) };
+}
+
+/// Where one call puts what it takes; each thread has one.
+struct Room {
+    /// Room for as many of the longest; what is never used is never real memory.
+    bytes: Vec<u8>,
+    /// What the kernel tells of each. It leaves lengths there that it reads the next time, so that
+    /// sockets of another kind have others.
+    heads: [Option<Heads>; 5],
+}
+
+impl Room {
+    fn here() -> Box<Self> {
+        ROOM.take().unwrap_or_else(|| {
+            Box::new(Self { bytes: vec![0; BATCH * MAX], heads: [const { None }; 5] })
+        })
+    }
+
+    /// Takes what there is and hands it over; whether there may be more. A socket of a server has
+    /// no `local`.
+    fn receive(
+        &mut self,
+        fd: &impl AsRawFd,
+        local: Option<SocketAddr>,
+        wildcard: bool,
+        take: impl FnOnce(&[Datagram<'_>]),
+    ) -> io::Result<bool> {
+        let kind = local.map_or(4, |to| usize::from(to.is_ipv6()) * 2 + usize::from(wildcard));
+        let heads = &mut self.heads[kind];
+        let to = local.unwrap_or(UNKNOWN);
+        let heads = heads.get_or_insert_with(|| {
+            let space = wildcard.then(|| cmsg_space!(nix::libc::in6_pktinfo));
+            Heads::preallocate(BATCH, space)
+        });
+        let mut chunks = self.bytes.chunks_mut(MAX);
+        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
+            std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let received = recvmmsg(fd.as_raw_fd(), heads, slices.iter_mut(), flags, None)?;
+        let mut datagrams = [Datagram { bytes: &[], from: UNKNOWN, to }; BATCH];
+        let mut count = 0;
+        for (datagram, message) in datagrams.iter_mut().zip(received) {
+            count += 1;
+            datagram.bytes = message.iovs().next().unwrap_or_default();
+            if local.is_some() {
+                datagram.from = message.address.as_ref().and_then(inet).unwrap_or(UNKNOWN);
+            }
+            if !wildcard {
+                continue;
+            }
+            for control in message.cmsgs()? {
+                match control {
+                    ControlMessageOwned::Ipv4PacketInfo(info) => {
+                        let bits = u32::from_be(info.ipi_addr.s_addr);
+                        datagram.to.set_ip(IpAddr::V4(bits.into()));
+                    }
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        datagram.to.set_ip(IpAddr::V6(info.ipi6_addr.s6_addr.into()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        take(&datagrams[..count]);
+        Ok(count == BATCH)
+    }
+}
+
+/// Datagrams that wait for the call that sends them.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Where each ends in `bytes`, whom it is for, and the address it leaves from.
+    each: Vec<(usize, SocketAddr, SocketAddr)>,
+}
+
 /// A socket that clients send datagrams to.
 #[derive(Debug)]
 pub struct Door {
@@ -28,23 +118,11 @@ pub struct Door {
     local: SocketAddr,
     /// It is bound to every address: which one was asked comes with each datagram.
     wildcard: bool,
-}
-
-/// Room for what one call takes; one for each thread is enough.
-#[derive(Debug)]
-pub struct Room {
-    bytes: Vec<u8>,
-}
-
-impl Default for Room {
-    /// Sixteen of the longest datagrams; what is never used is never real memory.
-    fn default() -> Self {
-        Self { bytes: vec![0; BATCH * MAX] }
-    }
+    waiting: Mutex<Waiting>,
 }
 
 /// A datagram.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
     /// Its content, perhaps nothing.
     pub bytes: &'a [u8],
@@ -72,7 +150,8 @@ impl Door {
                 setsockopt(&fd, Ipv6RecvPacketInfo, &true)?;
             }
         }
-        Ok(Self { socket: UdpSocket::from_std(fd.into())?, local, wildcard })
+        let socket = UdpSocket::from_std(fd.into())?;
+        Ok(Self { socket, local, wildcard, waiting: Mutex::default() })
     }
 
     /// Waits for datagrams and hands over all that one call takes.
@@ -83,82 +162,75 @@ impl Door {
     pub fn poll_receive(
         &self,
         cx: &mut Context<'_>,
-        room: &mut Room,
-        mut take: impl FnMut(Datagram<'_>),
+        take: impl FnOnce(&[Datagram<'_>]),
     ) -> Poll<io::Result<()>> {
+        let mut take = Some(take);
         loop {
             ready!(self.socket.poll_recv_ready(cx))?;
-            match self.socket.try_io(Interest::READABLE, || self.receive(room, &mut take)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-
-    fn receive(&self, room: &mut Room, take: &mut impl FnMut(Datagram<'_>)) -> io::Result<()> {
-        let space = cmsg_space!(nix::libc::in6_pktinfo);
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(space));
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            room.bytes.chunks_mut(MAX).map(|chunk| [IoSliceMut::new(chunk)]).collect();
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let fd = self.socket.as_raw_fd();
-        let received = recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None)?;
-        for message in received {
-            let Some(from) = message.address.as_ref().and_then(inet) else { continue };
-            let mut to = self.local;
-            if self.wildcard {
-                for control in message.cmsgs()? {
-                    match control {
-                        ControlMessageOwned::Ipv4PacketInfo(info) => {
-                            let bits = u32::from_be(info.ipi_addr.s_addr);
-                            to.set_ip(IpAddr::V4(bits.into()));
-                        }
-                        ControlMessageOwned::Ipv6PacketInfo(info) => {
-                            to.set_ip(IpAddr::V6(info.ipi6_addr.s6_addr.into()));
-                        }
-                        _ => {}
-                    }
+            let result = try_receive(&self.socket, Some(self.local), self.wildcard, |batch| {
+                if let Some(take) = take.take() {
+                    take(batch);
                 }
+            });
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result.map(|_| ())),
             }
-            let bytes = message.iovs().next().unwrap_or_default();
-            take(Datagram { bytes, from, to });
         }
-        Ok(())
     }
 
-    /// Sends a datagram to a client from the address it had asked. Nobody waits for room: what the
-    /// kernel does not take is lost, as datagrams are.
-    ///
-    /// # Errors
-    ///
-    /// What sendmsg(2) lists.
-    pub fn send(&self, bytes: &[u8], to: SocketAddr, from: SocketAddr) -> io::Result<()> {
-        let slices = [IoSlice::new(bytes)];
-        let address = SockaddrStorage::from(to);
-        let fd = self.socket.as_raw_fd();
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let sent = match (self.wildcard, from.ip()) {
-            (true, IpAddr::V4(v4)) => {
-                let info = nix::libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: nix::libc::in_addr { s_addr: v4.to_bits().to_be() },
-                    ipi_addr: nix::libc::in_addr { s_addr: 0 },
-                };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                sendmsg(fd, &slices, &control, flags, Some(&address))
-            }
-            (true, IpAddr::V6(v6)) => {
-                let info = nix::libc::in6_pktinfo {
-                    ipi6_addr: nix::libc::in6_addr { s6_addr: v6.octets() },
-                    ipi6_ifindex: 0,
-                };
-                let control = [ControlMessage::Ipv6PacketInfo(&info)];
-                sendmsg(fd, &slices, &control, flags, Some(&address))
-            }
-            (false, _) => sendmsg(fd, &slices, &[], flags, Some(&address)),
+    /// Sends a datagram to a client from the address it had asked, and what waited before it.
+    pub fn send(&self, bytes: &[u8], to: SocketAddr, from: SocketAddr) {
+        let _ = self.put(bytes, to, from);
+        self.flush();
+    }
+
+    /// Puts a datagram where [`Door::flush`] finds it; whether it is the first there, so that
+    /// somebody has to see to that. When very many wait they go at once.
+    #[must_use]
+    pub fn put(&self, bytes: &[u8], to: SocketAddr, from: SocketAddr) -> bool {
+        let mut waiting = self.waiting();
+        waiting.bytes.extend_from_slice(bytes);
+        let end = waiting.bytes.len();
+        waiting.each.push((end, to, from));
+        if waiting.each.len() == BATCH || end > WAITING {
+            self.send_all(&mut waiting);
+            return false;
+        }
+        waiting.each.len() == 1
+    }
+
+    /// Sends what waits. Nobody waits for room: what the kernel does not take is lost, as datagrams
+    /// are.
+    pub fn flush(&self) {
+        self.send_all(&mut self.waiting());
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send_all(&self, waiting: &mut Waiting) {
+        let same = |(.., one): &(_, _, SocketAddr), (.., other): &(_, _, SocketAddr)| {
+            !self.wildcard || one == other
         };
-        sent?;
-        Ok(())
+        let mut begin = 0;
+        for group in waiting.each.chunk_by(same) {
+            let mut slices = [[IoSlice::new(&[])]; BATCH];
+            let mut addresses = [None; BATCH];
+            for ((slice, address), (end, to, _)) in slices.iter_mut().zip(&mut addresses).zip(group)
+            {
+                *slice = [IoSlice::new(&waiting.bytes[begin..*end])];
+                *address = Some(SockaddrStorage::from(*to));
+                begin = *end;
+            }
+            let from = group[0].2.ip();
+            let from = self.wildcard.then_some(from);
+            let count = group.len().min(BATCH);
+            send_batch(&self.socket, &slices[..count], &addresses[..count], from);
+        }
+        waiting.bytes.clear();
+        waiting.each.clear();
     }
 
     /// What it is bound to.
@@ -173,13 +245,141 @@ fn inet(address: &SockaddrStorage) -> Option<SocketAddr> {
         .filter(|_| address.len() > 0)
 }
 
-/// A socket that sends datagrams to one server and takes only its answers.
+/// Takes what there is at a socket that may be readable, as its runtime knows. Whether there may be
+/// more; where there is not, the runtime knows that too, without asking the kernel once more.
+fn try_receive(
+    socket: &UdpSocket,
+    local: Option<SocketAddr>,
+    wildcard: bool,
+    take: impl FnOnce(&[Datagram<'_>]),
+) -> io::Result<bool> {
+    let mut room = Room::here();
+    let mut all = false;
+    let result = socket.try_io(Interest::READABLE, || {
+        if room.receive(socket, local, wildcard, take)? {
+            return Ok(true);
+        }
+        // Whatever comes from now on is an event of its own.
+        all = true;
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+    ROOM.set(Some(room));
+    if all { Ok(false) } else { result }
+}
+
+/// Takes the answers at a socket of [`datagrams_to`], as many as one call takes; whether there may
+/// be more. They say nothing of who sent them: nobody else's come here.
 ///
 /// # Errors
 ///
-/// When no socket can be had, or the system knows at once that there is no way.
-pub fn datagrams_to(to: SocketAddr, source: Option<SocketAddr>) -> io::Result<UdpSocket> {
+/// `WouldBlock` when there are none, and what recvmmsg(2) lists.
+pub fn answers(server: &UdpSocket, take: impl FnOnce(&[Datagram<'_>])) -> io::Result<bool> {
+    try_receive(server, None, false, take)
+}
+
+/// Sends datagrams through a socket of [`datagrams_to`]. For those there is no room for nobody
+/// waits: they are lost, as datagrams are.
+///
+/// # Errors
+///
+/// What sendmmsg(2) lists; those that follow the datagram it was about are not sent.
+pub fn send_to_server(server: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<()> {
+    if let [one] = datagrams {
+        // Not by the runtime's socket, which has to have waited once before it sends.
+        return match socket2::SockRef::from(server).send(one) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        };
+    }
+    for batch in datagrams.chunks(BATCH) {
+        let mut slices = [[IoSlice::new(&[])]; BATCH];
+        for (slice, bytes) in slices.iter_mut().zip(batch) {
+            *slice = [IoSlice::new(bytes)];
+        }
+        let mut left = &slices[..batch.len()];
+        while !left.is_empty() {
+            // When one fails behind others the kernel says only how many went before it.
+            match send_some(server, left, &[None; BATCH][..left.len()], None) {
+                Ok(sent) => left = &left[sent.max(1)..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends datagrams to whom they are for; one that cannot be sent keeps no other back.
+fn send_batch(
+    fd: &impl AsRawFd,
+    mut slices: &[[IoSlice<'_>; 1]],
+    mut addresses: &[Option<SockaddrStorage>],
+    from: Option<IpAddr>,
+) {
+    while !slices.is_empty() {
+        // A client that is gone, or has no room: its loss.
+        let sent = send_some(fd, slices, addresses, from).unwrap_or(0).max(1).min(slices.len());
+        (slices, addresses) = (&slices[sent..], &addresses[sent..]);
+    }
+}
+
+/// Sends the first datagrams, as many as the kernel takes; how many.
+fn send_some(
+    fd: &impl AsRawFd,
+    slices: &[[IoSlice<'_>; 1]],
+    addresses: &[Option<SockaddrStorage>],
+    from: Option<IpAddr>,
+) -> io::Result<usize> {
+    let mut heads = SENDING.take();
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let fd = fd.as_raw_fd();
+    let sent = match from {
+        None => {
+            let heads = heads[0].get_or_insert_with(|| Heads::preallocate(BATCH, None));
+            sendmmsg(fd, heads, slices, addresses, [], flags).map(Iterator::count)
+        }
+        Some(IpAddr::V4(v4)) => {
+            let info = nix::libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: nix::libc::in_addr { s_addr: v4.to_bits().to_be() },
+                ipi_addr: nix::libc::in_addr { s_addr: 0 },
+            };
+            let heads = heads[1].get_or_insert_with(|| {
+                Heads::preallocate(BATCH, Some(cmsg_space!(nix::libc::in_pktinfo)))
+            });
+            let control = [ControlMessage::Ipv4PacketInfo(&info)];
+            sendmmsg(fd, heads, slices, addresses, control, flags).map(Iterator::count)
+        }
+        Some(IpAddr::V6(v6)) => {
+            let info = nix::libc::in6_pktinfo {
+                ipi6_addr: nix::libc::in6_addr { s6_addr: v6.octets() },
+                ipi6_ifindex: 0,
+            };
+            let heads = heads[2].get_or_insert_with(|| {
+                Heads::preallocate(BATCH, Some(cmsg_space!(nix::libc::in6_pktinfo)))
+            });
+            let control = [ControlMessage::Ipv6PacketInfo(&info)];
+            sendmmsg(fd, heads, slices, addresses, control, flags).map(Iterator::count)
+        }
+    };
+    SENDING.set(heads);
+    Ok(sent?)
+}
+
+/// A socket that sends datagrams to one server and takes only its answers; `prepare` may change it
+/// before it is bound.
+///
+/// # Errors
+///
+/// When no socket can be had, or the system knows at once that there is no way; and those of
+/// `prepare`.
+pub fn datagrams_to(
+    to: SocketAddr,
+    source: Option<SocketAddr>,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking().cloexec(), None)?;
+    prepare(&socket)?;
     if let Some(source) = source {
         socket.set_reuse_address(true)?;
         socket.bind(&source.into())?;
@@ -206,11 +406,11 @@ mod tests {
     }
 
     async fn take(door: &Door, least: usize) -> Vec<(Vec<u8>, SocketAddr, SocketAddr)> {
-        let (mut room, mut taken) = (Room::default(), Vec::new());
+        let mut taken = Vec::new();
         while taken.len() < least {
             let all = std::future::poll_fn(|cx| {
-                door.poll_receive(cx, &mut room, |one| {
-                    taken.push((one.bytes.to_vec(), one.from, one.to));
+                door.poll_receive(cx, |batch| {
+                    taken.extend(batch.iter().map(|one| (one.bytes.to_vec(), one.from, one.to)));
                 })
             });
             all.await.expect("datagrams");
@@ -232,7 +432,7 @@ mod tests {
             assert_eq!(lengths, sizes);
             let (_, from, to) = &taken[0];
             assert_eq!((*from, *to), (client.local_addr().expect("bound"), local));
-            door.send(b"answer", *from, *to).expect("sent");
+            door.send(b"answer", *from, *to);
             let mut buffer = [0; 16];
             let (length, sender) = client.recv_from(&mut buffer).expect("an answer");
             assert_eq!((&buffer[..length], sender), (&b"answer"[..], local));
@@ -248,7 +448,7 @@ mod tests {
             client.send_to(b"x", asked).expect("sent");
             let (_, from, to) = take(&door, 1).await.remove(0);
             assert_eq!(to, asked);
-            door.send(b"y", from, to).expect("sent");
+            door.send(b"y", from, to);
             let (_, sender) = client.recv_from(&mut [0; 4]).expect("an answer");
             assert_eq!(sender, asked);
         });

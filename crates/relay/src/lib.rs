@@ -63,7 +63,7 @@ mod stream;
 pub mod timer;
 
 pub use connect::{Dial, KeepAlive, Target, established};
-pub use datagram::{Datagram, Door, Room, datagrams_to};
+pub use datagram::{Datagram, Door, answers, datagrams_to, send_to_server};
 pub use executor::{Task, block_on, spawn};
 pub use listen::Listener;
 pub use pump::{Ended, Limits, Relay};

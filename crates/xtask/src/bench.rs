@@ -10,6 +10,7 @@
 //! each measure the median counts. What failoverd weighs at rest is measured on a node of the lab.
 
 mod calls;
+mod datagrams;
 mod failover;
 mod latency;
 mod load;
@@ -116,8 +117,8 @@ impl Subject {
     }
 }
 
-/// A benchmark of failoverd: whether it is to be quick, and to write its page.
-type OfFailoverd = fn(bool, bool) -> anyhow::Result<ExitCode>;
+/// Another benchmark than that of connections: whether it is to be quick, and to write its page.
+type Other = fn(bool, bool) -> anyhow::Result<ExitCode>;
 
 /// Runs the benchmark; `--write` keeps the page, `--quick` does less of everything.
 pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
@@ -131,14 +132,15 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         seconds: 4,
     };
     let mut write = false;
-    let mut of_failoverd: Option<OfFailoverd> = None;
+    let mut other: Option<Other> = None;
     let mut quick = false;
     for arg in args {
         match arg.as_str() {
             "connections" => {}
-            "failover" => of_failoverd = Some(failover::run),
-            "scale" => of_failoverd = Some(scale::run),
-            "scripts" => of_failoverd = Some(scripts::run),
+            "datagrams" => other = Some(datagrams::run),
+            "failover" => other = Some(failover::run),
+            "scale" => other = Some(scale::run),
+            "scripts" => other = Some(scripts::run),
             rest::ARGUMENT => {
                 rest::print()?;
                 return Ok(ExitCode::SUCCESS);
@@ -157,11 +159,12 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
                 };
             }
             _ => anyhow::bail!(
-                "usage: cargo xtask bench [connections|failover|scale|scripts] [--quick] [--write]"
+                "usage: cargo xtask bench [connections|datagrams|failover|scale|scripts] [--quick] \
+                 [--write]"
             ),
         }
     }
-    if let Some(run) = of_failoverd {
+    if let Some(run) = other {
         return run(quick, write);
     }
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -79,3 +79,25 @@ fn a_connection_is_made_with_what_its_line_says() {
     })
     .expect("an epoll set");
 }
+
+#[test]
+fn a_socket_has_the_buffers_its_backend_wants() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let to = listener.local_addr().expect("bound");
+    let sizes =
+        Outbound { receive_buffer: Some(20_000), send_buffer: Some(10_000), ..Outbound::default() };
+    let ways = ways(lines(None, Some(sizes)));
+    let has = |socket: socket2::SockRef<'_>| {
+        // The kernel doubles what it is asked for.
+        assert_eq!(socket.recv_buffer_size().expect("an option"), 40_000);
+        assert_eq!(socket.send_buffer_size().expect("an option"), 20_000);
+    };
+    relay::block_on(async {
+        let stream = ways.start(Dial::new(to), None).expect("loopback");
+        has(socket2::SockRef::from(&stream));
+    })
+    .expect("an epoll set");
+    let datagrams = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    ways.buffers(&datagrams).expect("a socket's options");
+    has(socket2::SockRef::from(&datagrams));
+}

@@ -199,8 +199,22 @@ pub(crate) const SCOPE: &[Row] = &[
     .default("off")
     .within(BOTH)
     .doc("SO_KEEPALIVE towards servers."),
-    Row::planned("proxy_socket_rcvbuf", "<size>").within(BOTH).doc("SO_RCVBUF towards servers."),
-    Row::planned("proxy_socket_sndbuf", "<size>").within(BOTH).doc("SO_SNDBUF towards servers."),
+    Row::new(
+        "proxy_socket_rcvbuf",
+        Words("<size>", 1..=1, |s, w, b| {
+            bytes(&mut s.socket_receive_buffer, w, b);
+        }),
+    )
+    .within(BOTH)
+    .doc("SO_RCVBUF towards servers; the system's without it."),
+    Row::new(
+        "proxy_socket_sndbuf",
+        Words("<size>", 1..=1, |s, w, b| {
+            bytes(&mut s.socket_send_buffer, w, b);
+        }),
+    )
+    .within(BOTH)
+    .doc("SO_SNDBUF towards servers; the system's without it."),
     Row::planned("proxy_ssl", "on").within(BOTH).doc("TLS towards servers."),
     Row::new("proxy_ssl off", Words("", 0..=0, |_, _, _| {}))
         .within(BOTH)

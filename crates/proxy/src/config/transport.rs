@@ -26,6 +26,10 @@ pub struct Outbound {
     pub user_timeout: Option<Duration>,
     /// `cc`: TCP_CONGESTION.
     pub congestion: Option<String>,
+    /// `proxy_socket_rcvbuf`: SO_RCVBUF in bytes.
+    pub receive_buffer: Option<usize>,
+    /// `proxy_socket_sndbuf`: SO_SNDBUF in bytes.
+    pub send_buffer: Option<usize>,
     /// `tcp-md5sig`: the password of RFC 2385.
     pub md5: Option<String>,
     /// What a PROXY header of version 2 says besides addresses.
