@@ -31,7 +31,7 @@ thread_local! {
     static MANNER: RefCell<Option<Manner>> = const { RefCell::new(None) };
 }
 
-/// Asks `what` about `name`, by `how` unless the answer was [told](told).
+/// Asks `what` about `name`, by `how` unless the answer was [told].
 ///
 /// # Errors
 ///

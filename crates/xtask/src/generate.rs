@@ -203,6 +203,41 @@ mod tests {
         assert!(page.starts_with(GENERATED), "{page}");
     }
 
+    /// Markdown files below a directory.
+    fn texts(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).expect("readable").filter_map(Result::ok) {
+            let path = entry.path();
+            if path.is_dir() {
+                texts(&path, found);
+            } else if path.extension().is_some_and(|end| end == "md") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_link_of_the_texts_leads_to_a_file() {
+        let mut files = vec![];
+        for directory in ["docs", "packaging"] {
+            texts(&root().join(directory), &mut files);
+        }
+        let top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+        files.extend(top.map(|name| root().join(name)));
+        let mut broken = vec![];
+        for file in files {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let target = link.split('#').next().unwrap_or_default();
+                let elsewhere = link.contains("://") || target.is_empty() || target.contains(' ');
+                let to = file.parent().expect("a directory").join(target);
+                if !elsewhere && !to.exists() {
+                    broken.push(format!("{}: {link}", file.display()));
+                }
+            }
+        }
+        assert_eq!(broken, Vec::<String>::new());
+    }
+
     #[test]
     fn every_row_that_works_says_what_it_does() {
         let mut silent = Vec::new();
