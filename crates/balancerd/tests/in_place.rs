@@ -1,7 +1,7 @@
 //! Reloads that change the worker that serves: as `haproxy` and as `nginx`.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -391,5 +391,111 @@ fn a_haproxy_worker_that_is_killed_while_it_goes_over_is_replaced_too() {
     master.until("exited with code 137");
     if master.log().contains("the worker is gone") {
         assert_eq!(connect(own).1, b'a');
+    }
+}
+
+/// A ClientHello with nothing in it but the name of a server (RFC 8446, 4.1.2; RFC 6066, 3).
+fn hello(name: &str) -> Vec<u8> {
+    let length = |bytes: usize| u16::try_from(bytes).expect("short").to_be_bytes();
+    let n = name.len();
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 2, 0x13, 1, 1, 0]);
+    body.extend(length(n + 9));
+    body.extend([0, 0]);
+    body.extend([length(n + 5), length(n + 3)].concat());
+    body.push(0);
+    body.extend(length(n));
+    body.extend(name.as_bytes());
+    let mut record = vec![0x16, 3, 1];
+    record.extend(length(body.len() + 4));
+    record.extend([1, 0]);
+    record.extend(length(body.len()));
+    record.extend(body);
+    record
+}
+
+/// A name server: every name is this machine's.
+fn names() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("bound");
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            let mut answer = buffer[..length].to_vec();
+            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            // The name that was asked for, A, IN, a second, and the address.
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    address
+}
+
+/// Says hello to a name; the server that answered, once it has repeated the hello.
+fn ask_for(to: SocketAddr, name: &str) -> std::io::Result<u8> {
+    let mut client = TcpStream::connect(to)?;
+    client.set_read_timeout(Some(LIMIT))?;
+    let hello = hello(name);
+    client.write_all(&hello)?;
+    let mut answer = vec![0; hello.len() + 1];
+    client.read_exact(&mut answer)?;
+    assert_eq!(answer[1..], hello);
+    Ok(answer[0])
+}
+
+#[test]
+fn names_that_are_read_ahead_mapped_and_resolved_lead_to_their_servers_through_every_reload() {
+    // Whoever follows names gets a new worker: fewer are enough there.
+    for (resolved, reloads) in [(false, 200), (true, 20)] {
+        let (a, b, own, names) = (server(b'a'), server(b'b'), free(), names());
+        let file = |change: usize| {
+            let first = if resolved {
+                format!("zone z 64k; server first.test:{} resolve;", a.port())
+            } else {
+                format!("server {a};")
+            };
+            format!(
+                "daemon off; pid n.pid; error_log log notice; worker_processes 2;\nevents {{}}\n\
+                 stream {{ map $ssl_preread_server_name $to {{ ~^a\\. first; *.b.test second;\n\
+                 turn{change}.test second; default second; }}\n\
+                 resolver {names} ipv6=off; upstream first {{ {first} }}\n\
+                 upstream second {{ server {b}; }}\n\
+                 server {{ listen {own} reuseport; ssl_preread on; proxy_pass $to; \
+                 proxy_timeout {}s; }} }}\n",
+                60 + change % 7
+            )
+        };
+        let mut master = Master::start(Flavour::Nginx, &file(0), &[]);
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients: Vec<_> = [("a.test", b'a'), ("x.b.test", b'b'), ("other", b'b')]
+            .map(|(name, expected)| {
+                let stop = Arc::clone(&stop);
+                thread::spawn(move || {
+                    let mut served = 0_u32;
+                    while !stop.load(Relaxed) {
+                        let answered = ask_for(own, name);
+                        let answered = answered.unwrap_or_else(|e| panic!("{served} served: {e}"));
+                        assert_eq!(answered, expected, "{name}");
+                        served += 1;
+                    }
+                    served
+                })
+            })
+            .into();
+        for turn in 1..=reloads {
+            master.write(&file(turn));
+            master.hup();
+            if resolved {
+                master.until("start worker process ");
+            } else {
+                let said = master.until("hanged in place");
+                assert!(!said.contains("ot changed"), "{said}");
+            }
+        }
+        stop.store(true, Relaxed);
+        let served: u32 = clients.into_iter().map(|client| client.join().expect("no error")).sum();
+        assert!(served > 50, "{served} connections");
+        assert!(!master.log().contains("[alert]"), "{}", master.log());
     }
 }
