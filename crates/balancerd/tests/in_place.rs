@@ -1,4 +1,5 @@
-//! Reloads that change the worker that serves: as `haproxy` and as `nginx`.
+//! Reloads that change the worker that serves, as `haproxy` and as `nginx`; and clients that say half of
+//! what they should.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -498,4 +499,76 @@ fn names_that_are_read_ahead_mapped_and_resolved_lead_to_their_servers_through_e
         assert!(served > 50, "{served} connections");
         assert!(!master.log().contains("[alert]"), "{}", master.log());
     }
+}
+
+/// What a client is told that says `bytes` and no more.
+fn heard(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut client = TcpStream::connect(to).expect("it listens");
+    client.set_read_timeout(Some(LIMIT)).expect("settable");
+    client.write_all(bytes).expect("it listens");
+    client.shutdown(std::net::Shutdown::Write).expect("it is open");
+    let mut answer = Vec::new();
+    match client.read_to_end(&mut answer) {
+        Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => panic!("{error}"),
+        _ => answer,
+    }
+}
+
+#[test]
+fn headers_cut_at_any_byte_and_broken_ones_reach_no_server_and_the_next_client_is_served() {
+    let (a, own) = (server(b'a'), free());
+    let file = format!(
+        "daemon off; pid n.pid; error_log log info; worker_processes 1;\nevents {{}}\n\
+         stream {{ server {{ listen {own} proxy_protocol; proxy_pass {a}; }} }}\n"
+    );
+    let master = Master::start(Flavour::Nginx, &file, &[]);
+    let v1 = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n".to_vec();
+    let mut v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    v2.extend([192, 0, 2, 1, 192, 0, 2, 2, 3, 232, 7, 208]);
+    let cut = [&v1, &v2].into_iter().flat_map(|whole| (0..whole.len()).map(|end| &whole[..end]));
+    let mut cases: Vec<Vec<u8>> = cut.map(<[u8]>::to_vec).collect();
+    cases.push([b"PROXY TCP4 ".as_slice(), &[b'1'; 200], b"\r\n"].concat());
+    cases.push(b"PROXY TCP9 192.0.2.1 192.0.2.2 1000 2000\r\n".to_vec());
+    cases.push(b"PROXY TCP4 2001:db8::1 192.0.2.2 1000 2000\r\n".to_vec());
+    for case in &cases {
+        assert_eq!(heard(own, case), b"", "{case:?}");
+    }
+    for whole in [v1, v2] {
+        let mut client = TcpStream::connect(own).expect("it listens");
+        client.set_read_timeout(Some(LIMIT)).expect("settable");
+        client.set_nodelay(true).expect("settable");
+        // Whole at last, byte by byte.
+        for byte in whole {
+            client.write_all(&[byte]).expect("it is open");
+        }
+        client.read_exact(&mut [0]).expect("the server's name");
+        echo(&mut client).expect("it is served");
+    }
+    assert!(!master.log().contains("[alert]"), "{}", master.log());
+}
+
+#[test]
+fn a_hello_cut_at_any_byte_ends_and_one_that_comes_byte_by_byte_is_read() {
+    let (a, b, own) = (server(b'a'), server(b'b'), free());
+    let file = format!(
+        "daemon off; pid n.pid; error_log log info; worker_processes 1;\nevents {{}}\n\
+         stream {{ map $ssl_preread_server_name $to {{ a.test {a}; default {b}; }}\n\
+         server {{ listen {own}; ssl_preread on; proxy_pass $to; }} }}\n"
+    );
+    let master = Master::start(Flavour::Nginx, &file, &[]);
+    let whole = hello("a.test");
+    for end in 0..whole.len() {
+        let answer = heard(own, &whole[..end]);
+        assert_ne!(answer.first(), Some(&b'a'), "cut at {end}: its name is not known");
+    }
+    let mut client = TcpStream::connect(own).expect("it listens");
+    client.set_read_timeout(Some(LIMIT)).expect("settable");
+    client.set_nodelay(true).expect("settable");
+    for byte in &whole {
+        client.write_all(&[*byte]).expect("it is open");
+    }
+    let mut answer = vec![0; whole.len() + 1];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!((answer[0], &answer[1..]), (b'a', whole.as_slice()));
+    assert!(!master.log().contains("[alert]"), "{}", master.log());
 }
