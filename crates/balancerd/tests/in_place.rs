@@ -572,3 +572,51 @@ fn a_hello_cut_at_any_byte_ends_and_one_that_comes_byte_by_byte_is_read() {
     assert_eq!((answer[0], &answer[1..]), (b'a', whole.as_slice()));
     assert!(!master.log().contains("[alert]"), "{}", master.log());
 }
+
+/// A server that says so many bytes and then does this.
+fn faulty(bytes: usize, then: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.write_all(&vec![7; bytes]);
+            then(client);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_server_that_resets_stalls_or_half_closes_at_any_point_ends_its_session_and_no_other() {
+    let reset = |client: TcpStream| {
+        let _ = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
+    };
+    let stall = |client: TcpStream| std::mem::forget(client);
+    let half = |client: TcpStream| {
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        std::mem::forget(client);
+    };
+    let faults: [(fn(TcpStream), bool); 3] = [(reset, false), (stall, true), (half, true)];
+    let good = server(b'a');
+    for bytes in [0, 1, 100_000] {
+        for (then, whole) in faults {
+            let (bad, own, other) = (faulty(bytes, then), free(), free());
+            let file = format!(
+                "daemon off; pid n.pid; error_log log info; worker_processes 1;\nevents {{}}\n\
+                 stream {{ server {{ listen {own}; proxy_pass {bad}; proxy_timeout 200ms; }}\n\
+                 server {{ listen {other}; proxy_pass {good}; }} }}\n"
+            );
+            let master = Master::start(Flavour::Nginx, &file, &[]);
+            let mut client = TcpStream::connect(own).expect("it listens");
+            client.set_read_timeout(Some(LIMIT)).expect("settable");
+            let mut answer = Vec::new();
+            // Its end: an error is one too, but for patience that ran out.
+            if let Err(error) = client.read_to_end(&mut answer) {
+                assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+            }
+            assert!(answer.len() == bytes || !whole && answer.len() < bytes, "{}", answer.len());
+            try_once(other).expect("another session goes on");
+            assert!(!master.log().contains("[alert]"), "{}", master.log());
+        }
+    }
+}
