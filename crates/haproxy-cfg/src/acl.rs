@@ -1,8 +1,12 @@
 //! ACLs and conditions: `src 10.0.0.0/8`, `if a !b || { … }`.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use conf::{Binder, Severity, Span, Word};
+use rules::list::Use;
 use rules::pattern::{Flags, Match, Operator, Set};
-use rules::{Expr, Place, Test, Type};
+use rules::{Expr, Live, Place, Test, Type};
 
 use crate::context::Context;
 use crate::expr::{Manner, Wrong, read, read_file, texts};
@@ -108,7 +112,8 @@ struct Patterns<'c> {
     out: Type,
     method: Option<Match>,
     flags: Flags,
-    files: Vec<String>,
+    /// Those of files.
+    sets: Vec<Arc<Live<Set>>>,
 }
 
 impl<'c> Patterns<'c> {
@@ -116,8 +121,8 @@ impl<'c> Patterns<'c> {
         let out = expr.out();
         // A converter behind an ACL's own name changes the type, and with it the method.
         let method = matched.filter(|m| out.casts_to(m.wants())).or(Match::default_for(out));
-        let (flags, files) = (Flags::default(), vec![]);
-        Self { context, keyword, out, method, flags, files }
+        let (flags, sets) = (Flags::default(), vec![]);
+        Self { context, keyword, out, method, flags, sets }
     }
 
     fn unspecified(&self) -> Wrong {
@@ -127,7 +132,7 @@ impl<'c> Patterns<'c> {
         ))
     }
 
-    fn read(mut self, b: &mut Binder, at: Span, words: &[&str]) -> Result<Set, Wrong> {
+    fn read(mut self, b: &mut Binder, at: Span, words: &[&str]) -> Result<rules::Patterns, Wrong> {
         let mut rest = words;
         let (mut ended, mut keyed) = (false, false);
         while let Some((word, behind)) = rest.split_first()
@@ -155,13 +160,18 @@ impl<'c> Patterns<'c> {
                     } else {
                         String::new()
                     };
-                    self.files.push(if keyed { keys(&text) } else { text });
-                    // Read at once, so that mistakes come in the order of the words.
-                    self.set(argument)?;
+                    let columns = if keyed { Use::Map } else { Use::Acl };
+                    let mut set = self.set()?;
+                    match columns {
+                        Use::Map => set.read(argument, &keys(&text))?,
+                        Use::Acl => set.read(argument, &text)?,
+                    }
+                    let list = self.context.file(argument, &text, columns, Use::Acl);
+                    self.sets.push(list.set(set));
                     rest = behind.get(1..).unwrap_or_default();
                 }
                 "-m" => {
-                    if !self.files.is_empty() {
+                    if !self.sets.is_empty() {
                         let text = "'-m' must only be specified before patterns and files in parsing ACL expression";
                         return Err(text.to_owned().into());
                     }
@@ -191,16 +201,17 @@ impl<'c> Patterns<'c> {
                 }
             }
         }
-        let mut set = self.set("")?;
+        let mut set = self.set()?;
         let method = set.method();
-        if rest.is_empty() && !ended && self.files.is_empty() && !method.needs_no_pattern() {
+        if rest.is_empty() && !ended && self.sets.is_empty() && !method.needs_no_pattern() {
             let keyword = self.keyword;
             let text = format!(
                 "parsing acl keyword '{keyword}' :\n  no pattern to match against were provided, so this ACL will never match.\n  If this is what you intended, please add '--' to get rid of this warning.\n  If you intended to match only for existence, please use '-m found'.\n  If you wanted to force an int to match as a bool, please use '-m bool'.\n"
             );
             b.complain(Severity::Warning, NOWHERE, at, text);
         }
-        let mut compared = false;
+        let list = self.context.words(self.keyword);
+        let (mut compared, mut keys) = (false, vec![]);
         for word in rest {
             let numbers = matches!(method, Match::Int | Match::Version | Match::Len);
             if let Some(operator) = Operator::named(word).filter(|_| numbers) {
@@ -209,7 +220,9 @@ impl<'c> Patterns<'c> {
                 continue;
             }
             if let Err(text) = set.add(word) {
-                if self.resolves(method, &mut set, word) {
+                if let Some(ip) = self.resolves(method, word) {
+                    set.add_address(ip);
+                    keys.push(ip.to_string());
                     continue;
                 }
                 return Err(Wrong::Said(if compared && text.ends_with("is not a number") {
@@ -218,28 +231,24 @@ impl<'c> Patterns<'c> {
                     text
                 }));
             }
+            keys.push(set.spelled(word));
         }
-        Ok(set)
+        self.sets.insert(0, list.follow_set(set, keys));
+        Ok(rules::Patterns::new(method, self.sets))
     }
 
-    /// A set with what the files hold.
-    fn set(&self, last: &str) -> Result<Set, Wrong> {
+    /// A set without patterns.
+    fn set(&self) -> Result<Set, Wrong> {
         let Some(method) = self.method else { return Err(self.unspecified()) };
-        let mut set = Set::new(method, self.flags);
-        for text in &self.files {
-            set.read(last, text)?;
-        }
-        Ok(set)
+        Ok(Set::new(method, self.flags))
     }
 
-    /// Adds the address of a host.
-    fn resolves(&self, method: Match, set: &mut Set, word: &str) -> bool {
+    /// The address of a host.
+    fn resolves(&self, method: Match, word: &str) -> Option<IpAddr> {
         if method != Match::Ip || self.flags.no_dns || word.contains('/') {
-            return false;
+            return None;
         }
-        let Some(ip) = self.context.resolve(word).first().copied() else { return false };
-        set.add_address(ip);
-        true
+        self.context.resolve(word).first().copied()
     }
 }
 

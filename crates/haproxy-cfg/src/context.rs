@@ -4,9 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use conf::{Diagnostic, Severity};
 use proxy::Origin;
+use rules::list::{List, Use};
 
 /// Variables of the environment.
 pub(crate) type Env = BTreeMap<String, String>;
@@ -20,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) here: RefCell<Origin>,
     /// `tune.stick-counters`, if it was said.
     pub(crate) counters: Cell<Option<usize>>,
+    /// The patterns of ACLs and maps, in the order they are read.
+    pub(crate) lists: RefCell<Vec<Arc<List>>>,
     /// Whether names are resolved, files looked at and users looked up.
     pub(crate) reach_out: Cell<bool>,
 }
@@ -31,6 +35,29 @@ impl Context {
     /// The line being read.
     pub(crate) fn origin(&self) -> Origin {
         self.here.borrow().clone()
+    }
+
+    /// Notes that the line being read uses a file of patterns; `columns` of [`Use::Map`] has values
+    /// behind them.
+    pub(crate) fn file(&self, file: &str, text: &str, columns: Use, by: Use) -> Arc<List> {
+        let mut lists = self.lists.borrow_mut();
+        let known = lists.iter().find(|list| list.is_of(file, columns)).cloned();
+        let list = known.unwrap_or_else(|| {
+            let list = Arc::new(List::of_file(file, text, columns));
+            lists.push(Arc::clone(&list));
+            list
+        });
+        let Origin { file, line } = &*self.here.borrow();
+        list.used_by(by, file, *line);
+        list
+    }
+
+    /// A list for the words of an ACL in the line being read.
+    pub(crate) fn words(&self, keyword: &str) -> Arc<List> {
+        let Origin { file, line } = &*self.here.borrow();
+        let list = Arc::new(List::of_acl(keyword, file, *line));
+        self.lists.borrow_mut().push(Arc::clone(&list));
+        list
     }
 
     /// How many counters a connection tracks at most.

@@ -1,11 +1,11 @@
 //! Expressions: `src,ipmask(24)` → a fetch, converters and their arguments.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use conf::{Unit, Word};
 use rules::convert::{self, Converter};
 use rules::fetch::{self, Fetch};
+use rules::list::Use;
 use rules::pattern::{Flags, Match, mask4};
 use rules::record::Variable;
 use rules::{Arg, Args, Expr, Kind, Map};
@@ -294,7 +294,8 @@ fn finish_converter(
         let text = if context.reach_out.get() { read_file(&file)? } else { String::new() };
         let mut map = Map::read(&file, &text, kind.matched, kind.out, Flags::default())?;
         map.expands = converter.name == "map_regm";
-        args[0] = Arg::Map(Arc::new(map));
+        let list = context.file(&file, &text, Use::Map, Use::Map);
+        args[0] = Arg::Map(list.map(map));
     }
     Ok((converter.check)(args)?)
 }

@@ -209,6 +209,7 @@ fn finish(mut loader: Loader) -> Loaded {
             lower::resolve(&mut loader, &mut lowered);
         }
         if !wrong(&loader, true) {
+            lowered.patterns = loader.context.lists.take();
             config = Some(lowered);
         }
     }

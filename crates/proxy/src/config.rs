@@ -18,7 +18,10 @@ mod stick;
 mod transport;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use ::rules::list::List;
 
 pub use self::http::{Forwarded, Http, Stats};
 pub use active::{ActiveCheck, CheckKind, Expected, Matching};
@@ -51,6 +54,9 @@ pub struct Config {
     pub flavour: Flavour,
     /// What concerns the process and not one proxy.
     pub process: Process,
+    /// The patterns of ACLs and maps, in the order of the file: what can be changed while the
+    /// process runs.
+    pub patterns: Vec<Arc<List>>,
     /// Where connections arrive, in the order of the file.
     pub frontends: Vec<Frontend>,
     /// Where they go, in the order of the file. A `listen` section is one of each.
@@ -60,7 +66,13 @@ pub struct Config {
 impl Config {
     /// A configuration that listens nowhere.
     pub fn new(flavour: Flavour) -> Self {
-        Self { flavour, process: Process::default(), frontends: Vec::new(), backends: Vec::new() }
+        Self {
+            flavour,
+            process: Process::default(),
+            patterns: Vec::new(),
+            frontends: Vec::new(),
+            backends: Vec::new(),
+        }
     }
 
     /// The backend a frontend sends to, if it names one.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::expr::{Expr, Reference};
-use crate::pattern::Set;
+use crate::list::Patterns;
+
 use crate::record::Record;
 use crate::scope::{Found, Scope};
 use crate::source::Place;
@@ -44,7 +45,7 @@ pub struct Test {
     /// The value.
     pub expr: Expr,
     /// The patterns.
-    pub patterns: Set,
+    pub patterns: Patterns,
 }
 
 impl Test {

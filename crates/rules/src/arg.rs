@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::live::Live;
 use crate::map::Map;
 use crate::record::Variable;
 use crate::regex::Regex;
@@ -126,7 +127,7 @@ pub enum Arg {
     /// A regular expression.
     Regex(Regex),
     /// A map.
-    Map(Arc<Map>),
+    Map(Arc<Live<Map>>),
     /// Users and groups.
     Users(Arc<Users>),
 }

@@ -47,19 +47,36 @@ impl Map {
             let (key, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
             let wrong = |why: String| format!("{why} at line {number} of file '{file}'");
             let value = value.trim_start_matches([' ', '\t']);
-            map.keys.add(key).map_err(wrong)?;
-            if map.entry(value).is_none() {
-                return Err(wrong(format!("unable to parse '{value}'")));
-            }
-            map.values.push(value.into());
+            map.add(key, value).map_err(wrong)?;
         }
         Ok(map)
+    }
+
+    /// Adds a key with its value.
+    ///
+    /// # Errors
+    ///
+    /// What HAProxy says of a key or a value that is none; nothing is added then.
+    pub fn add(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if self.value(value).is_none() {
+            // The key is looked at first.
+            self.keys.emptied().add(key)?;
+            return Err(format!("unable to parse '{value}'"));
+        }
+        self.keys.add(key)?;
+        self.values.push(value.into());
+        Ok(())
+    }
+
+    /// One of the same kind without keys.
+    pub fn emptied(&self) -> Self {
+        Self { keys: self.keys.emptied(), file: self.file.clone(), values: Vec::new(), ..*self }
     }
 
     /// The value of the first key that matches.
     pub fn look_up(&self, key: Value<'_>) -> Option<Value<'static>> {
         let at = self.keys.find(key)?;
-        self.entry(self.values.get(at)?)
+        self.value(self.values.get(at)?)
     }
 
     /// The value of the key whose expression matches, with `\1` … replaced by its groups.
@@ -71,10 +88,11 @@ impl Map {
 
     /// What is said where no key matches.
     pub fn default_value(&self, text: &[u8]) -> Option<Value<'static>> {
-        self.entry(std::str::from_utf8(text).ok()?)
+        self.value(std::str::from_utf8(text).ok()?)
     }
 
-    fn entry(&self, text: &str) -> Option<Value<'static>> {
+    /// A value as the type it has to be.
+    pub(crate) fn value(&self, text: &str) -> Option<Value<'static>> {
         match self.out {
             Type::Int => {
                 let digits = text.strip_prefix('-').unwrap_or(text);

@@ -140,6 +140,37 @@ impl Set {
         self.method
     }
 
+    /// What changes how patterns are read and compared.
+    pub const fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    /// One of the same kind without patterns.
+    pub fn emptied(&self) -> Self {
+        Self::new(self.method, self.flags)
+    }
+
+    /// Whether HAProxy finds patterns of this method in a tree.
+    pub const fn is_indexed(&self) -> bool {
+        match self.method {
+            Match::Ip => true,
+            Match::Str | Match::Begin => !self.flags.ignore_case,
+            _ => false,
+        }
+    }
+
+    /// A pattern as it reads without the operator in force.
+    pub fn spelled(&self, pattern: &str) -> String {
+        let number = match self.method {
+            Match::Int | Match::Len => parse::integer,
+            _ => return pattern.to_owned(),
+        };
+        match (self.operator, range(pattern, self.operator, number)) {
+            (Operator::Equal, _) | (_, Err(_)) => pattern.to_owned(),
+            (_, Ok(range)) => range.to_string(),
+        }
+    }
+
     /// How many patterns there are.
     pub const fn len(&self) -> usize {
         self.count

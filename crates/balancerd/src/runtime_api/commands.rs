@@ -112,6 +112,8 @@ struct Call<'a> {
     session: &'a mut Session,
     /// What follows its own words.
     arguments: &'a [&'a str],
+    /// The lines that followed a `<<`.
+    payload: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
@@ -158,7 +160,8 @@ pub(super) fn run(
         return Reply::error_line("This command is restricted to experimental mode only.");
     }
     let arguments = &words[found.words.split(' ').count()..];
-    let mut call = Call { shared, board, session, arguments };
+    let payload = command.payload.as_deref();
+    let mut call = Call { shared, board, session, arguments, payload };
     (found.run)(&mut call).unwrap_or_else(|refusal| refusal)
 }
 

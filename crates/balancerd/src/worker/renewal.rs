@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use proxy::{Backend, Config, Running, in_place};
+use rules::list::List;
 use tokio::sync::mpsc;
 
 use super::posts::Renewal;
@@ -67,7 +68,9 @@ impl Worker {
         }
         let running = Running::new(config, Some(&old.config));
         let told = in_place::told(&old.config, &running);
-        if running == old.config && opened.is_empty() {
+        // Patterns that were changed by hand are what the files say again.
+        let changed = old.config.patterns.iter().any(|list| list.is_changed());
+        if running == old.config && opened.is_empty() && !changed {
             return Ok(told);
         }
         let mut moves = in_place::moves(&old.config.frontends, &running.frontends);
@@ -76,6 +79,7 @@ impl Worker {
         let opened = self.deal(opened, &running).map_err(|error| error.to_string())?;
         let next = old.after(running).map_err(|obstacle| obstacle.to_string())?;
         let next: &'static Shared = Box::leak(Box::new(next));
+        List::succeed(&old.config.patterns, &next.config.patterns);
         let board = Box::leak(Box::new(self.board.after(&old.config, &next.config)));
         let retired = std::mem::replace(&mut self.board, board);
         next.publish(self.board);

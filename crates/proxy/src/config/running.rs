@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ::rules::list::List;
+
 use super::{Backend, Config, Flavour, Frontend, Process};
 
 /// A [`Config`] whose parts are shared: one that follows another keeps what is equal in both, so
@@ -24,6 +26,8 @@ pub struct Running {
     pub flavour: Flavour,
     /// As [`Config::process`].
     pub process: Arc<Process>,
+    /// As [`Config::patterns`].
+    pub patterns: Vec<Arc<List>>,
     /// As [`Config::frontends`].
     pub frontends: Vec<Arc<Frontend>>,
     /// As [`Config::backends`].
@@ -34,10 +38,11 @@ impl Running {
     /// `config`, with those parts of `before` that say the same.
     #[must_use]
     pub fn new(config: Config, before: Option<&Self>) -> Self {
-        let Config { flavour, process, frontends, backends } = config;
+        let Config { flavour, process, patterns, frontends, backends } = config;
         let known = before.map(|before| &before.process).filter(|known| ***known == process);
         Self {
             flavour,
+            patterns,
             process: known.map_or_else(|| Arc::new(process), Arc::clone),
             frontends: kept(frontends, before.map_or(&[], |before| &before.frontends)),
             backends: kept(backends, before.map_or(&[], |before| &before.backends)),
@@ -55,6 +60,7 @@ impl Running {
     pub fn to_config(&self) -> Config {
         Config {
             flavour: self.flavour,
+            patterns: self.patterns.clone(),
             process: (*self.process).clone(),
             frontends: self.frontends.iter().map(|one| (**one).clone()).collect(),
             backends: self.backends.iter().map(|one| (**one).clone()).collect(),

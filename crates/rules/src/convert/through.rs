@@ -141,10 +141,12 @@ pub fn map_named(name: &str) -> Option<MapKind> {
 
 fn look_up<'a>(value: Value<'a>, step: &mut Step<'a, '_>) -> Option<Value<'a>> {
     let Some(Arg::Map(map)) = step.args.first() else { return None };
-    let found = if map.expands { map.expand(&bytes(value)) } else { map.look_up(value) };
-    found.or_else(|| {
-        let default = step.args.get(1)?.text()?;
-        map.default_value(default)
+    map.with(|map| {
+        let found = if map.expands { map.expand(&bytes(value)) } else { map.look_up(value) };
+        found.or_else(|| {
+            let default = step.args.get(1)?.text()?;
+            map.default_value(default)
+        })
     })
 }
 

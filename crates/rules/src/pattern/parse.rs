@@ -1,5 +1,6 @@
 //! Patterns as they are written.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// How numbers are compared.
@@ -42,6 +43,19 @@ pub(super) struct Range {
 impl Range {
     pub(super) const fn holds(self, number: i64) -> bool {
         self.from <= number && number <= self.to
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from != i64::MIN {
+            write!(f, "{}", self.from)?;
+        }
+        write!(f, ":")?;
+        if self.to != i64::MAX {
+            write!(f, "{}", self.to)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ fn acl(fetch: &str, args: Vec<Arg>, method: Match, patterns: &[&str]) -> Arc<Acl
     for pattern in patterns {
         set.add(pattern).expect("a pattern");
     }
-    let tests = vec![Test { expr: expr(fetch, args), patterns: set }];
+    let tests = vec![Test { expr: expr(fetch, args), patterns: set.into() }];
     Arc::new(Acl { name: "".into(), tests })
 }
 

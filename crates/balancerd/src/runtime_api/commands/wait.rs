@@ -57,6 +57,7 @@ fn wait(call: &mut Call<'_>) -> Outcome {
                 return Err(Reply::error_line("Permission denied"));
             }
             let rest = Call {
+                payload: None,
                 shared: call.shared,
                 board: call.board,
                 session: call.session,
