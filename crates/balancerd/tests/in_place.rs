@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -225,6 +226,35 @@ fn a_reload_keeps_the_process_and_its_sessions_and_says_what_it_changed() {
         assert_eq!(master.workers(), workers, "no other process");
         let said = master.reload(&file(flavour, &[own], &[b], 0));
         assert!(said.ends_with("hanged in place: nothing changed"), "{said}");
+    }
+}
+
+#[test]
+fn a_reload_reads_patterns_anew_and_rules_that_are_kept_follow_them() {
+    let (server, own) = (server(b'a'), free());
+    let text = |retries| {
+        let text = file(Flavour::HaProxy, &[own], &[server], retries);
+        let text = text.replace("global\n", "global\n stats socket s.sock level admin\n");
+        let rule = " tcp-request connection reject if { src 10.0.0.0/8 }\n default_backend";
+        text.replace(" default_backend", rule)
+    };
+    let mut master = Master::start(Flavour::HaProxy, &text(0), &[]);
+    let ask = |master: &Master, line: &str| {
+        let mut socket = UnixStream::connect(master.path("s.sock")).expect("it listens");
+        socket.set_read_timeout(Some(LIMIT)).expect("settable");
+        writeln!(socket, "{line}").expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("text");
+        answer
+    };
+    for retries in [1, 1, 2] {
+        connect(own);
+        assert_eq!(ask(&master, "add acl #0 127.0.0.0/8"), "\n");
+        assert!(try_once(own).is_err(), "added by hand");
+        let said = master.reload(&text(retries));
+        assert!(said.contains("hanged in place"), "{said}");
+        connect(own);
+        assert_eq!(ask(&master, "show acl #0").lines().count(), 2, "one entry, and a blank line");
     }
 }
 

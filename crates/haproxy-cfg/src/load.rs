@@ -67,6 +67,13 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
+    /// What is read from now on belongs to the line of `at`.
+    pub(crate) fn returns_to(&self, at: Span) {
+        let file = self.sources.name(at.file).to_owned();
+        let line = u32::try_from(self.sources.line(at)).unwrap_or(0);
+        *self.context.here.borrow_mut() = Origin { file, line };
+    }
+
     pub(crate) fn new(context: Shared, tell_accepted: bool) -> Self {
         Self {
             sources: Sources::default(),

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod condition;
+mod lists;
 mod patterns;
 mod values;
 

@@ -22,6 +22,7 @@ pub(super) fn format(loader: &mut Loader, draft: &Draft) -> (LogFormat, bool) {
         return (LogFormat::Connect, false);
     }
     let at = draft.log_at.unwrap_or(draft.at);
+    loader.returns_to(at);
     let mut format = draft.log_format.clone();
     let mut nothing = false;
     if draft.mode == Mode::Http && format == LogFormat::Tcp && draft.http.httplog.is_some() {

@@ -252,6 +252,7 @@ impl Lowering<'_> {
         place: &'static [Place],
     ) -> Option<Format> {
         let purpose = Purpose { places: place, http: false, log: false };
+        self.loader.returns_to(rule.at);
         let parsed = format::parse(&self.draft.context, &rule.target, purpose);
         let binder = &mut self.loader.binder;
         match parsed {

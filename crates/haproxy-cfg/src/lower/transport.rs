@@ -26,6 +26,7 @@ impl Lowering<'_> {
     fn format(&mut self, word: &Word, what: &str) -> Option<Format> {
         let http = self.draft.mode == Mode::Http;
         let purpose = Purpose { places: &[Place::Log], http, log: false };
+        self.loader.returns_to(word.span);
         match parse(&self.draft.context, &word.text, purpose) {
             Ok(mut format) => {
                 for expr in format.exprs_mut() {
