@@ -234,7 +234,7 @@ fn a_reload_reads_patterns_anew_and_rules_that_are_kept_follow_them() {
     let (server, own) = (server(b'a'), free());
     let text = |retries| {
         let text = file(Flavour::HaProxy, &[own], &[server], retries);
-        let text = text.replace("global\n", "global\n stats socket s.sock level admin\n");
+        let text = text.replace("global\n", "global\n stats socket unix@./s.sock level admin\n");
         let rule = " tcp-request connection reject if { src 10.0.0.0/8 }\n default_backend";
         text.replace(" default_backend", rule)
     };

@@ -84,8 +84,17 @@ pub struct Answer {
     pub expands: bool,
     /// Whether a pattern like the one that matched is found without a look at the others.
     pub is_indexed: bool,
-    /// The key that matched, and its value with its type, if there is one.
-    pub found: Option<(Box<str>, Option<(Box<str>, Type)>)>,
+    /// What matched.
+    pub found: Option<Hit>,
+}
+
+/// A pattern that matched.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hit {
+    /// As it was written.
+    pub key: Box<str>,
+    /// Its value in a map, and what that is.
+    pub value: Option<(Box<str>, Type)>,
 }
 
 /// A list of patterns. Two of them are equal if they have the same name: what they hold is
@@ -476,7 +485,9 @@ impl View {
             ignores_case: set.flags().ignore_case,
             expands: false,
             is_indexed: set.is_indexed(),
-            found: at.and_then(|at| entries.get(at)).map(|entry| (entry.key.clone(), None)),
+            found: at
+                .and_then(|at| entries.get(at))
+                .map(|entry| Hit { key: entry.key.clone(), value: None }),
         };
         match self {
             Self::Acl(live) => live.with(|set| describe(set, set.find(asked))),
@@ -485,9 +496,9 @@ impl View {
                 let mut answer = describe(&map.keys, at);
                 answer.expands = map.expands;
                 let value = at.and_then(|at| map.values.get(at));
-                if let (Some((_, shown)), Some(value)) = (&mut answer.found, value) {
+                if let (Some(hit), Some(value)) = (&mut answer.found, value) {
                     let kind = map.value(value).map_or(map.out, |value| value.kind());
-                    *shown = Some((value.clone(), kind));
+                    hit.value = Some((value.clone(), kind));
                 }
                 answer
             }),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use proxy::Level;
-use rules::list::{Answer, Entry, List, Refused, Use, Which};
+use rules::list::{Answer, Entry, Hit, List, Refused, Use, Which};
 use rules::pattern::Match;
 
 use super::{Call, Command, Outcome, Reply};
@@ -176,7 +176,7 @@ fn answered(kind: Use, answer: &Answer, out: &mut String) {
         Use::Map => ("found", "key"),
     };
     let _ = write!(out, "type={method}, case={case}, {verb}=");
-    let Some((key, value)) = &answer.found else {
+    let Some(Hit { key, value }) = &answer.found else {
         out.push_str("no\n");
         return;
     };
