@@ -110,7 +110,9 @@ frontend fe
         log.local_addr().expect("bound")
     );
     std::fs::write(directory.path().join("cfg"), text).expect("written");
-    let line = format!("exec \"{}\" -d -dM -dI -dW -L A -f cfg", program(directory.path()));
+    // A test that runs in the background has the signal ignored, and so would what it starts.
+    let program = program(directory.path());
+    let line = format!("exec env --default-signal=INT \"{program}\" -d -dM -dI -dW -L A -f cfg");
     let mut child = Command::new("/bin/sh")
         .args(["-c", &line])
         .current_dir(directory.path())

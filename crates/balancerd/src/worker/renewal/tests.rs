@@ -238,9 +238,13 @@ fn who_waits_for_a_slot_gets_one_of_the_new_configuration() {
     let to = address(&first, 0);
     let running = Running::start(first.clone(), sockets);
     let (mut holder, _) = connect(to);
-    let waiting: Vec<_> = (0..2).map(|_| TcpStream::connect(to).unwrap()).collect();
     let queued = |shared: &Shared| shared.backends[0].balancer.look(|pool| pool.view().waiting);
-    assert!(until(|| queued(running.shared) == 2));
+    // One after the other, so that the first is also first in the queue.
+    let mut waiting = Vec::new();
+    for count in 1..=2 {
+        waiting.push(TcpStream::connect(to).unwrap());
+        assert!(until(|| queued(running.shared) == count));
+    }
     // Another server, and a place more for the first one: one of those that wait gets it.
     let mut second = first;
     second.backends[0].servers[0].maxconn = Some(2);
