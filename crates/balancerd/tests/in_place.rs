@@ -334,7 +334,11 @@ fn a_storm_of_reloads_ends_with_the_last_file_in_one_process() {
         }
         let said = master.reload(&file(flavour, &[own], &[b], 3));
         assert!(!said.contains("ot changed"), "{said}");
-        assert_eq!(connect(own).1, b'b');
+        // What was said may have been of one before the last.
+        let begun = Instant::now();
+        while connect(own).1 != b'b' {
+            assert!(begun.elapsed() < LIMIT, "{}", master.log());
+        }
         assert_eq!(master.workers(), workers, "no other process");
     }
 }

@@ -216,7 +216,9 @@ impl Table {
     fn purge(&mut self, now: Millis) -> bool {
         let (mut wanted, mut looked) = (self.config.size / 256 + 1, 0);
         let mut any = false;
-        while wanted > 0 && looked <= self.entries.len() {
+        // What is held is passed over twice at most: to the time of what was touched just now, and
+        // behind it.
+        while wanted > 0 && looked <= 2 * self.entries.len() {
             looked += 1;
             let Some((queued, at)) = self.queue.first().copied() else { break };
             let Some(entry) = self.entry(EntryId(at)) else { break };

@@ -177,6 +177,18 @@ fn names_are_shared_and_forgotten_when_nobody_has_them() {
     assert!(alloc::sync::Arc::ptr_eq(&one, &table.intern("s1")));
 }
 
+#[test]
+fn the_one_that_nobody_holds_makes_room_although_all_end_at_the_same_time() {
+    let mut table = table(4, Some(100));
+    for (now, number) in [(52, 1), (76, 0), (100, 2)] {
+        let id = table.create(now, &key(number)).unwrap();
+        table.hold(id);
+    }
+    table.create(100, &key(3)).unwrap();
+    assert!(table.create(100, &key(4)).is_some());
+    assert_eq!(table.lookup(100, &key(3)), None);
+}
+
 proptest! {
     /// Whatever is done, the table agrees with a plain list about who is there.
     #[test]
