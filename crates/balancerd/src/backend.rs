@@ -401,6 +401,7 @@ impl Connecting {
         let to = self.destination(how.target, how.ways.offset());
         self.session.tries(&upstream(&to));
         let until = backend.connect_timeout.map(|limit| started + millis(limit));
+        let mut starving = None;
         let stream = loop {
             match self.dial(backend, &to, how.source, how.ways) {
                 // Who was accepted with the last descriptor waits for the next that is given back.
@@ -408,11 +409,13 @@ impl Connecting {
                     if !self.session.shared.is_nginx()
                         && until.is_none_or(|until| timer::now() < until) =>
                 {
+                    starving.get_or_insert_with(|| Starving::new(self.session.shared));
                     self.pause(EXHAUSTED).await.map_err(Attempt::Over)?;
                 }
                 dialled => break dialled?,
             }
         };
+        drop(starving);
         match self.wait(relay::established(&stream), until, false).await {
             Waited::Done(Ok(())) => {
                 let took = timer::now() - started;
@@ -615,6 +618,22 @@ enum Attempt {
     Failed { timed_out: bool },
     /// There is no point in another one.
     Over(Termination),
+}
+
+/// While it is there, nobody new is accepted.
+struct Starving(&'static Shared);
+
+impl Starving {
+    fn new(shared: &'static Shared) -> Self {
+        shared.starving.fetch_add(1, Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for Starving {
+    fn drop(&mut self) {
+        self.0.starving.fetch_sub(1, Relaxed);
+    }
 }
 
 /// How long a session waits for a descriptor before it tries again.

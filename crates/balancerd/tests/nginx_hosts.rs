@@ -38,6 +38,15 @@ impl Running {
         Self { child, directory }
     }
 
+    /// Waits until a log says this: lines are written by a thread of their own.
+    fn says(&self, name: &str, text: &str) {
+        let begun = std::time::Instant::now();
+        while !self.log(name).contains(text) {
+            assert!(begun.elapsed().as_secs() < 20, "{text}: {}", self.log(name));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     fn log(&self, name: &str) -> String {
         std::fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()
     }
@@ -138,9 +147,9 @@ fn a_connection_is_handed_to_another_listener() {
     // What was read ahead is the request of the next listener.
     assert!(say(port, &[&hello("health.test")[..], request].concat()).contains("400 Bad Request"));
     assert_eq!(say(port, &hello("lost.test")), "");
-    assert!(nginx.log("error.log").contains("port not found for \"127.0.0.1:9\""));
+    nginx.says("error.log", "port not found for \"127.0.0.1:9\"");
     assert_eq!(say(port, &hello("round.test")), "");
-    assert!(nginx.log("error.log").contains("pass goes round in circles"));
+    nginx.says("error.log", "pass goes round in circles");
 }
 
 /// A server that answers whatever it is asked, while it is said to.

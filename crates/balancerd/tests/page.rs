@@ -186,9 +186,12 @@ listen page-with-a-name-that-is-rather-long.example.org
     browser.ask("window.before = document.querySelector('main').textContent");
     browser.until("document.querySelector('main').textContent != window.before");
     // A form changes a server, and its result is told.
-    browser.ask("document.querySelector('input[value=two]').checked = true");
-    browser.ask("document.querySelector('select').value = 'maint'");
-    browser.ask("document.querySelector('form button').click()");
+    // At one go: the page renews itself in between.
+    browser.ask(
+        "(document.querySelector('input[value=two]').checked = true, \
+         document.querySelector('select').value = 'maint', \
+         document.querySelector('form button').click())",
+    );
     browser.until("document.readyState == 'complete' && !!document.querySelector('.told.good')");
     browser.until(
         "document.querySelector('input[value=two]').closest('tr').textContent.includes('MAINT')",

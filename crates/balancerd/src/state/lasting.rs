@@ -33,6 +33,8 @@ pub struct Lasting {
     pub(crate) variables: ::rules::record::Process,
     /// No new connections are taken: those that only wait for another request may go.
     pub(crate) draining: AtomicBool,
+    /// Sessions that wait for a descriptor: they have theirs before anybody new is accepted.
+    pub(crate) starving: AtomicU32,
     /// HAProxy in the foreground: what is logged about proxies is shown on stderr as well.
     pub(crate) foreground: AtomicBool,
     /// Requests answered without a server: `stub_status` counts them.
@@ -66,6 +68,7 @@ impl Lasting {
             connection_number: AtomicU64::new(1),
             variables: ::rules::record::Process::default(),
             draining: AtomicBool::new(false),
+            starving: AtomicU32::new(0),
             foreground: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             datagram_sessions_cut: AtomicU64::new(0),

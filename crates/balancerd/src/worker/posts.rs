@@ -256,6 +256,10 @@ async fn accept(
     let mut complained = false;
     let (mut attended, mut closed) = (false, false);
     loop {
+        if shared.starving.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            timer::until(timer::now() + PAUSE).await;
+            continue;
+        }
         let accepted = poll_fn(|cx| {
             if !attended {
                 attended = true;
