@@ -92,14 +92,8 @@ fn addresses(
     }
 }
 
-fn inside(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
-    let bits = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
-        IpAddr::V6(ip) => ip.to_bits(),
-    };
-    let shift = 128 - u32::from(prefix).min(128);
-    a.is_ipv4() == b.is_ipv4() && bits(a).checked_shr(shift) == bits(b).checked_shr(shift)
-        || shift == 128
+fn inside(network: IpAddr, ip: IpAddr, prefix: u8) -> bool {
+    ipnet::IpNet::new(network, prefix).is_ok_and(|network| network.contains(&ip))
 }
 
 /// An input chain that drops what it does not know, and does not know VRRP.

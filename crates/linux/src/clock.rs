@@ -72,12 +72,8 @@ fn name(names: &[&'static str], index: u8) -> &'static str {
 /// The local time zone at a moment, in seconds since 1970: seconds east of Greenwich, and its name.
 #[must_use]
 pub fn zone(seconds: i64) -> (i32, String) {
-    let seconds: libc::time_t = seconds;
-    // SAFETY: `tm` is plain integers and a pointer, for which all zeroes is a value.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: localtime_r(3) reads `seconds` and writes `tm`, both ours.
-    let found = unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
-    if found.is_null() || tm.tm_zone.is_null() {
+    let tm = broken_down(seconds);
+    if tm.tm_zone.is_null() {
         return (0, "GMT".to_owned());
     }
     // SAFETY: localtime_r(3) has `tm_zone` point to one of the C library's names of zones, which end
@@ -86,15 +82,20 @@ pub fn zone(seconds: i64) -> (i32, String) {
     (i32::try_from(tm.tm_gmtoff).unwrap_or(0), name.to_string_lossy().into_owned())
 }
 
+fn broken_down(seconds: libc::time_t) -> libc::tm {
+    // SAFETY: `tm` is plain integers and a pointer, for which all zeroes is a value.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: localtime_r(3) reads `seconds` and writes `tm`, both ours; it fails only for a year that
+    // does not fit, and then leaves `tm` as it was.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+    tm
+}
+
 impl From<SystemTime> for LocalTime {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = since.as_secs().try_into().unwrap_or_default();
-        // SAFETY: `tm` is plain integers and a pointer, for which all zeroes is a value.
-        let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-        // SAFETY: localtime_r(3) reads `seconds` and writes `tm`, both ours; it fails only for a
-        // year that does not fit, and then leaves `tm` as it was.
-        unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+        let tm = broken_down(seconds);
         let small = |field: libc::c_int| u8::try_from(field).unwrap_or(0);
         Self {
             year: tm.tm_year + 1900,

@@ -76,27 +76,29 @@ pub enum Capability {
     NetRaw = 13,
 }
 
+// linux/capability.h; the libc crate does not have them.
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: libc::c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Set {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+
 /// Whether `capability` is in this thread's effective set.
 ///
 /// # Errors
 ///
 /// When capget(2) fails, which no current kernel does.
 pub fn has_capability(capability: Capability) -> io::Result<bool> {
-    // linux/capability.h; the libc crate does not have them.
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: libc::c_int,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Set {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
-
     let mut header = Header { version: VERSION_3, pid: 0 };
     let mut sets = [Set::default(); 2];
     // SAFETY: capget(2) reads one header and, for version 3, writes two sets; both live here and
@@ -126,21 +128,6 @@ pub fn keep_capabilities() -> io::Result<()> {
 ///
 /// `EPERM` if it is not permitted.
 pub fn regain_capability(capability: Capability) -> io::Result<()> {
-    // linux/capability.h; the libc crate does not have them.
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: libc::c_int,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Set {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
-
     let mut header = Header { version: VERSION_3, pid: 0 };
     let bit = capability as u32;
     let mut sets = [Set::default(); 2];

@@ -439,12 +439,7 @@ fn rank(resolve: &Resolve, ip: IpAddr) -> (bool, bool) {
 }
 
 fn contains((network, length): (IpAddr, u8), ip: IpAddr) -> bool {
-    let bits = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
-        IpAddr::V6(ip) => ip.to_bits(),
-    };
-    let differ = (bits(network) ^ bits(ip)).leading_zeros();
-    network.is_ipv4() == ip.is_ipv4() && differ >= u32::from(length)
+    ipnet::IpNet::new(network, length).is_ok_and(|network| network.contains(&ip))
 }
 
 /// Asks one name server. `Err(None)`: it could not be asked.

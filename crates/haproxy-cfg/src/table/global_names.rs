@@ -9,7 +9,7 @@ type G = Keyword<Global>;
 
 const TUNING: &str = "tunes HAProxy's own engine";
 const TLS: &str = "TLS is not terminated yet";
-const HTTP: &str = "HTTP only, and HTTP is not served yet";
+const HTTP: &str = "a part of HTTP that is not served";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[G] = &[

@@ -47,7 +47,7 @@ const fn done(name: &'static str, usage: &'static str, doc: &'static str) -> N {
     N { within: Within(u32::MAX), ..N::new(name, conf::Form::Known(usage)).doc(doc) }
 }
 
-const HTTP: &str = "HTTP only, and HTTP is not served yet";
+const HTTP: &str = "a part of HTTP that is not served";
 
 /// The sections beside `global`, `defaults`, `frontend`, `listen` and `backend`.
 pub(crate) const SECTIONS: &[Section] = &[

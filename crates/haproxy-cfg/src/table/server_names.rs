@@ -8,7 +8,7 @@ type S = Keyword<ServerDraft>;
 
 const PLAIN: &str = "takes back what is refused anyway";
 const TLS: &str = "TLS to servers is refused; checks speak TLS 1.2 and 1.3";
-const HTTP: &str = "HTTP only, and HTTP is not served yet";
+const HTTP: &str = "a part of HTTP that is not served";
 const TUNING: &str = "tunes HAProxy's own engine";
 const RING: &str = "has an effect in `ring` sections only";
 
