@@ -115,6 +115,13 @@ impl Candidates {
         self.tried[word] |= 1 << (server % 64);
     }
 
+    /// Who waited looks at all servers again.
+    pub(crate) fn begin_again(&mut self) {
+        self.backups = false;
+        self.tried.clear();
+        self.search = Search::default();
+    }
+
     pub(crate) fn go_to_backups(&mut self) {
         self.backups = true;
         self.tried.clear();

@@ -31,6 +31,14 @@ pub enum Algorithm {
     SmoothRoundRobin,
     /// nginx's `least_conn`: fewest connections per weight, smooth round robin among equals.
     SmoothLeastConn,
+    /// nginx's `least_time`, since 1.31.0: the shortest time for the connections it has, and
+    /// its weight; smooth round robin among equals.
+    SmoothLeastTime {
+        /// Which time.
+        measure: Measure,
+        /// `inflight`: connections whose time is not known yet count as long as they last.
+        inflight: bool,
+    },
     /// nginx's `hash <key>`: the [key](crate::Candidates::set_key) decides; other servers follow
     /// when that one cannot be used.
     SmoothHash {
@@ -58,6 +66,7 @@ impl Algorithm {
             Self::Random { .. } => "random",
             Self::SmoothRoundRobin => "round_robin",
             Self::SmoothLeastConn => "least_conn",
+            Self::SmoothLeastTime { .. } => "least_time",
             Self::SmoothHash { .. } => "hash",
             Self::SmoothRandom { .. } => "random",
         }
@@ -77,10 +86,33 @@ impl Algorithm {
             self,
             Self::SmoothRoundRobin
                 | Self::SmoothLeastConn
+                | Self::SmoothLeastTime { .. }
                 | Self::SmoothHash { .. }
                 | Self::SmoothRandom { .. }
         )
     }
+}
+
+impl Algorithm {
+    /// What is measured of each connection, if anything is.
+    #[must_use]
+    pub const fn measure(self) -> Option<Measure> {
+        match self {
+            Self::SmoothLeastTime { measure, .. } => Some(measure),
+            _ => None,
+        }
+    }
+}
+
+/// The time `least_time` goes by, from the pick on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Measure {
+    /// Until the connection is established.
+    Connect,
+    /// Until its first byte comes.
+    FirstByte,
+    /// Until it ends.
+    LastByte,
 }
 
 /// What holds for all servers of a pool.
@@ -95,6 +127,9 @@ pub struct PoolConfig {
     /// `fullconn`: connections of the whole pool at which a server with `minconn` is given its full
     /// `maxconn`; 0 for always.
     pub fullconn: u32,
+    /// nginx's `queue`: how many may wait when no server can be picked; 0 for nobody. Only with
+    /// nginx's algorithms.
+    pub waiting: u32,
     /// Seed of the draws of [`Algorithm::Random`] and [`Algorithm::SmoothRandom`].
     pub seed: u64,
 }
@@ -146,6 +181,8 @@ pub struct ServerConfig {
     pub passive: Option<Passive>,
     /// `disabled` or nginx's `down`: it starts in maintenance.
     pub disabled: bool,
+    /// nginx's `drain`: it starts without taking new connections.
+    pub draining: bool,
     /// The text of nginx's `server` directive, from which `hash … consistent` takes its places.
     pub text: String,
 }
@@ -162,6 +199,7 @@ impl Default for ServerConfig {
             slowstart: Duration::ZERO,
             passive: None,
             disabled: false,
+            draining: false,
             text: String::new(),
         }
     }

@@ -38,6 +38,7 @@ pub mod pool;
 
 mod consistent;
 mod least_conn;
+mod least_time;
 mod map;
 mod queue;
 mod random;
@@ -49,7 +50,7 @@ mod tests;
 mod unordered;
 
 pub use candidates::{Again, Candidates, Retries};
-pub use config::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
+pub use config::{Algorithm, HashType, Measure, Passive, PoolConfig, ServerConfig};
 pub use hash::HashFunction;
 pub use pool::{Choice, Pool, PoolView, ServerId, ServerView, State, Wake};
 pub use queue::Ticket;

@@ -155,7 +155,11 @@ impl Pool {
         let servers: Vec<Server> = servers
             .into_iter()
             .map(|config| Server {
-                state: if config.disabled { State::Down } else { State::Up },
+                state: match (config.disabled, config.draining) {
+                    (true, _) => State::Down,
+                    (false, true) => State::Draining,
+                    (false, false) => State::Up,
+                },
                 weight: config.weight,
                 effective: config.weight * SCALE,
                 served: 0,
@@ -179,6 +183,7 @@ impl Pool {
             Algorithm::Random { draws } => Picker::Random(draws.max(1), Random::new(config.seed)),
             Algorithm::SmoothRoundRobin
             | Algorithm::SmoothLeastConn
+            | Algorithm::SmoothLeastTime { .. }
             | Algorithm::SmoothHash { .. }
             | Algorithm::SmoothRandom { .. } => {
                 let configs: Vec<&ServerConfig> = servers.iter().map(|s| &s.config).collect();
@@ -351,7 +356,12 @@ impl Pool {
         self.connections[id.0] = server.served;
         self.served = self.served.saturating_sub(1);
         self.load_changed(id);
-        if self.waiting > 0 {
+        if self.waiting == 0 {
+            return;
+        }
+        if self.config.algorithm.is_smooth() {
+            self.wake_smooth(1, wakes);
+        } else {
             self.serve_waiting(now, id, wakes);
         }
     }
@@ -427,6 +437,13 @@ impl Pool {
             State::Up if was_usable => server.state,
             state => state,
         };
+        if was_down
+            && state == State::Up
+            && let Picker::Smooth(smooth) = &mut self.picker
+        {
+            smooth.came_up(id, now);
+        }
+        let server = &mut self.servers[id.0];
         if state == State::Down {
             while let Some((ticket, _)) = server.queue.pop() {
                 self.waiting -= 1;
@@ -515,6 +532,9 @@ impl Pool {
     fn after_change(&mut self, now: Instant, wakes: &mut Vec<Wake>) {
         if self.waiting == 0 {
             return;
+        }
+        if self.config.algorithm.is_smooth() {
+            return self.wake_smooth(usize::MAX, wakes);
         }
         for index in 0..self.servers.len() {
             self.serve_waiting(now, ServerId(index), wakes);

@@ -25,7 +25,7 @@ pub(crate) fn named(
     members: &[u32],
     usable: impl Fn(usize, &Peer) -> bool,
 ) -> Option<usize> {
-    let total: u64 = members.iter().map(|&index| peers[index as usize].weight() as u64).sum();
+    let total: u64 = members.iter().map(|&index| peers[index as usize].share() as u64).sum();
     if total == 0 {
         return None;
     }
@@ -37,7 +37,7 @@ pub(crate) fn named(
         search.rehash += 1;
         let mut point = u64::from(search.at) % total;
         let found = members.iter().map(|&index| index as usize).find(|&index| {
-            let weight = peers[index].weight() as u64;
+            let weight = peers[index].share() as u64;
             let here = point < weight;
             point = point.wrapping_sub(weight);
             here

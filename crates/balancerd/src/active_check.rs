@@ -40,7 +40,8 @@ pub(crate) async fn run(shared: &'static Shared) {
             continue;
         }
         for server in 0..configured.servers.len() {
-            if !configured.servers[server].disabled {
+            let configured = &configured.servers[server];
+            if !configured.disabled && !configured.draining {
                 tasks.spawn(Watcher { shared, check, backend, server }.watch());
             }
         }

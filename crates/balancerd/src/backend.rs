@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use balance::{Again, Candidates, Choice, Retries, ServerId, Ticket, Wake};
+use balance::{Again, Candidates, Choice, Measure, Retries, ServerId, Ticket, Wake};
 use proxy::{Backend, Cause, HeaderOptions, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
 use relay::{Dial, Ready, Stream, Target};
@@ -79,6 +79,32 @@ struct Place {
     shared: &'static Shared,
     state: &'static BackendState,
     ticket: Option<Ticket>,
+}
+
+/// Waits in nginx's `queue` for a reason to pick again, but not longer than `until`.
+pub(crate) async fn wait_to_pick(
+    shared: &'static Shared,
+    state: &'static BackendState,
+    ticket: Ticket,
+    until: Millis,
+) {
+    let mut place = Place { shared, state, ticket: Some(ticket) };
+    let until = until.min(timer::now() + LOOK_AGAIN);
+    let mut timer = Timer::new();
+    let woken = poll_fn(|cx| {
+        if state.balancer.poll_wake(shared.clock.now(), ticket, cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        if timer::now() >= until {
+            return Poll::Ready(false);
+        }
+        timer.arm(until, cx);
+        Poll::Pending
+    })
+    .await;
+    if woken {
+        place.ticket = None;
+    }
 }
 
 impl Place {
@@ -203,7 +229,9 @@ impl Connecting {
                 let timed_out = match tried {
                     Ok(stream) => {
                         if shared.is_nginx() {
-                            state.balancer.with(|pool| pool.succeeded(server));
+                            let now = shared.clock.now();
+                            state.balancer.with(|pool| pool.succeeded(now, server));
+                            self.session.measure(Some(Measure::Connect));
                         }
                         self.session.remember(slot.backend, slot.server);
                         return Ok((stream, slot));
@@ -216,9 +244,11 @@ impl Connecting {
                     Err(Attempt::Failed { timed_out }) => timed_out,
                 };
                 if let Some(next) = backend.next_upstream {
+                    self.session.measure(None);
                     self.passive_failure(backend, state, server);
                     count_failure(state, server);
-                    let down = backend.servers.iter().filter(|server| server.disabled).count();
+                    let out = |server: &&proxy::Server| server.disabled || server.draining;
+                    let down = backend.servers.iter().filter(out).count();
                     let servers = state.balancer.look(balance::Pool::present) - down;
                     let spent = tries >= servers
                         || next.tries > 0 && tries >= next.tries as usize
@@ -336,8 +366,10 @@ impl Connecting {
         let shared = self.session.shared;
         let queued = timer::now();
         loop {
-            match state.balancer.pick(shared.clock.now(), candidates) {
+            let now = shared.clock.now();
+            match state.balancer.pick(now, candidates) {
                 Choice::Server(server) => {
+                    self.session.begin_measuring(backend, now);
                     self.picked(state, server);
                     return Ok(Some(Slot::new(shared, index, server)));
                 }
@@ -350,7 +382,12 @@ impl Connecting {
                 Choice::Wait(ticket) => {
                     let mut place = Place { shared, state, ticket: Some(ticket) };
                     let limit = backend.queue_timeout.or(backend.connect_timeout);
-                    let until = limit.map(|limit| queued + millis(limit));
+                    let patience = limit.map(|limit| queued + millis(limit));
+                    let until = match shared.is_nginx() {
+                        // That a server may be asked again after it failed wakes nobody.
+                        true => patience.map(|until| until.min(timer::now() + LOOK_AGAIN)),
+                        false => patience,
+                    };
                     let woken =
                         poll_fn(|cx| state.balancer.poll_wake(shared.clock.now(), ticket, cx));
                     let waited = self.wait(woken, until, true).await;
@@ -362,6 +399,12 @@ impl Connecting {
                                 self.session.queues = (server_queue, pool_queue);
                                 self.picked(state, server);
                                 return Ok(Some(Slot::new(shared, index, server)));
+                            }
+                            continue;
+                        }
+                        Waited::TimedOut if shared.is_nginx() => {
+                            if patience.is_some_and(|until| timer::now() >= until) {
+                                return Ok(None);
                             }
                             continue;
                         }
@@ -545,7 +588,8 @@ impl Connecting {
         let backend = self.session.backend().map(|at| &self.session.shared.config.backends[at]);
         let hasty = backend.is_some_and(|backend| backend.abortonclose);
         // nginx looks at its client again once it has a server.
-        let watching = !self.session.shared.is_nginx();
+        let queues = hurried && backend.is_some_and(|backend| backend.queue > 0);
+        let watching = queues || !self.session.shared.is_nginx();
         let mut client_until = self.session.client_deadline().filter(|_| hurried);
         poll_fn(move |cx| {
             if let Poll::Ready(done) = what.as_mut().poll(cx) {
@@ -635,6 +679,9 @@ impl Drop for Starving {
         self.0.starving.fetch_sub(1, Relaxed);
     }
 }
+
+/// How often a session that nginx's `queue` holds looks again by itself.
+pub(crate) const LOOK_AGAIN: Millis = 1_000;
 
 /// How long a session waits for a descriptor before it tries again.
 const EXHAUSTED: Duration = Duration::from_millis(100);

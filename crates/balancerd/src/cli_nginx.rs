@@ -233,8 +233,7 @@ Usage: nginx [-?hvVtTq] [-s signal] [-p prefix]
 /// What test suites ask `-V` for: a module that is not there is said to be left out.
 const CONFIGURE: &str = "--prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf \
     --error-log-path=stderr --pid-path=/run/nginx.pid --with-stream --without-http \
-    --with-stream_ssl_preread_module --with-stream_realip_module \
-    --without-stream_upstream_least_time_module";
+    --with-stream_ssl_preread_module --with-stream_realip_module";
 
 /// The files an error log of this configuration is written to.
 fn log_files(config: &proxy::Config) -> impl Iterator<Item = &Path> {

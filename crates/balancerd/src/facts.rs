@@ -4,7 +4,10 @@ use std::fmt::{Arguments, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use balance::{Measure, ServerId};
 use linux::clock::LocalTime;
+use machine::Instant;
+use proxy::Backend;
 use proxy::variable::{Facts, ProxyTlv, Template, Values, Variable};
 use relay::Target;
 use relay::timer::{self, Millis};
@@ -33,6 +36,8 @@ pub(crate) struct Extra {
     pub(crate) limit_status: Option<&'static str>,
     /// The servers it was sent to, the last one last.
     pub(crate) tries: Vec<Try>,
+    /// When its server was picked, while what `least_time` measures has not happened.
+    pub(crate) measuring: Option<Instant>,
     /// Where it goes, if that is no server of an upstream.
     pub(crate) target: Option<Target>,
     /// Bytes of the PROXY header the server was sent.
@@ -107,6 +112,31 @@ impl Session {
             last.session = Some(now - last.started);
         }
         extra.tries.push(Try::new(address.to_owned()));
+    }
+
+    /// Its server was picked at this moment: what `least_time` measures begins.
+    pub(crate) fn begin_measuring(&mut self, backend: &Backend, now: Instant) {
+        if let Some(extra) = &mut self.extra {
+            extra.measuring = backend.algorithm.measure().map(|_| now);
+        }
+    }
+
+    /// What may be measured has happened; `None`: nothing else will.
+    pub(crate) fn measure(&mut self, what: Option<Measure>) {
+        let Some(began) = self.extra.as_deref().and_then(|extra| extra.measuring) else { return };
+        let (Some(backend), Some(server)) = (self.backend(), self.server()) else { return };
+        let state = &self.shared.backends[backend];
+        let now = self.shared.clock.now();
+        let ended = state.balancer.with(|pool| {
+            let known = what.is_some() && what == pool.measure();
+            if known || what.is_none() {
+                pool.measured(ServerId(server), began, now, known);
+            }
+            known || what.is_none()
+        });
+        if let Some(extra) = self.extra.as_mut().filter(|_| ended) {
+            extra.measuring = None;
+        }
     }
 
     /// The last server it was sent to.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use balance::Measure;
 use proxy::{BackendIndex, Cause, Frontend, LogFormat, Phase, Severity, Termination};
 use relay::timer::{self, Millis};
 use relay::{Ended, Relay, Stream};
@@ -93,6 +94,7 @@ impl Session {
             let backend = &shared.config.backends[index];
             has_extra |= backend.hash_key.is_some()
                 || backend.source_text.is_some()
+                || backend.algorithm.measure().is_some()
                 || backend.rate_texts != [None, None];
         }
         let number = match shared.is_nginx() {
@@ -240,6 +242,10 @@ impl Session {
     /// Counts and logs the end of what was done for a client, whose connection may go on.
     pub(crate) fn conclude(&mut self, ended: Termination, from_client: u64, from_server: u64) {
         self.report(from_client, from_server);
+        if from_server > 0 {
+            self.measure(Some(Measure::LastByte));
+        }
+        self.measure(None);
         if let Some(tried) = self.last_try() {
             tried.session = Some(timer::now() - tried.started);
         }
@@ -614,6 +620,7 @@ impl Relaying {
             && let Some(tried) = self.session.last_try()
         {
             tried.first_byte.get_or_insert(timer::now() - tried.started);
+            self.session.measure(Some(Measure::FirstByte));
         }
         if let Poll::Ready(ended) = ended {
             return Poll::Ready(How::Ended(ended));

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
-use balance::{Candidates, Choice, ServerId};
+use balance::{Candidates, Choice, Measure, ServerId};
 use proxy::{Backend, Cause, Content, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
 use relay::{Datagram, Door, Target, datagrams_to};
@@ -33,7 +33,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use wire::proxy_protocol::{self, Addresses};
 
-use crate::backend::{Slot, upstream};
+use crate::backend::{Slot, upstream, wait_to_pick};
 use crate::facts::millis;
 use crate::outbound::Ways;
 use crate::session::Session;
@@ -368,7 +368,7 @@ impl Flows {
             None => {
                 let state = &shared.backends[index];
                 state.awaited.wait(state, backend.connect_timeout).await;
-                pick(session, backend, index, flow)
+                pick(session, backend, index, flow).await
             }
         };
         let slot = match found {
@@ -547,6 +547,9 @@ impl Answers<'_> {
                 }
             }
         }
+        if self.first.is_some() {
+            session.measure(Some(Measure::FirstByte));
+        }
         if done {
             return Poll::Ready(How::Done);
         }
@@ -619,7 +622,7 @@ fn receive(server: &UdpSocket, take: impl FnOnce(&[Datagram<'_>])) -> io::Result
 }
 
 /// Picks a server and opens a socket to it; others follow where that cannot be done.
-fn pick(
+async fn pick(
     session: &mut Session,
     backend: &'static Backend,
     index: usize,
@@ -633,9 +636,19 @@ fn pick(
         candidates.set_key(session.text(key));
     }
     let started = timer::now();
-    for tries in 1.. {
-        let Choice::Server(server) = state.balancer.pick(shared.clock.now(), &mut candidates)
-        else {
+    let patience = started + backend.queue_timeout.map_or(0, millis);
+    let mut tries = 0;
+    loop {
+        let now = shared.clock.now();
+        let mut choice = state.balancer.pick(now, &mut candidates);
+        if let Choice::Wait(ticket) = choice {
+            wait_to_pick(shared, state, ticket, patience).await;
+            if timer::now() < patience {
+                continue;
+            }
+            choice = Choice::Nothing;
+        }
+        let Choice::Server(server) = choice else {
             session.error_line(Severity::Error, Some(&backend.name), |f| {
                 f.write_str("no live upstreams while connecting to upstream")
             });
@@ -645,10 +658,14 @@ fn pick(
         let position = u32::try_from(index).unwrap_or(u32::MAX);
         let slot = Slot::new(shared, position, server);
         session.set_server(Some(slot.server));
+        session.begin_measuring(backend, now);
+        tries += 1;
         let header = backend.servers[server.0].send_proxy;
         if open(session, backend, &state.servers[server.0].target(), header, flow).is_ok() {
+            session.measure(Some(Measure::Connect));
             return Ok(Some(slot));
         }
+        session.measure(None);
         settle(session, backend, index, &slot, true);
         let next = backend.next_upstream.unwrap_or_default();
         let late = !next.timeout.is_zero() && timer::now() - started >= millis(next.timeout);
@@ -729,7 +746,8 @@ fn settle(session: &Session, backend: &Backend, index: usize, slot: &Slot, faile
     let server = ServerId(slot.server as usize);
     let balancer = &shared.backends[index].balancer;
     if !failed {
-        balancer.with(|pool| pool.succeeded(server));
+        let now = shared.clock.now();
+        balancer.with(|pool| pool.succeeded(now, server));
         return;
     }
     let now = shared.clock.now();

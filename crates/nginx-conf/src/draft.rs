@@ -272,6 +272,8 @@ pub(crate) struct Upstream {
     /// What `hash` hashes.
     pub(crate) key: Option<String>,
     pub(crate) zone: bool,
+    /// `queue`: how many may wait, and for how long.
+    pub(crate) queue: Option<(u32, Duration)>,
     /// Its own `resolver` and `resolver_timeout`.
     pub(crate) resolver: Option<Resolver>,
     pub(crate) resolver_timeout: Option<Duration>,
@@ -290,6 +292,9 @@ pub(crate) struct Peer {
     pub(crate) fail_timeout: Duration,
     pub(crate) backup: bool,
     pub(crate) down: bool,
+    /// `drain`.
+    pub(crate) drain: bool,
+    pub(crate) slow_start: Duration,
     /// What a name server is asked while the process runs.
     pub(crate) asked: Option<Asked>,
     pub(crate) span: Span,

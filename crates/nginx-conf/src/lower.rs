@@ -121,6 +121,7 @@ struct Group {
     servers: Vec<Server>,
     algorithm: Option<Algorithm>,
     key: Option<proxy::variable::Template>,
+    queue: Option<(u32, Duration)>,
     discoveries: Vec<Discovery>,
 }
 
@@ -199,6 +200,7 @@ impl<'a> Lower<'a> {
                 servers: self.literal(pass)?,
                 algorithm: None,
                 key: None,
+                queue: None,
                 discoveries: vec![],
             },
         };
@@ -211,7 +213,8 @@ impl<'a> Lower<'a> {
         let key = upstream.key.as_ref().map(|key| self.template(key));
         let discoveries = self.discoveries(upstream)?;
         let name = upstream.name.clone();
-        Some(Group { name, servers, algorithm: upstream.method, key, discoveries })
+        let (algorithm, queue) = (upstream.method, upstream.queue);
+        Some(Group { name, servers, algorithm, key, queue, discoveries })
     }
 
     fn backend_to(&mut self, to: Group, scope: &Scope) -> BackendIndex {
@@ -225,6 +228,9 @@ impl<'a> Lower<'a> {
         }
         backend.algorithm = to.algorithm.unwrap_or(Algorithm::SmoothRoundRobin);
         backend.hash_key = to.key;
+        if let Some((queue, timeout)) = to.queue {
+            (backend.queue, backend.queue_timeout) = (queue, Some(timeout));
+        }
         backend.shares_servers_with = self.first_use.get(&key).copied();
         backend.send_proxy = scope.send_proxy.flatten();
         let rates = [&scope.upload_rate, &scope.download_rate].map(|rate| match rate {
@@ -373,6 +379,8 @@ impl<'a> Lower<'a> {
         server.weight = peer.weight;
         server.backup = peer.backup;
         server.disabled = peer.down;
+        server.draining = peer.drain;
+        server.slowstart = peer.slow_start;
         server.maxconn = (peer.max_conns > 0).then_some(peer.max_conns);
         server.passive =
             Some(Passive { max_fails: peer.max_fails, fail_timeout: peer.fail_timeout });

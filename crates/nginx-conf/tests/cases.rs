@@ -18,6 +18,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("cannot bind", "sockets are opened by the program, whose own tests show it"),
     ("health_check (Plus)", "it works here"),
     ("match (Plus)", "it works here"),
+    ("slow_start", "it works here"),
     ("status_zone (Plus)", "it works here"),
     ("zone zero size", "shared memory is not needed, nor is its size"),
 ];

@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use machine::Instant;
 
-use super::{Choice, Picker, Pool, Server, ServerId, State};
+use super::{Choice, Picker, Pool, Server, ServerId, State, Wake};
 use crate::candidates::{Candidates, Search};
-use crate::config::{Algorithm, PoolConfig, ServerConfig};
+use crate::config::{Algorithm, Measure, PoolConfig, ServerConfig};
+use crate::least_time;
 use crate::random::Random;
 use crate::smooth::{self, Peer};
 use crate::smooth_hash::{self, Circle};
@@ -23,12 +24,15 @@ pub(super) struct Smooth {
     primaries: Vec<u32>,
     /// How many servers there are that are no empty slots.
     present: usize,
+    /// Whether any of them has a slow start.
+    fine: bool,
 }
 
 #[derive(Debug)]
 enum Method {
     RoundRobin,
     LeastConn,
+    LeastTime { inflight: bool },
     Hash,
     Consistent(Circle),
     Random { two: bool, random: Random },
@@ -38,6 +42,7 @@ impl Smooth {
     pub(super) fn new(config: &PoolConfig, servers: &[&ServerConfig]) -> Self {
         let method = match config.algorithm {
             Algorithm::SmoothLeastConn => Method::LeastConn,
+            Algorithm::SmoothLeastTime { inflight, .. } => Method::LeastTime { inflight },
             Algorithm::SmoothHash { consistent: false } => Method::Hash,
             Algorithm::SmoothHash { consistent: true } => Method::Consistent(Circle::new(servers)),
             Algorithm::SmoothRandom { two } => {
@@ -45,13 +50,14 @@ impl Smooth {
             }
             _ => Method::RoundRobin,
         };
-        let peer =
-            |server: &&ServerConfig| Peer::new(server.weight, server.passive.unwrap_or_default());
+        let fine = servers.iter().any(|server| !server.slowstart.is_zero());
+        let peer = |server: &&ServerConfig| Peer::new(server, server.weight, fine);
         let mut smooth = Self {
             method,
             peers: servers.iter().map(peer).collect(),
             primaries: Vec::new(),
             present: 0,
+            fine,
         };
         smooth.count(servers);
         smooth
@@ -71,6 +77,13 @@ impl Smooth {
         self.peers[id.0].set_weight(weight);
     }
 
+    /// It was down and is up.
+    pub(super) fn came_up(&mut self, id: ServerId, now: Instant) {
+        if self.present > 1 {
+            self.peers[id.0].spare(now);
+        }
+    }
+
     /// What is known of failures.
     pub(super) fn follow(&mut self, id: ServerId, before: &Self, was: ServerId) {
         self.peers[id.0].follow(&before.peers[was.0]);
@@ -83,6 +96,7 @@ impl Smooth {
         search: &mut Search,
         connections: &[u32],
         usable: &dyn Fn(&Candidates, usize, &Peer) -> bool,
+        now: Instant,
     ) -> Option<usize> {
         let Self { method, peers, primaries, .. } = self;
         let key = &candidates.key;
@@ -90,7 +104,16 @@ impl Smooth {
         let usable = |index: usize, peer: &Peer| usable(candidates, index, peer);
         match method {
             Method::RoundRobin => None,
-            Method::LeastConn => smooth::least_conn(peers, connections, usable),
+            Method::LeastConn => {
+                smooth::least(peers, |index, _| u64::from(connections[index]), usable)
+            }
+            Method::LeastTime { inflight } => {
+                let (usual, inflight) = (least_time::usual(peers, now), *inflight);
+                let load = |index: usize, peer: &Peer| {
+                    least_time::load(&peer.pace, connections[index], usual, inflight, now)
+                };
+                smooth::least(peers, load, usable)
+            }
             Method::Hash | Method::Consistent(_) if few || key.is_empty() => None,
             Method::Hash => smooth_hash::named(key, search, peers, primaries, usable),
             Method::Consistent(circle) => circle.named(key, search, peers, usable),
@@ -112,7 +135,7 @@ fn drawn(
     connections: &[u32],
     usable: impl Fn(usize) -> bool,
 ) -> Option<usize> {
-    let weight = |index: usize| u32::try_from(peers[index].weight()).unwrap_or(u32::MAX);
+    let weight = |index: usize| u32::try_from(peers[index].share()).unwrap_or(u32::MAX);
     let members = || primaries.iter().map(|&index| index as usize);
     let total = members().map(weight).fold(0, u32::saturating_add);
     if total == 0 {
@@ -149,12 +172,15 @@ impl Pool {
         let Picker::Smooth(smooth) = &mut self.picker else { return Choice::Nothing };
         let servers = &self.servers;
         let second = smooth::seconds(now);
+        if smooth.fine {
+            smooth.peers.iter_mut().for_each(|peer| peer.grow(now));
+        }
         // A server that is alone is never left out for its failures.
         let alone = smooth.present == 1;
         let usable = |candidates: &Candidates, index: usize, peer: &Peer| {
             let server: &Server = &servers[index];
             server.config.backup == candidates.backups
-                && peer.weight() > 0
+                && peer.share() > 0
                 && !candidates.was_tried(index)
                 && matches!(server.state, State::Up | State::Starting { .. })
                 && (server.config.maxconn == 0 || server.served < server.config.maxconn)
@@ -162,9 +188,10 @@ impl Pool {
         };
         loop {
             let mut found = None;
-            if !candidates.backups || matches!(smooth.method, Method::LeastConn) {
+            let for_backups = matches!(smooth.method, Method::LeastConn | Method::LeastTime { .. });
+            if !candidates.backups || for_backups {
                 let mut search = candidates.search;
-                found = smooth.by_method(candidates, &mut search, &self.connections, &usable);
+                found = smooth.by_method(candidates, &mut search, &self.connections, &usable, now);
                 candidates.search = search;
             }
             let found = found.or_else(|| {
@@ -174,12 +201,19 @@ impl Pool {
             });
             if let Some(index) = found {
                 smooth.peers[index].tried(second);
+                if self.config.algorithm.measure().is_some() {
+                    smooth.peers[index].pace.began(now);
+                }
                 candidates.mark_tried(index);
                 self.take(ServerId(index));
                 return Choice::Server(ServerId(index));
             }
             if candidates.backups || !servers.iter().any(|server| server.config.backup) {
-                return Choice::Nothing;
+                let choice = self.wait_smooth();
+                if matches!(choice, Choice::Wait(_)) {
+                    candidates.begin_again();
+                }
+                return choice;
             }
             candidates.go_to_backups();
         }
@@ -214,8 +248,7 @@ impl Pool {
         self.weight_changed(now, id);
         let Self { servers, picker: Picker::Smooth(smooth), .. } = self else { return };
         let configs: Vec<&ServerConfig> = servers.iter().map(|server| &server.config).collect();
-        let passive = configs[id.0].passive.unwrap_or_default();
-        smooth.peers[id.0] = Peer::new(weight, passive);
+        smooth.peers[id.0] = Peer::new(configs[id.0], weight, smooth.fine);
         smooth.count(&configs);
         if let Method::Consistent(circle) = &mut smooth.method {
             *circle = Circle::new(&configs);
@@ -244,9 +277,43 @@ impl Pool {
     }
 
     /// nginx: a connection to `server` is established.
-    pub fn succeeded(&mut self, id: ServerId) {
+    pub fn succeeded(&mut self, now: Instant, id: ServerId) {
         if let Picker::Smooth(smooth) = &mut self.picker {
-            smooth.peers[id.0].succeeded();
+            smooth.peers[id.0].succeeded(now);
+        }
+    }
+
+    /// What `least_time` measures; `None` with other methods, where nothing has to be
+    /// [`measured`](Self::measured).
+    #[must_use]
+    pub const fn measure(&self) -> Option<Measure> {
+        self.config.algorithm.measure()
+    }
+
+    /// nginx's `least_time`: what was to be measured of a connection that `server` was picked for
+    /// at `began` has happened, or will not happen any more (`known` is false). Once for each pick.
+    pub fn measured(&mut self, id: ServerId, began: Instant, now: Instant, known: bool) {
+        if let Picker::Smooth(smooth) = &mut self.picker {
+            smooth.peers[id.0].pace.ended(began, now, known);
+        }
+    }
+
+    /// Nobody can be picked: who came may wait where `queue` has room.
+    fn wait_smooth(&mut self) -> Choice {
+        if self.waiting >= self.config.waiting {
+            return Choice::Nothing;
+        }
+        let ticket = self.ticket();
+        self.queue.push(ticket);
+        Choice::Wait(ticket)
+    }
+
+    /// nginx's `queue`: so many as there may be slots for pick again, the longest waiting first.
+    pub(super) fn wake_smooth(&mut self, slots: usize, wakes: &mut Vec<Wake>) {
+        for _ in 0..slots {
+            let Some((ticket, _)) = self.queue.pop() else { return };
+            self.waiting -= 1;
+            wakes.push(Wake::PickAgain { ticket });
         }
     }
 }

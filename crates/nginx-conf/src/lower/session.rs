@@ -40,6 +40,7 @@ impl Lower<'_> {
             servers: vec![],
             algorithm: None,
             key: None,
+            queue: None,
             discoveries: vec![],
         };
         let other = self.backend_to(other, scope);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use balance::Algorithm;
+use balance::{Algorithm, Measure};
 use conf::Form::{Whole, Words};
 use conf::Status::Accepted;
 use conf::{Binder, Keyword, Problem, Span, Word};
@@ -25,9 +25,23 @@ pub(crate) const UPSTREAM: &[Row] = &[
     Row::new("least_conn", Whole("", |u, s, b| method(u, s.at(), Algorithm::SmoothLeastConn, b)))
         .within(IN_UPSTREAM)
         .doc("The server with the fewest connections for its weight."),
-    Row::planned("least_time", "connect|first_byte|last_byte [inflight]")
+    Row::new("least_time", Words("connect|first_byte|last_byte [inflight]", 1..=2, least_time))
         .within(IN_UPSTREAM)
-        .doc("The server with the shortest answer time."),
+        .spec("nginx 1.31.0")
+        .doc(
+            "The server with the shortest average time, in steps of 20 ms up to 5 s, for the connections \
+             it has and for its weight: until a connection stands, until the first byte comes, or until the end; with \
+             `inflight` those whose time is not known yet count as long as they last. Who was \
+             slow once is asked again after a while.",
+        ),
+    Row::new("queue", Words("<number> [timeout=<time>]", 1..=2, queue))
+        .within(IN_UPSTREAM)
+        .spec("extension")
+        .doc(
+            "Who finds no server waits until one can be used, for 60 s if nothing else is said; so many at \
+             a time, 1 and more, and who comes then is closed. Of nginx's commercial version, which has it \
+             in `http {}`.",
+        ),
     Row::new("random", Words("[two [least_conn]]", 0..=2, random))
         .within(IN_UPSTREAM)
         .doc("A server at random, or the better of two."),
@@ -50,7 +64,9 @@ pub(crate) const UPSTREAM: &[Row] = &[
     Row::new("server", Words("<address> [<parameter> …]", 1..=usize::MAX, server))
         .within(IN_UPSTREAM)
         .doc(
-            "A server: `weight=1` `max_conns=0` `max_fails=1` `fail_timeout=10s` `backup` `down`. \
+            "A server: `weight=1` `max_conns=0` `max_fails=1` `fail_timeout=10s` `backup` `down`, \
+             and, which nginx's free version refuses, `slow_start=0` (how long the weight of a server \
+             that came back grows; not with `hash` and `random`) and `drain` (no new connections). \
              A name is resolved at start; each of its addresses is a server. With `resolve` a name \
              server is asked while the process runs, for SRV records with `service=<name>`; servers \
              come and go with its answers, at most 128 of a line.",
@@ -86,6 +102,56 @@ fn random(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
     method(upstream, at, Algorithm::SmoothRandom { two: !words.is_empty() }, b);
 }
 
+fn least_time(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
+    let Some(first) = words.first() else { return };
+    let mut wrong = |word: &Word| {
+        b.error(word.span, Problem::Other(format!("invalid parameter \"{}\"", word.text)));
+    };
+    let measure = match first.text.as_str() {
+        "connect" => Measure::Connect,
+        "first_byte" => Measure::FirstByte,
+        "last_byte" => Measure::LastByte,
+        _ => return wrong(first),
+    };
+    let inflight = match words.get(1) {
+        None => false,
+        Some(word) if word.text == "inflight" => true,
+        Some(word) => return wrong(word),
+    };
+    method(upstream, first.span, Algorithm::SmoothLeastTime { measure, inflight }, b);
+}
+
+fn queue(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
+    let Some(number) = words.first() else { return };
+    let Some(most) = digits(&number.text).filter(|most| *most > 0) else {
+        b.error(number.span, Problem::Other(format!("invalid value \"{}\"", number.text)));
+        return;
+    };
+    let mut patience = Duration::from_secs(60);
+    if let Some(word) = words.get(1) {
+        let named = word.text.strip_prefix("timeout=");
+        match named.and_then(|text| time(text, Resolution::Millis)) {
+            Some(time) => patience = time,
+            None => {
+                let message = format!("invalid parameter \"{}\"", word.text);
+                b.error(word.span, Problem::Other(message));
+                return;
+            }
+        }
+    }
+    extension("queue", number.span, b);
+    upstream.queue = Some((most, patience));
+}
+
+/// Says once that nginx knows this with a subscription only.
+fn extension(what: &str, at: Span, b: &mut Binder) {
+    let message = format!("\"{what}\" has an effect here, nginx without a subscription refuses it");
+    let said = |problem: &Problem| matches!(problem, Problem::Other(said) if *said == message);
+    if !b.problems.iter().any(|diagnostic| said(&diagnostic.problem)) {
+        b.notice(at, Problem::Other(message));
+    }
+}
+
 fn method(upstream: &mut Upstream, at: Span, algorithm: Algorithm, b: &mut Binder) {
     if upstream.method.is_some() {
         b.warning(at, Problem::Other("load balancing method redefined".into()));
@@ -104,6 +170,8 @@ fn server(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
         fail_timeout: Duration::from_secs(10),
         backup: false,
         down: false,
+        drain: false,
+        slow_start: Duration::ZERO,
         asked: None,
         span: place.span,
     };
@@ -119,6 +187,16 @@ fn server(upstream: &mut Upstream, words: &[Word], b: &mut Binder) {
             b.error(word.span, Problem::Other(message));
             sound = false;
             continue;
+        }
+        let unknown = word.text == "drain" || word.text.starts_with("slow_start=");
+        if hashes && word.text.starts_with("slow_start=") {
+            let message = format!("balancing method does not support parameter \"{}\"", word.text);
+            b.error(word.span, Problem::Other(message));
+            sound = false;
+            continue;
+        }
+        if unknown {
+            extension(word.text.split('=').next().unwrap_or_default(), word.span, b);
         }
         if parameter(&mut peer, &mut dynamic, &word.text).is_none() {
             let message = format!("invalid parameter \"{}\"", word.text);
@@ -200,9 +278,11 @@ fn parameter(peer: &mut Peer, dynamic: &mut Dynamic, text: &str) -> Option<()> {
         Some(("max_conns", n)) => peer.max_conns = digits(n)?,
         Some(("max_fails", n)) => peer.max_fails = digits(n)?,
         Some(("fail_timeout", t)) => peer.fail_timeout = time(t, Resolution::Seconds)?,
+        Some(("slow_start", t)) => peer.slow_start = time(t, Resolution::Seconds)?,
         Some(("service", name)) => dynamic.service = Some(name.to_owned()),
         None if text == "resolve" => dynamic.resolve = true,
         None if text == "down" => peer.down = true,
+        None if text == "drain" => peer.drain = true,
         None if text == "backup" => peer.backup = true,
         _ => return None,
     }

@@ -52,8 +52,10 @@ pub struct Backend {
     pub server_fin_timeout: Option<Duration>,
     /// `timeout tunnel`: replaces both idle timeouts once data went both ways.
     pub tunnel_timeout: Option<Duration>,
-    /// `timeout queue`; `None`: as `timeout connect`.
+    /// `timeout queue` (`None`: as `timeout connect`), or that of nginx's `queue`.
     pub queue_timeout: Option<Duration>,
+    /// nginx's `queue`: how many may wait when no server can be picked; 0 for nobody.
+    pub queue: u32,
     /// nginx's `proxy_timeout`: one idle time over both directions together.
     pub idle_timeout: Option<Duration>,
     /// `fullconn`: connections at which dynamic `minconn`…`maxconn` limits are full. `None`: 10 %
@@ -139,6 +141,7 @@ impl Backend {
             server_fin_timeout: None,
             tunnel_timeout: None,
             queue_timeout: None,
+            queue: 0,
             idle_timeout: None,
             fullconn: None,
             allbackups: false,
@@ -183,6 +186,7 @@ impl Backend {
             all_backups: self.allbackups,
             fullconn: self.fullconn.unwrap_or_else(|| frontends_maxconn.div_ceil(10).max(1)),
             seed,
+            waiting: self.queue,
         }
     }
 
@@ -246,6 +250,8 @@ pub struct Server {
     pub backup: bool,
     /// Out of use from the start: `disabled`, nginx's `down`.
     pub disabled: bool,
+    /// nginx's `drain`: no new connections from the start.
+    pub draining: bool,
     /// Connections at once; `None` has no limit. HAProxy's `maxconn`, nginx's `max_conns`.
     pub maxconn: Option<u32>,
     /// The dynamic lower limit.
@@ -295,6 +301,7 @@ impl Server {
             weight: 1,
             backup: false,
             disabled: false,
+            draining: false,
             non_stick: false,
             maxconn: None,
             minconn: None,
@@ -328,6 +335,7 @@ impl Server {
             slowstart: self.slowstart,
             passive: self.passive,
             disabled: self.disabled,
+            draining: self.draining,
             text: match self.passive {
                 Some(_) => self.name.clone(),
                 None => String::new(),
