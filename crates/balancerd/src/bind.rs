@@ -63,7 +63,7 @@ impl Listeners {
         let mut placings = Vec::new();
         let mut listeners = Self::default();
         let mut problems = Vec::new();
-        let threads = thread_count(config.process.threads);
+        let threads = thread_count(&config.process);
         for (frontend, section) in config.frontends.iter().enumerate() {
             if section.disabled {
                 continue;
@@ -181,11 +181,12 @@ pub fn inherited(text: &str) -> Vec<OwnedFd> {
 }
 
 /// How many threads serve connections.
-pub fn thread_count(threads: Threads) -> usize {
-    match threads {
+pub fn thread_count(process: &proxy::config::Process) -> usize {
+    let count = match process.threads {
         Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
         Threads::Count(count) => usize::from(count.max(1)),
-    }
+    };
+    count.min(process.tuning.most_threads.map_or(usize::MAX, usize::from))
 }
 
 /// An address that could not be listened on.
@@ -412,6 +413,9 @@ fn options(
 /// What few lines say.
 fn inbound(socket: &Socket, more: &Inbound, address: SocketAddr) -> Result<(), Problem> {
     let words = |what| move |error| (what, error);
+    if let Some(bytes) = more.unsent {
+        socket.set_tcp_notsent_lowat(bytes).map_err(words("cannot set TCP_NOTSENT_LOWAT"))?;
+    }
     if let Some(wait) = more.user_timeout {
         socket.set_tcp_user_timeout(Some(wait)).map_err(words("cannot set TCP User Timeout"))?;
     }

@@ -92,6 +92,8 @@ struct Master<'a> {
     controls: HashMap<u32, UnixStream>,
     started: Instant,
     reloads: u32,
+    /// `mworker-max-reloads` of the configuration that was read last.
+    most_reloads: Option<u32>,
     failed: u32,
     /// Who waits for the end of a reload.
     waiting: Vec<oneshot::Sender<String>>,
@@ -157,6 +159,7 @@ pub(crate) fn run(
         controls: HashMap::new(),
         started: Instant::now(),
         reloads: 0,
+        most_reloads: None,
         failed: 0,
         waiting: vec![],
         lines: vec![],
@@ -335,6 +338,7 @@ impl Master<'_> {
         self.starting = Some(pid);
         self.lines.push((pid, line));
         self.say(Severity::Notice, &format!("New worker ({pid}) forked"));
+        self.end_the_oldest();
         Ok(())
     }
 
@@ -404,6 +408,7 @@ impl Master<'_> {
             }
             return false;
         };
+        self.most_reloads = config.process.tuning.most_reloads;
         let handover = match self.sockets.handover() {
             Ok(handover) => handover,
             Err(error) => {
@@ -563,6 +568,15 @@ impl Master<'_> {
         self.notifier.stopping();
         self.say(Severity::Warning, "Exiting Master process...");
         self.signal_all(signal);
+    }
+
+    /// `mworker-max-reloads`: those that have outlived more reloads are told to end.
+    fn end_the_oldest(&self) {
+        let Some(most) = self.most_reloads else { return };
+        let old = |member: &&Member| self.reloads.saturating_sub(member.reloads) > most;
+        for member in self.members.iter().filter(old).filter(|old| Some(old.pid) != self.current) {
+            workers::signal(member.pid, Signal::SIGTERM);
+        }
     }
 
     fn signal_all(&self, signal: Signal) {

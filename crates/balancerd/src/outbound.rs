@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use linux::namespace::Network;
 use proxy::{Foreign, HeaderOptions, Outbound, ProxyHeader, Running};
 use relay::{Dial, Stream, Target};
-use socket2::Socket;
+use socket2::{Socket, Type};
 use wire::proxy_protocol::{self, Addresses, tlv};
 
 use crate::backend::Connecting;
@@ -80,6 +80,10 @@ impl Ways {
         let most = i32::MAX as usize;
         if let Some(bytes) = source.receive_buffer {
             socket.set_recv_buffer_size(bytes.min(most))?;
+        }
+        // Of streams only: a datagram is sent, or lost.
+        if let (Some(bytes), Ok(Type::STREAM)) = (source.unsent, socket.r#type()) {
+            socket.set_tcp_notsent_lowat(bytes)?;
         }
         match source.send_buffer {
             Some(bytes) => socket.set_send_buffer_size(bytes.min(most)),

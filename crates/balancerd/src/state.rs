@@ -88,8 +88,11 @@ impl Shared {
     ///
     /// The servers whose names have no address, as `backend/server` and the name.
     pub fn new(config: Config) -> Result<Self, Vec<Unresolved>> {
-        let threads = bind::thread_count(config.process.threads);
-        let maxconn = config.process.maxconn.unwrap_or_else(|| automatic_maxconn(threads));
+        let threads = bind::thread_count(&config.process);
+        let maxconn = config
+            .process
+            .maxconn
+            .unwrap_or_else(|| automatic_maxconn(threads, config.process.tuning.most_files));
         let lasting = Arc::new(Lasting::new(threads, maxconn));
         let log = Arc::new(Logger::new(&config));
         generation::build(Running::from(config), lasting, log, None)
@@ -156,9 +159,10 @@ impl FrontendState {
 }
 
 /// Half of the open files, less what is needed besides connections: HAProxy's reckoning.
-fn automatic_maxconn(threads: usize) -> u32 {
+fn automatic_maxconn(threads: usize, most_files: Option<u64>) -> u32 {
     let reserved = 50 + 10 * threads as u64;
-    let files = privilege::open_files_limit().saturating_sub(reserved);
+    let files = privilege::open_files_limit().min(most_files.unwrap_or(u64::MAX));
+    let files = files.saturating_sub(reserved);
     u32::try_from(files / 2).unwrap_or(u32::MAX).clamp(10, 2_000_000)
 }
 

@@ -169,6 +169,13 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
         linux::process::set_niceness(nice).map_err(StartError::System)?;
     }
     privilege::confine(process, transparent).map_err(StartError::Confine)?;
+    let tuning = &process.tuning;
+    if tuning.dumpable {
+        linux::process::leave_core_files().map_err(StartError::System)?;
+    }
+    let most = if tuning.no_splice { 0 } else { tuning.pipes.unwrap_or(usize::MAX) };
+    let capacity = tuning.pipe_size.and_then(|bytes| usize::try_from(bytes).ok());
+    relay::limit_pipes(most, capacity);
 
     let Options { ready, foreground, signals, orders } = options;
     let flavour = shared.config.flavour;
@@ -264,6 +271,18 @@ impl Signals {
     }
 }
 
+/// `cpu-map`: a thread keeps to its processors; one that has none there goes where it is put.
+fn keep_to(shared: &Shared, thread: u16) {
+    let tuning = &shared.config.process.tuning;
+    let Some((_, cpus)) = tuning.cpus.iter().find(|(known, _)| *known == thread + 1) else {
+        return;
+    };
+    if let Err(error) = linux::sched::pin(cpus) {
+        let text = format_args!("cpu-map: thread {} stays where it is: {error}", thread + 1);
+        shared.log.send(&shared.log_route, Severity::Warning, text);
+    }
+}
+
 /// The serving threads.
 pub(crate) struct Worker {
     shared: &'static Shared,
@@ -312,6 +331,7 @@ impl Worker {
             let told = tell(false);
             let serve = move || {
                 let _outside = outside.enter();
+                keep_to(shared, index);
                 if let Err(error) = relay::block_on(posts::serve(shared, index, sockets, told)) {
                     let text = format_args!("cannot wait for connections: {error}");
                     shared.log.send(&shared.log_route, Severity::Alert, text);

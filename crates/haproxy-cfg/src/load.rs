@@ -22,7 +22,7 @@ use crate::say::{BARE, CAPITAL, Complain, NOWHERE, SUMMARY, TIGHT};
 use crate::table::peers::{self, PeersDraft};
 use crate::table::proxy::misplaced;
 use crate::table::section::{Nothing, SECTIONS, Section};
-use crate::table::{PROXY_TABLES, bit, find, global, global_names, named, names};
+use crate::table::{PROXY_TABLES, bit, find, global, global_names, named, names, tuning};
 
 pub use files::files;
 pub(crate) use files::strip_os;
@@ -557,7 +557,7 @@ impl Loader {
 
     fn global_keyword(&mut self, mut stmt: Stmt) {
         let negated = self.prefix(&mut stmt);
-        let tables = [global::TABLE, global_names::TABLE];
+        let tables = [global::TABLE, global_names::TABLE, tuning::TABLE];
         let Some((table, row)) = find(&tables, conf::ANYWHERE, &stmt.words) else {
             let known = names(&tables, conf::ANYWHERE);
             self.unknown(&stmt, "global", &known);

@@ -8,6 +8,7 @@ mod rules;
 mod server;
 mod stick;
 mod transport;
+mod tuning;
 
 use std::time::Duration;
 
@@ -72,6 +73,7 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
     config.process.rings.clone_from(&loader.rings);
     let sections = loader.resolvers.iter();
     config.process.resolvers = sections.map(|draft| draft.resolvers.clone()).collect();
+    tuning::spread(&mut config);
     config
 }
 

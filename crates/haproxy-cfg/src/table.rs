@@ -10,6 +10,7 @@ pub(crate) mod check;
 pub(crate) mod check_expect;
 pub(crate) mod check_option;
 pub(crate) mod check_words;
+pub(crate) mod cpus;
 pub(crate) mod global;
 pub(crate) mod global_names;
 pub(crate) mod http;
@@ -23,10 +24,12 @@ pub(crate) mod section;
 pub(crate) mod server;
 pub(crate) mod server_names;
 pub(crate) mod server_transport;
+pub(crate) mod shape;
 pub(crate) mod stats;
 pub(crate) mod stick;
 pub(crate) mod tcp_rules;
 pub(crate) mod timeout;
+pub(crate) mod tuning;
 
 /// `defaults`.
 const D: Within = Within(1);
@@ -63,7 +66,7 @@ pub(crate) fn bit(kind: Kind) -> Within {
 pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     let join = |tables: &[&'static dyn Table]| tables.iter().flat_map(|t| t.rows()).collect();
     let mut all: Vec<(&'static str, Vec<Row>)> = vec![
-        ("global", join(&[&global::TABLE, &global_names::TABLE])),
+        ("global", join(&[&global::TABLE, &global_names::TABLE, &tuning::TABLE])),
         ("defaults, frontend, listen, backend", join(&[&proxy::TABLE, &log::TABLE])),
         ("option", join(&[&option::TABLE, &check_option::TABLE])),
         ("timeout", timeout::TABLE.rows()),

@@ -474,3 +474,19 @@ fn a_missing_ca_file_is_a_mistake_of_its_file() {
     assert!(said.ends_with(tail), "{said}");
     assert_eq!(said.matches("Error(s) found").count(), 1);
 }
+
+#[test]
+fn buffers_of_the_global_section_reach_every_line_that_has_none_of_its_own() {
+    let text = "global\n tune.rcvbuf.client 4k\n tune.sndbuf.server 8k\n tune.notsent-lowat.client 16384\n tune.notsent-lowat.server 1\ndefaults\n mode tcp\n timeout connect 1s\n timeout client 1s\n timeout server 1s\nlisten l\n bind 127.0.0.1:1\n server a 127.0.0.1:2\n server b 127.0.0.1:3 source 127.0.0.9\n";
+    let config = config(text);
+    let bind = &config.frontends[0].binds[0];
+    assert_eq!((bind.receive_buffer, bind.send_buffer), (Some(4_096), None));
+    assert_eq!(bind.inbound.as_ref().and_then(|more| more.unsent), Some(16_384));
+    let backend = &config.backends[0];
+    for outbound in [&backend.outbound, &backend.servers[1].outbound] {
+        let outbound = outbound.as_ref().expect("it has buffers");
+        assert_eq!((outbound.receive_buffer, outbound.send_buffer), (None, Some(8_192)));
+        assert_eq!(outbound.unsent, Some(1));
+    }
+    assert!(backend.servers[0].outbound.is_none());
+}

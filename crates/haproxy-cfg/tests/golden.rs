@@ -1,5 +1,5 @@
-//! What HAProxy 2.6.12 says about each text of `golden.txt`, `rules.txt`, `http.txt`, `checks.txt` and
-//! `transport.txt`, and that the same is said here.
+//! What HAProxy 2.6.12 says about each text of `golden.txt`, `rules.txt`, `http.txt`, `checks.txt`,
+//! `transport.txt` and `tuning.txt`, and that the same is said here.
 //!
 //! A case is `==== name`, the text (`\t`, `\r` and `\\` escaped; a last line ending in `\e` has no
 //! line feed), `---- exit code`, and the two streams without the preamble and with `PID` for the
@@ -24,7 +24,8 @@ fn cases() -> Vec<Case> {
         include_str!("rules.txt"),
         include_str!("http.txt"),
         include_str!("checks.txt"),
-        include_str!("transport.txt")
+        include_str!("transport.txt"),
+        include_str!("tuning.txt")
     );
     let case = |block: &str| {
         let (name, rest) = block.split_once('\n').expect("a name");

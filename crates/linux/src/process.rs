@@ -151,3 +151,13 @@ pub fn trim_heap() {
         libc::malloc_trim(0);
     }
 }
+
+/// Lets the kernel leave a core file of this process although it changed its user
+/// (`PR_SET_DUMPABLE`).
+///
+/// # Errors
+///
+/// What prctl(2) says.
+pub fn leave_core_files() -> io::Result<()> {
+    Ok(prctl::set_dumpable(true)?)
+}

@@ -16,6 +16,7 @@ mod rules;
 mod running;
 mod stick;
 mod transport;
+mod tuning;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub use ring::{Ring, RingServer, Sample};
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;
 pub use transport::{Foreign, HeaderOptions, Inbound, Outbound};
+pub use tuning::{SocketTuning, Tuning};
 
 /// A whole proxy process: immutable, comparable, without positions of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -164,6 +166,8 @@ pub struct Process {
     pub resolvers: Vec<Resolvers>,
     /// `limit_conn_zone` of nginx.
     pub limit_zones: Vec<LimitZone>,
+    /// What tunes the process, its sockets and its memory.
+    pub tuning: Tuning,
 }
 
 /// How many cores serve connections: `nbthread`, `worker_processes`.

@@ -5,30 +5,23 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 
-use linux::splice::Pipe;
-
+use crate::pipes::{self, Lent};
 use crate::ready::Ready;
 use crate::stream::Stream;
 
 /// The buffer all small messages of a thread go through, HAProxy's `tune.bufsize`.
 const BUFFER: usize = 16 * 1024;
-/// What a pipe is made for. More does not move more bytes per second (measured), and a user
-/// without privileges has only so many pages of pipes.
-const PIPE: usize = 256 * 1024;
-/// Pipes that a thread keeps for the next who needs one.
-const SPARE_PIPES: usize = 32;
 /// How often one direction reads before the other connections have their turn.
 const TURNS: usize = 8;
 
 /// What is shared by the relays of a thread.
 struct Shared {
     buffer: Box<[u8]>,
-    pipes: Vec<Pipe>,
 }
 
 thread_local! {
     static SHARED: RefCell<Shared> =
-        RefCell::new(Shared { buffer: vec![0; BUFFER].into_boxed_slice(), pipes: Vec::new() });
+        RefCell::new(Shared { buffer: vec![0; BUFFER].into_boxed_slice() });
 }
 
 /// Which of the two sockets of a direction failed.
@@ -79,7 +72,7 @@ pub(crate) struct Flow {
 #[derive(Debug)]
 enum Held {
     Bytes { bytes: Box<[u8]>, written: usize },
-    Pipe(Pipe),
+    Pipe(Lent),
 }
 
 impl Flow {
@@ -200,7 +193,7 @@ impl Flow {
             }
         }
         if let Some(Held::Pipe(pipe)) = self.held.take().map(|held| *held) {
-            give_back(pipe);
+            pipes::give_back(pipe);
         }
         Poll::Ready(Ok(()))
     }
@@ -232,7 +225,7 @@ impl Flow {
                 let bytes = filled[written..].into();
                 self.held = Some(Box::new(Held::Bytes { bytes, written: 0 }));
             }
-            self.bulk = filled.len() == BUFFER;
+            self.bulk = filled.len() == BUFFER && pipes::allowed();
             Poll::Ready(Ok(filled.len()))
         })
     }
@@ -244,10 +237,10 @@ impl Flow {
         from: &Stream,
         most: u64,
     ) -> Poll<io::Result<usize>> {
-        let most = usize::try_from(most).unwrap_or(PIPE).min(PIPE);
+        let most = usize::try_from(most).unwrap_or(pipes::SIZE).min(pipes::SIZE);
         loop {
             ready!(from.poll_ready(cx, Ready::READABLE));
-            let Some(mut pipe) = take_pipe() else {
+            let Some(mut pipe) = pipes::take() else {
                 // No descriptor left for one: the buffer always works.
                 self.bulk = false;
                 cx.waker().wake_by_ref();
@@ -255,7 +248,7 @@ impl Flow {
             };
             match from.try_io(Ready::READABLE, || pipe.fill(from.as_fd(), most)) {
                 Ok(0) => {
-                    give_back(pipe);
+                    pipes::give_back(pipe);
                     return Poll::Ready(Ok(0));
                 }
                 Ok(bytes) => {
@@ -264,7 +257,7 @@ impl Flow {
                     return Poll::Ready(Ok(bytes));
                 }
                 Err(error) => {
-                    give_back(pipe);
+                    pipes::give_back(pipe);
                     if error.kind() != io::ErrorKind::WouldBlock {
                         return Poll::Ready(Err(error));
                     }
@@ -272,18 +265,4 @@ impl Flow {
             }
         }
     }
-}
-
-fn take_pipe() -> Option<Pipe> {
-    let spare = SHARED.with_borrow_mut(|shared| shared.pipes.pop());
-    spare.or_else(|| Pipe::new(PIPE).ok())
-}
-
-/// An empty pipe is kept for the next; one that still holds bytes is closed with them.
-fn give_back(pipe: Pipe) {
-    SHARED.with_borrow_mut(|shared| {
-        if pipe.is_empty() && shared.pipes.len() < SPARE_PIPES {
-            shared.pipes.push(pipe);
-        }
-    });
 }

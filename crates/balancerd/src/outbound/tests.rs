@@ -84,8 +84,12 @@ fn a_connection_is_made_with_what_its_line_says() {
 fn a_socket_has_the_buffers_its_backend_wants() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let to = listener.local_addr().expect("bound");
-    let sizes =
-        Outbound { receive_buffer: Some(20_000), send_buffer: Some(10_000), ..Outbound::default() };
+    let sizes = Outbound {
+        receive_buffer: Some(20_000),
+        send_buffer: Some(10_000),
+        unsent: Some(16_384),
+        ..Outbound::default()
+    };
     let ways = ways(lines(None, Some(sizes)));
     let has = |socket: socket2::SockRef<'_>| {
         // The kernel doubles what it is asked for.
@@ -95,6 +99,8 @@ fn a_socket_has_the_buffers_its_backend_wants() {
     relay::block_on(async {
         let stream = ways.start(Dial::new(to), None).expect("loopback");
         has(socket2::SockRef::from(&stream));
+        let unsent = socket2::SockRef::from(&stream).tcp_notsent_lowat();
+        assert_eq!(unsent.expect("an option"), 16_384);
     })
     .expect("an epoll set");
     let datagrams = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");

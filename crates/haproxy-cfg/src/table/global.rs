@@ -296,7 +296,7 @@ fn number(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<i64> {
 }
 
 /// A keyword stands twice: the first one counts, and that is said aloud.
-fn again(b: &mut Binder, words: &[Word], text: impl Into<String>) {
+pub(super) fn again(b: &mut Binder, words: &[Word], text: impl Into<String>) {
     let span = here(b, words);
     b.complain(Severity::Warning, LOUD, span, text);
 }

@@ -30,6 +30,8 @@ pub struct Outbound {
     pub receive_buffer: Option<usize>,
     /// `proxy_socket_sndbuf`: SO_SNDBUF in bytes.
     pub send_buffer: Option<usize>,
+    /// `tune.notsent-lowat.server`: TCP_NOTSENT_LOWAT in bytes.
+    pub unsent: Option<u32>,
     /// `tcp-md5sig`: the password of RFC 2385.
     pub md5: Option<String>,
     /// What a PROXY header of version 2 says besides addresses.
@@ -50,6 +52,8 @@ pub struct Inbound {
     pub congestion: Option<String>,
     /// `tcp-md5sig`: the password of RFC 2385.
     pub md5: Option<String>,
+    /// `tune.notsent-lowat.client`: TCP_NOTSENT_LOWAT in bytes.
+    pub unsent: Option<u32>,
     /// `mptcp@`: MPTCP where the kernel has it (RFC 8684).
     pub multipath: bool,
 }
