@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+mod original;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Expression, method, function and modifier.
@@ -49,7 +51,8 @@ impl Drop for Running {
 fn start(original: bool, directory: &Path, text: &str, ports: &[u16]) -> Running {
     let file = directory.join(if original { "theirs.cfg" } else { "ours.cfg" });
     std::fs::write(&file, text).expect("written");
-    let program = if original { "/usr/sbin/haproxy" } else { env!("CARGO_BIN_EXE_balancerd") };
+    let ours = Path::new(env!("CARGO_BIN_EXE_balancerd"));
+    let program = if original { original::path().expect("there is one") } else { ours };
     let mut command = Command::new(program);
     command.arg0("haproxy").args(["-db", "-f"]).arg(&file);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -88,8 +91,7 @@ const HEAD: &str =
 
 #[test]
 fn the_same_clients_go_to_the_same_servers_as_with_haproxy() {
-    if !Path::new("/usr/sbin/haproxy").exists() {
-        eprintln!("SKIPPED: haproxy is not installed");
+    if original::original().is_none() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");

@@ -324,7 +324,7 @@ impl Asker {
         if before.map(|old| old.ip()) != Some(address.ip()) {
             let ip = address.ip();
             ward.tell(format_args!(
-                "{backend}/{server} changed its IP from {old} to {ip} by {by}."
+                "{backend}/{server}: IP changed from '{old}' to '{ip}' by '{by}'."
             ));
         }
         if before.is_none() {

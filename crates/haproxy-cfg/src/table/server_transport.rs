@@ -116,8 +116,6 @@ pub(crate) const TABLE: &[S] = &[
 pub(crate) struct Header {
     v1: bool,
     v2: bool,
-    /// `proxy-v2-options` was said, which alone is a header of version 1.
-    options: bool,
 }
 
 impl Header {
@@ -125,7 +123,7 @@ impl Header {
     pub(crate) const fn version(self) -> Option<ProxyHeader> {
         match self {
             Self { v2: true, .. } => Some(ProxyHeader::V2),
-            Self { v1: true, .. } | Self { options: true, .. } => Some(ProxyHeader::V1),
+            Self { v1: true, .. } => Some(ProxyHeader::V1),
             _ => None,
         }
     }
@@ -157,7 +155,6 @@ fn options(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
                 return refuse(b, words, &text);
             }
         }
-        s.header.options = true;
     }
 }
 

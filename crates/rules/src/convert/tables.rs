@@ -90,8 +90,7 @@ pub(super) const TABLE: &[Converter] = &[
     .doc("Of the key in a table: kilobytes to clients."),
     Converter::new("table_trackers", TABLED, Any, Int, |v, step| {
         let (table, entry) = find(v, step)?;
-        // HAProxy holds the entry while it looks, and counts itself.
-        let uses = entry.map_or(0, |entry| 1 + table.with(|entries, _| entries.uses(entry)));
+        let uses = entry.map_or(0, |entry| table.with(|entries, _| entries.uses(entry)));
         Some(Value::Int(uses.into()))
     })
     .doc("How many connections track the key in a table."),

@@ -17,8 +17,8 @@ fn show_resolvers(call: &mut Call<'_>) -> Outcome {
     let sections = &call.shared.config.process.resolvers;
     let mut shown =
         sections.iter().filter(|one| only.is_none_or(|only| one.name == only)).peekable();
-    if let Some(only) = only.filter(|_| shown.peek().is_none()) {
-        return Err(Reply::error(format!("Can't find that resolvers section: {only}")));
+    if only.is_some() && shown.peek().is_none() {
+        return Err(Reply::error_line("Can't find that resolvers section"));
     }
     let mut out = String::new();
     for section in shown {
