@@ -30,14 +30,15 @@ pub(crate) fn start(
     if let Some(control) = from_master() {
         tokio::task::spawn_local(runtime_api::serve_master(shared, board, control));
     }
+    let room = runtime_api::room(shared);
     for (index, socket) in stats {
         let line = &shared.config.process.stats_sockets[index];
         let (level, exposes) = (line.level, line.expose_listeners);
-        let mut stage = stage.clone();
+        let (mut stage, room) = (stage.clone(), std::sync::Arc::clone(&room));
         tokio::task::spawn_local(async move {
             // Who comes after this process has the same socket and answers from then on.
             tokio::select! {
-                () = runtime_api::serve(shared, board, socket, level, exposes) => {}
+                () = runtime_api::serve(shared, board, socket, level, exposes, room) => {}
                 _ = stage.wait_for(|stage| *stage != Stage::Serving) => {}
             }
         });

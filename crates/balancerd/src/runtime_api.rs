@@ -3,7 +3,7 @@
 //! ```text
 //!   stats socket ─ accept ─► Client: lines, `;`, prompt ─► commands::run ─► stats::show_…
 //!                              │ idle for `stats timeout`: closed
-//!                              └ at most MAX_CLIENTS at a time, 16 KiB a command
+//!                              └ at most `stats maxconn` at a time, 16 KiB a command
 //! ```
 //!
 //! A connection is answered once and closed, unless it asks for the `prompt`. Every answer ends
@@ -32,8 +32,8 @@ pub(crate) use sockets::fetch as fetch_sockets;
 use crate::health::Board;
 use crate::state::Shared;
 
-/// `stats maxconn` of HAProxy: clients of one socket at a time.
-const MAX_CLIENTS: usize = 10;
+/// `stats maxconn` when not given: clients of all sockets at a time.
+const MAX_CLIENTS: u32 = 10;
 
 /// `stats timeout` when not given.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +41,14 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers the clients of one listening socket for as long as the process runs. Runs in a
+/// Room for as many clients as `stats maxconn` allows.
+pub(crate) fn room(shared: &Shared) -> Arc<Semaphore> {
+    let most = shared.config.process.stats_maxconn.unwrap_or(MAX_CLIENTS);
+    let most = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS);
+    Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
+}
+
+/// Answers the clients of one listening socket, each in one of the places of `room`, for as long as the process runs. Runs in a
 /// [`LocalSet`](tokio::task::LocalSet).
 pub(crate) async fn serve(
     shared: &'static Shared,
@@ -49,6 +56,7 @@ pub(crate) async fn serve(
     socket: OwnedFd,
     level: Level,
     exposes: bool,
+    room: Arc<Semaphore>,
 ) {
     let listener = match Listener::new(socket) {
         Ok(listener) => listener,
@@ -58,7 +66,6 @@ pub(crate) async fn serve(
             return;
         }
     };
-    let room = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };

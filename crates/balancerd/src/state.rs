@@ -21,6 +21,7 @@ mod balancer;
 mod gate;
 mod generation;
 mod lasting;
+mod pace;
 mod registry;
 mod traffic;
 
@@ -45,6 +46,7 @@ pub(crate) use gate::Door;
 pub use gate::Gate;
 pub(crate) use generation::positions;
 pub use lasting::Lasting;
+pub(crate) use pace::{Pace, Paces};
 pub(crate) use registry::{About, IDLE, Registry};
 pub use traffic::{Rate, Traffic};
 
@@ -173,6 +175,8 @@ pub struct FrontendState {
     pub(crate) id: u32,
     /// Its connections against its `maxconn`.
     pub gate: Arc<Gate>,
+    /// Its sessions a second against `rate-limit sessions`.
+    pub(crate) pace: Arc<Pace>,
     /// Its counters.
     pub traffic: Arc<Traffic>,
     /// The timeouts of its sessions, the backend's included.

@@ -1,6 +1,6 @@
 //! What `show stat`, `show info` and `show servers state` answer, in HAProxy's format.
 //!
-//! Columns and fields are those of HAProxy 3, all of them and in its order, which begins with that
+//! Columns and fields are those of HAProxy 3.2, all of them but QUIC's and in its order, which begins with that
 //! of 2.6; what is not counted here (HTTP, compression, HTTP/2) is 0 where HAProxy prints 0 for a
 //! proxy in `mode tcp`.
 

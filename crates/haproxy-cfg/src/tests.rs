@@ -315,7 +315,7 @@ fn defaults_hold<T: std::fmt::Debug>(
             continue;
         }
         // The tag is the program's own name unless it is set.
-        if row.name == "log-tag" || row.name == "stats timeout" {
+        if ["log-tag", "stats timeout", "stats maxconn"].contains(&row.name) {
             continue;
         }
         let words = format!("{} {default}", row.name);

@@ -126,6 +126,17 @@ pub struct Process {
     pub stats_sockets: Vec<StatsSocket>,
     /// How long an idle client of the runtime API is kept. HAProxy's default: 10 s.
     pub stats_timeout: Option<Duration>,
+    /// `stats maxconn`: clients of the runtime API at once, of all its sockets; more wait in the
+    /// kernel. HAProxy's default: 10.
+    pub stats_maxconn: Option<u32>,
+    /// `maxconnrate`: connections a second that are accepted, of all frontends; more wait in the
+    /// kernel. `None` has no limit.
+    pub connection_rate: Option<u32>,
+    /// `maxsessrate`: the same of sessions.
+    pub session_rate: Option<u32>,
+    /// `maxsslrate`: the same of sessions over TLS; shown, and without an effect while TLS is not
+    /// terminated.
+    pub tls_rate: Option<u32>,
     /// `log` lines of the global section: process-wide messages go there.
     pub log: Vec<LogTarget>,
     /// `log-tag`: the program's name in log lines; `None` is `haproxy`.

@@ -67,7 +67,7 @@ pub enum Refused {
 /// Which entries are meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Which<'a> {
-    /// All that are written like this, in all versions.
+    /// All of the current version that are written like this.
     Key(&'a str),
     /// The one of this [`number`](Entry::number).
     Number(u64),
@@ -293,7 +293,8 @@ impl List {
         if state.meant(which).next().is_none() {
             return Err(Refused::NotFound);
         }
-        state.entries.retain(|entry| !which.means(entry));
+        let current = state.current;
+        state.entries.retain(|entry| !which.means(entry, current));
         state.renew();
         Ok(())
     }
@@ -381,9 +382,9 @@ impl List {
 }
 
 impl Which<'_> {
-    fn means(self, entry: &Entry) -> bool {
+    fn means(self, entry: &Entry, current: u32) -> bool {
         match self {
-            Self::Key(key) => *entry.key == *key,
+            Self::Key(key) => entry.version == current && *entry.key == *key,
             Self::Number(number) => entry.number == number,
         }
     }
@@ -405,8 +406,8 @@ impl State {
     }
 
     fn meant(&self, which: Which<'_>) -> impl Iterator<Item = usize> {
-        let entries = self.entries.iter().enumerate();
-        entries.filter(move |(_, entry)| which.means(entry)).map(|(at, _)| at)
+        let (entries, current) = (self.entries.iter().enumerate(), self.current);
+        entries.filter(move |(_, entry)| which.means(entry, current)).map(|(at, _)| at)
     }
 
     fn view_of(&mut self, set: Set) -> Arc<Live<Set>> {

@@ -159,10 +159,10 @@ impl Client {
             Reply::Text(text) => text,
             Reply::Message(severity, text) => self.labelled(severity, &text),
             Reply::Quit => return (String::new(), false),
-            Reply::Wait(wait) => match wait.over(shared).await {
-                None => String::new(),
-                Some(text) => self.labelled(Severity::Error, text),
-            },
+            Reply::Wait(wait) => {
+                let text = wait.over(shared, board).await;
+                self.labelled(Severity::Info, text)
+            }
         };
         out.push_str(match self.session.prompt {
             Prompt::Shown => "\n> ",

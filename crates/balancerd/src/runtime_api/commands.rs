@@ -4,6 +4,7 @@ mod frontends;
 mod patterns;
 mod process;
 mod proxies;
+mod rates;
 mod resolvers;
 mod servers;
 mod sessions;
@@ -130,6 +131,7 @@ const TABLES: &[&[Command]] = &[
     proxies::COMMANDS,
     patterns::COMMANDS,
     process::COMMANDS,
+    rates::COMMANDS,
     sessions::COMMANDS,
     resolvers::COMMANDS,
     show::COMMANDS,

@@ -209,8 +209,8 @@ const REFUSALS: &[(&str, &str)] = &[
     ("set weight b/s", "Require <weight> or <weight%>.\n\n"),
     ("set weight", "Require 'backend/server'.\n\n"),
     ("set weight b/s 257", "Absolute weight can only be between 0 and 256 inclusive.\n\n"),
-    ("set weight b/s foo", "Empty weight string empty or preceded by garbage\n"),
-    ("set weight b/s 1x", "Trailing garbage in weight string\n"),
+    ("set weight b/s foo", "Empty weight string empty or preceded by garbage\n\n"),
+    ("set weight b/s 1x", "Trailing garbage in weight string\n\n"),
     ("set weight b/s -1%", "Relative weight must be positive.\n\n"),
     ("set server b/zz state ready", "No such server.\n\n"),
     ("set server zz/s state ready", "No such backend.\n\n"),
@@ -223,15 +223,15 @@ const REFUSALS: &[(&str, &str)] = &[
         "'set server <srv> health' expects 'up', 'stopping', or 'down'.\n\n",
     ),
     ("set server b/s agent up", "agent checks are not enabled on this server.\n\n"),
-    ("set server b/s agent-port 1", "agent checks are not enabled on this server\n"),
-    ("set server b/s check-port 1", "health checks are not enabled on this server\n"),
-    ("set server b/s addr foo", "Invalid addr 'foo' by 'stats socket command'\n\n"),
+    ("set server b/s agent-port 1", "agent checks are not enabled on this server\n\n"),
+    ("set server b/s check-port 1", "health checks are not enabled on this server\n\n"),
+    ("set server b/s addr foo", "Invalid addr 'foo'\n\n"),
     (
         "set server b/s addr 127.0.0.1 port x",
         "problem converting port 'x' to an int by 'stats socket command'\n\n",
     ),
     ("set maxconn server b/s", "Require <maxconn>.\n\n"),
-    ("set maxconn server b/s x", "maxconn string empty or preceded by garbage\n"),
+    ("set maxconn server b/s x", "maxconn string empty or preceded by garbage\n\n"),
     ("set maxconn frontend b", "Integer value expected.\n\n"),
     ("set maxconn frontend zz 10", "No such frontend.\n\n"),
     ("set maxconn global", "Expects an integer value.\n\n"),
@@ -291,14 +291,14 @@ async fn messages_have_a_label_if_that_is_wanted() {
 async fn variables_of_the_process_are_set_and_read() {
     let line = "experimental-mode on;set var proc.x int(1);get var proc.x;\
                 set var proc.y str(a\\ b);get var proc.y\n";
-    let expected = "\n\nproc.x: type=sint value=<1>\n\nproc.y: type=str value=<a b>\n";
+    let expected = "\n\nproc.x: type=sint value=<1>\n\n\nproc.y: type=str value=<a b>\n\n";
     assert_eq!(client(Level::Admin).line(line).await.0, expected);
 }
 
 #[tokio::test]
 async fn a_client_waits_as_long_as_it_says() {
     let start = std::time::Instant::now();
-    assert_eq!(client(Level::User).line("wait 30ms\n").await.0, "\n");
+    assert_eq!(client(Level::User).line("wait 30ms\n").await.0, "Done.\n\n");
     assert!(start.elapsed() >= Duration::from_millis(30));
 }
 

@@ -11,7 +11,7 @@ use proxy::{Backend, BackendIndex, Frontend, Running, ServerAddress, SwitchTarge
 use relay::{Limits, Target};
 
 use super::{
-    BackendState, Balancer, FrontendState, Gate, Lasting, ServerState, Shared, Unresolved,
+    BackendState, Balancer, FrontendState, Gate, Lasting, Pace, ServerState, Shared, Unresolved,
 };
 use crate::health::{self, Board};
 use crate::limits::Zone;
@@ -83,6 +83,7 @@ pub(super) fn build(
     before: Option<&Shared>,
 ) -> Result<Shared, Vec<Unresolved>> {
     let drafts = drafts(&config, &lasting, before)?;
+    lasting.paces.follow(before.map(|before| &*before.config.process), &config.process);
     // From here on nothing fails.
     let same_log = before.is_some_and(|before| Arc::ptr_eq(&before.log, &log));
     let mut backends: Vec<Arc<BackendState>> = Vec::with_capacity(drafts.len());
@@ -334,10 +335,15 @@ fn frontends(
         let limit = frontend.maxconn.unwrap_or(maxconn);
         if let Some(old) = old {
             old.gate.set_limit(limit);
+            old.pace.set_limit(frontend.session_rate.unwrap_or(0));
         }
         Arc::new(FrontendState {
             id: old.map_or_else(|| lasting.next_id(), |old| old.id),
             gate: old.map_or_else(|| Arc::new(Gate::new(limit)), |old| Arc::clone(&old.gate)),
+            pace: old.map_or_else(
+                || Arc::new(Pace::new(frontend.session_rate)),
+                |old| Arc::clone(&old.pace),
+            ),
             traffic: old.map(|old| Arc::clone(&old.traffic)).unwrap_or_default(),
             limits: limits(frontend, config.backend_of(frontend)),
             other_limits: dynamic(frontend)

@@ -9,7 +9,7 @@ use daemon::clock::Clock;
 use proxy::Cause;
 
 use super::registry::Registry;
-use super::{Gate, Rate, Shared};
+use super::{Gate, Paces, Rate, Shared};
 use crate::health::Board;
 
 /// Everything of a process that no reload in place touches.
@@ -23,6 +23,8 @@ pub struct Lasting {
     pub(crate) peers: std::sync::OnceLock<std::sync::Arc<crate::peers::Peers>>,
     /// Connections of the whole process.
     pub process: Gate,
+    /// How many a second there may be.
+    pub(crate) paces: Paces,
     /// Sessions since the start, of all frontends.
     pub sessions: AtomicU64,
     /// Session starts per second, of all frontends.
@@ -63,6 +65,7 @@ impl Lasting {
             started: SystemTime::now(),
             peers: std::sync::OnceLock::new(),
             process: Gate::new(maxconn),
+            paces: Paces::default(),
             sessions: AtomicU64::new(0),
             rate: Rate::default(),
             connection_number: AtomicU64::new(1),

@@ -58,8 +58,8 @@ impl Type {
     }
 }
 
-/// The four letters behind a name in the `typed` form: where a value comes from, what it is, whom
-/// it concerns, and whether it outlives a reload.
+/// The three letters behind a name in the `typed` form: where a value comes from, what it is, and
+/// whom it concerns. (Since 3.3 HAProxy has a fourth.)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tags(pub(super) &'static str);
 

@@ -141,6 +141,7 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     row.set("pxname", &config.name);
     row.set("svname", "FRONTEND");
     row.set("slim", state.gate.limit());
+    row.set("rate_lim", state.pace.limit());
     let status = match state.gate.door() {
         Door::Shut => "STOP",
         _ if config.disabled => "STOP",
@@ -155,7 +156,7 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     row.set("conn_tot", traffic.total.load(Relaxed));
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
-        row.zeros(&["cache_lookups", "cache_hits", "cache_hint_hits"]);
+        row.zeros(&["cache_lookups", "cache_hits"]);
         http(&mut row, traffic);
         row.set("req_rate", traffic.http.request_rate.now());
         row.set("req_rate_max", traffic.http.request_rate.most());
@@ -203,7 +204,7 @@ fn backend(shared: &Shared, board: &Board, index: usize) -> Row {
     row.set("algo", config.algorithm.name());
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
-        row.zeros(&["cache_lookups", "cache_hits", "cache_hint_hits"]);
+        row.zeros(&["cache_lookups", "cache_hits"]);
         http(&mut row, traffic);
     }
     row
@@ -332,12 +333,6 @@ fn sessions(row: &mut Row, traffic: &Traffic) {
     row.set("stot", traffic.total.load(Relaxed));
     row.set("bin", traffic.bytes_in.load(Relaxed));
     row.set("bout", traffic.bytes_out.load(Relaxed));
-    for name in ["reqbin", "reqbout"] {
-        row.set(name, traffic.bytes_in.load(Relaxed));
-    }
-    for name in ["resbin", "resbout"] {
-        row.set(name, traffic.bytes_out.load(Relaxed));
-    }
     row.set("rate", traffic.rate.now());
     row.set("rate_max", traffic.rate.most());
 }

@@ -235,7 +235,7 @@ fn every_form_shows_the_same_values() {
     );
     assert!(json.contains("\"value\":{\"type\":\"str\",\"value\":\"OPEN\"}"), "{json}");
     assert!(
-        typed.contains(".status.1:SGPV:str:MAINT\n") && typed.contains(".act.1:MGPV:u32:"),
+        typed.contains(".status.1:SGP:str:MAINT\n") && typed.contains(".act.1:MGP:u32:"),
         "{typed}"
     );
 }
@@ -246,8 +246,8 @@ fn info_is_shown_in_every_form() {
     let ours = ours(directory.path());
     let show = |words: &[&str]| show_info_as(&ours.shared, Format::of(words));
     assert!(show(&[]).starts_with("Name: HAProxy\nVersion: "));
-    assert!(show(&["typed"]).contains("\n15.Maxconn.1:CLPV:u32:2000\n"));
-    assert!(show(&["typed", "desc"]).contains("15.Maxconn.1:CLPV:u32:2000:\""));
+    assert!(show(&["typed"]).contains("\n15.Maxconn.1:CLP:u32:2000\n"));
+    assert!(show(&["typed", "desc"]).contains("15.Maxconn.1:CLP:u32:2000:\""));
     assert!(show(&["json"]).starts_with("[{\"field\":{\"pos\":0,\"name\":\"Name\"}"));
     assert!(show(&["float"]).contains("Uptime_sec: 0."));
 }

@@ -260,6 +260,10 @@ async fn accept(
             timer::until(timer::now() + PAUSE).await;
             continue;
         }
+        if let Some(wait) = pause(shared, frontend) {
+            timer::until(timer::now() + wait).await;
+            continue;
+        }
         let accepted = poll_fn(|cx| {
             if !attended {
                 attended = true;
@@ -286,6 +290,7 @@ async fn accept(
         match accepted {
             Ok((client, peer)) => {
                 complained = false;
+                count(shared, frontend);
                 relay::spawn(Serve::new(shared, thread, frontend, client, peer, header));
             }
             Err(error) if is_exhausted(&error) => {
@@ -297,6 +302,32 @@ async fn accept(
             }
             // This connection did not last until it was accepted; the next is another.
             Err(_) => {}
+        }
+    }
+}
+
+/// The limits of connections and sessions a second that hold here.
+fn paces(shared: &Shared, frontend: u32) -> [&crate::state::Pace; 3] {
+    let process = &shared.paces;
+    [&process.connections, &process.sessions, &shared.frontends[frontend as usize].pace]
+}
+
+/// For how long nobody more is accepted, because enough were in this second.
+fn pause(shared: &Shared, frontend: u32) -> Option<timer::Millis> {
+    let paces = paces(shared, frontend);
+    if paces.iter().all(|pace| pace.limit() == 0) {
+        return None;
+    }
+    let now = timer::now();
+    let wait = paces.into_iter().map(|pace| pace.room(now)).max().unwrap_or(0);
+    (wait > 0).then_some(wait.into())
+}
+
+/// Somebody was accepted.
+fn count(shared: &Shared, frontend: u32) {
+    for pace in paces(shared, frontend) {
+        if pace.limit() > 0 {
+            pace.count(timer::now());
         }
     }
 }

@@ -115,6 +115,18 @@ pub(crate) const TABLE: &[G] = &[
         }
     }))
     .doc("Connections of the whole process."),
+    G::new("maxconnrate", Words("<number>", 0..=ALL, |g, w, b| {
+        rate(g, b, "maxconnrate", w, |process| &mut process.connection_rate);
+    }))
+    .doc("Connections a second that are accepted, of all frontends; more wait in the kernel. 0 is no limit. Read over a sliding second, by thread: a little more may pass."),
+    G::new("maxsessrate", Words("<number>", 0..=ALL, |g, w, b| {
+        rate(g, b, "maxsessrate", w, |process| &mut process.session_rate);
+    }))
+    .doc("Sessions a second that are accepted, of all frontends; as `maxconnrate`."),
+    G::new("maxsslrate", Words("<number>", 0..=ALL, |g, w, b| {
+        rate(g, b, "maxsslrate", w, |process| &mut process.tls_rate);
+    }))
+    .status(Status::Accepted("TLS is not terminated; `show info` shows it")),
     G::new("nbthread", Words("<number>", 0..=ALL, |g, w, b| {
         let (n, whole) = leading(text(w, 0));
         let span = here(b, w);
@@ -213,13 +225,14 @@ pub(crate) const TABLE: &[G] = &[
     }))
     .default("10s")
     .doc("How long an idle client of the runtime API is kept."),
-    G::new("stats maxconn", Words("<number>", 0..=ALL, |_, w, b| {
-        if leading(text(w, 0)).0 <= 0 {
+    G::new("stats maxconn", Words("<number>", 0..=ALL, |g, w, b| match leading(text(w, 0)).0 {
+        ..=0 => {
             b.refuse(here(b, w), "'stats maxconn' expects a positive value");
         }
+        n => g.process.stats_maxconn = Some(u32::try_from(n).unwrap_or(u32::MAX)),
     }))
-    .status(Status::Accepted("clients of the runtime API are not limited"))
-    .default("10"),
+    .default("10")
+    .doc("Clients of the runtime API at once, of all its sockets; more wait in the kernel."),
     G::new("stats bind-process", Words("<set>", 0..=ALL, |_, _, _| {}))
         .status(Status::Accepted("there is one process")),
     G::new("strict-limits", Flag(|g| g.lax_limits = false))
@@ -292,6 +305,22 @@ fn number(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<i64> {
             surplus(b, keyword, words, 1);
             None
         }
+    }
+}
+
+/// A number of events a second, of which the first counts; 0 is no limit.
+fn rate(
+    g: &mut Global,
+    b: &mut Binder,
+    keyword: &'static str,
+    words: &[Word],
+    place: fn(&mut proxy::Process) -> &mut Option<u32>,
+) {
+    let Some(n) = number(b, keyword, words) else { return };
+    if g.again(keyword) {
+        again(b, words, format!("'{keyword}' already specified. Continuing."));
+    } else {
+        *place(&mut g.process) = u32::try_from(n).ok().filter(|n| *n > 0);
     }
 }
 

@@ -29,8 +29,6 @@ pub(crate) const TABLE: &[G] = &[
     )
     .doc("What this process is called among its peers; by default the machine's name."),
     G::planned("lua-load", "…"),
-    G::planned("maxconnrate", "…"),
-    G::planned("maxsessrate", "…"),
     G::planned("noreuseport", "…"),
     G::accepted("numa-cpu-mapping", "…", TUNING),
     G::planned("set-var", "…"),

@@ -190,10 +190,19 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("hash-preserve-affinity", "<mode>").within(SERVER),
     P::planned("max-session-srv-conns", "<n>").within(PROXY),
     P::planned("persist rdp-cookie", "[(<name>)]").within(SERVER),
-    P::planned("rate-limit sessions", "<n>").within(CLIENT),
+    P::new("rate-limit sessions", Words("<n>", 0..=ALL, rate_limit))
+        .within(PROXY)
+        .doc("Sessions a second that a frontend accepts; more wait in the kernel. 0 is no limit. Read over a sliding second, by thread: a little more may pass."),
     P::new("server-template", Words("<prefix> <n>|<from>-<to> <address>[:<port>] [param…]", 0..=ALL, server::template))
         .within(SERVER_ONLY)
         .doc("Servers that name servers fill: of a host's addresses, or of a service's SRV records."),
+    P::new("rate-limit", Words("sessions <n>", 0..=ALL, |_, w, b| {
+        let what = text(w, 0);
+        let span = w.first().map_or_else(Span::default, |word| word.span);
+        b.refuse(span, format!("'rate-limit' only supports 'sessions' (got '{what}')"));
+    }))
+        .within(PROXY)
+        .doc("See `rate-limit sessions`."),
     P::new("unique-id-format", Words("<format>", 0..=ALL, |p, w, b| match w {
         [] => {
             b.refuse(Span::default(), "unique-id-format expects an argument.");
@@ -568,4 +577,33 @@ fn proxy_source(p: &mut Draft, words: &[Word], b: &mut Binder) {
         }
         rest = &more[1..];
     }
+}
+
+/// `rate-limit sessions <n>`.
+fn rate_limit(p: &mut Draft, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else {
+        let text = "'rate-limit sessions' expects expects an integer value (in sessions/second)";
+        b.refuse(Span::default(), text);
+        return;
+    };
+    let digits = word.text.trim_start_matches(['-', '+']);
+    if let Some(wrong) = digits.chars().find(|letter| !letter.is_ascii_digit()) {
+        let text = format!(
+            "'rate-limit sessions' : unexpected character '{wrong}' in integer value '{}'",
+            word.text
+        );
+        b.refuse(word.span, text);
+        return;
+    }
+    let number = leading(&word.text).0;
+    if !matches!(p.kind, Kind::Defaults | Kind::Frontend | Kind::Listen) {
+        let text = format!(
+            "rate-limit sessions will be ignored because {} '{}' has no frontend capability",
+            p.kind.noun(),
+            p.name
+        );
+        b.warn(word.span, text);
+        return;
+    }
+    p.front.session_rate = u32::try_from(number).ok().filter(|number| *number > 0);
 }

@@ -44,10 +44,6 @@ pub(crate) const TABLE: &[G] = &[
         shape::natural(b, "maxsslconn", w, "expects a positive numeric value.");
     }))
     .status(Accepted(TLS)),
-    G::new("maxsslrate", Words("<number>", 0..=ALL, |_, w, b| {
-        shape::number(b, "maxsslrate", w);
-    }))
-    .status(Accepted(TLS)),
     G::new("mworker-max-reloads", Words("<number>", 0..=ALL, |g, w, b| {
         g.process.tuning.most_reloads = shape::natural(b, "mworker-max-reloads", w, "expects a positive value or zero.");
     }))

@@ -24,6 +24,9 @@ pub struct Frontend {
     pub default_backend: Option<BackendIndex>,
     /// Connections accepted at once; more wait in the kernel. `None`: the process's limit.
     pub maxconn: Option<u32>,
+    /// `rate-limit sessions`: sessions a second that are accepted; more wait in the kernel. `None`
+    /// has no limit.
+    pub session_rate: Option<u32>,
     /// `backlog` of the section: the kernel's queue. `None`: `maxconn` (HAProxy), 511 (nginx).
     pub backlog: Option<u32>,
     /// `timeout client`: how long a client may say nothing.
@@ -65,6 +68,7 @@ impl Frontend {
             mode: Mode::Tcp,
             default_backend: None,
             maxconn: None,
+            session_rate: None,
             backlog: None,
             client_timeout: None,
             client_fin_timeout: None,

@@ -22,6 +22,9 @@ pub fn obstacle(old: &Running, new: &Config) -> Option<&'static str> {
     let process = new.process.clone();
     same.hard_stop_after = process.hard_stop_after;
     same.stats_timeout = process.stats_timeout;
+    same.connection_rate = process.connection_rate;
+    same.session_rate = process.session_rate;
+    same.tls_rate = process.tls_rate;
     same.node = process.node.clone();
     same.description = process.description.clone();
     same.spread_checks = process.spread_checks;

@@ -131,8 +131,8 @@ fn show_connections(call: &mut Call<'_>) -> Outcome {
     let (shared, only) = (call.shared, call.arguments.first());
     let threads = shared.threads.len();
     let mut out = format!(
-        "# bkname/svname bkid/svid addr port - purge_delay served used_cur used_max need_est \
-         idle_sess unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[{threads}]\n"
+        "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est \
+         unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[{threads}]\n"
     );
     let mut found = only.is_none();
     for (index, backend) in shared.config.backends.iter().enumerate() {
@@ -150,7 +150,7 @@ fn show_connections(call: &mut Call<'_>) -> Outcome {
             // Writing to a string does not fail.
             let _ = writeln!(
                 out,
-                "{}/{} {}/{} {address} {port} - 5000 {now} {now} {most} {most} 0 0 0 -1 0{}",
+                "{}/{} {}/{} {address} {port} - 5000 {now} {most} {most} 0 0 -1 0{}",
                 backend.name,
                 server.name,
                 backend.id,

@@ -124,7 +124,7 @@ fn change_weight(found: Found, text: &str) -> Outcome {
     }
     let (number, rest) = leading_number(text);
     let Some(number) = number else {
-        return Err(Reply::error("Empty weight string empty or preceded by garbage"));
+        return Err(Reply::error_line("Empty weight string empty or preceded by garbage"));
     };
     let initial = i64::from(shared.config.backends[backend].servers[server].weight);
     let weight = match rest {
@@ -135,7 +135,7 @@ fn change_weight(found: Found, text: &str) -> Outcome {
             return Err(Reply::error_line(text));
         }
         "" => number,
-        _ => return Err(Reply::error("Trailing garbage in weight string")),
+        _ => return Err(Reply::error_line("Trailing garbage in weight string")),
     };
     let is_static = shared.config.backends[backend].pool_config(0, 0).is_static();
     if is_static && weight != 0 && weight != initial {
@@ -170,9 +170,9 @@ fn set_maxconn(call: &mut Call<'_>) -> Outcome {
         return Err(Reply::error_line("Require <maxconn>."));
     }
     let maxconn = match leading_number(text) {
-        (None, _) => return Err(Reply::error("maxconn string empty or preceded by garbage")),
+        (None, _) => return Err(Reply::error_line("maxconn string empty or preceded by garbage")),
         (Some(number), "") => u32::try_from(number.max(0)).unwrap_or(u32::MAX),
-        _ => return Err(Reply::error("Trailing garbage in maxconn string")),
+        _ => return Err(Reply::error_line("Trailing garbage in maxconn string")),
     };
     let now = shared.clock.now();
     shared.backends[backend]
@@ -201,7 +201,7 @@ fn set_server(call: &mut Call<'_>) -> Outcome {
             Err(Reply::error_line(format_args!("{AGENT_OFF}.")))
         }
         "agent-addr" | "agent-port" if found.config().agent.is_none() => {
-            Err(Reply::error(AGENT_OFF))
+            Err(Reply::error_line(AGENT_OFF))
         }
         "agent-send" | "agent-addr" | "agent-port" => {
             Err(Reply::error_line(format_args!("not supported yet: set server {what}")))
@@ -282,7 +282,7 @@ fn set_address(call: &Call<'_>, found: Found) -> Outcome {
         return Err(Reply::error_line(text));
     }
     let Some(ip) = text.parse::<IpAddr>().ok() else {
-        return Err(Reply::error_line(format_args!("Invalid addr '{text}' {BY}")));
+        return Err(Reply::error_line(format_args!("Invalid addr '{text}'")));
     };
     let state = &found.shared.backends[found.backend].servers[found.server];
     let before = match state.target() {
@@ -343,10 +343,10 @@ fn set_check_address(call: &Call<'_>, found: Found) -> Outcome {
         return Err(Reply::error_line(text));
     }
     if found.config().check.is_none() {
-        return Err(Reply::error(CHECKS_OFF));
+        return Err(Reply::error_line(CHECKS_OFF));
     }
     let Ok(address) = text.parse::<IpAddr>() else {
-        return Err(Reply::error(format!("invalid addr '{text}'")));
+        return Err(Reply::error_line(format_args!("invalid addr '{text}'")));
     };
     let port = match (call.word(3), call.word(4)) {
         ("port", port) => Some(check_port(port)?),
@@ -361,7 +361,7 @@ fn set_check_port(found: Found, text: &str) -> Outcome {
         return Err(Reply::error_line("set server <b>/<s> check-port requires a port."));
     }
     if found.config().check.is_none() {
-        return Err(Reply::error(CHECKS_OFF));
+        return Err(Reply::error_line(CHECKS_OFF));
     }
     found.state().check_at(None, Some(check_port(text)?));
     Ok(Reply::DONE)
@@ -370,7 +370,7 @@ fn set_check_port(found: Found, text: &str) -> Outcome {
 fn check_port(text: &str) -> Result<u16, Reply> {
     match leading_number(text) {
         (Some(port), "") if (0..=65_535).contains(&port) => Ok(u16::try_from(port).unwrap_or(0)),
-        (Some(_), "") => Err(Reply::error("provided port is not valid")),
-        _ => Err(Reply::error("provided port is not an integer")),
+        (Some(_), "") => Err(Reply::error_line("provided port is not valid")),
+        _ => Err(Reply::error_line("provided port is not an integer")),
     }
 }

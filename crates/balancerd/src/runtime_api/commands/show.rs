@@ -122,7 +122,7 @@ fn show_events(call: &mut Call<'_>) -> Outcome {
     let mut rings = call.shared.log.rings();
     if !wanted.is_empty() {
         let found = rings.find(|(ring, _, _)| ring.name == wanted);
-        let (_, _, lines) = found.ok_or_else(|| Reply::error("No such event sink"))?;
+        let (_, _, lines) = found.ok_or_else(|| Reply::error_line("No such event sink"))?;
         return Ok(Reply::Text(lines));
     }
     let mut out = String::from(

@@ -21,7 +21,6 @@ const PLANNED: &[(Level, &[&str])] = &[
             "commit ssl crl-file",
             "del backend",
             "del server",
-            "set rate-limit",
             "del ssl ca-file",
             "del ssl cert",
             "del ssl crl-file",

@@ -21,7 +21,7 @@ fn get(call: &mut Call<'_>) -> Outcome {
     let value = known.and_then(|variable| call.shared.variables.get(&variable));
     let Some(value) = value else { return Err(Reply::error_line("Variable not found.")) };
     let (kind, text) = (kind(&value), shown(&value));
-    Ok(Reply::info(format!("{}: type={kind} value=<{text}>", call.word(0))))
+    Ok(Reply::info_line(format_args!("{}: type={kind} value=<{text}>", call.word(0))))
 }
 
 /// `int(1)`, `str(text)`, `bool(true)`, `ipv4(…)`: constants, as rules write them.
