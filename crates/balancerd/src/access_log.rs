@@ -27,7 +27,7 @@ pub(crate) fn write(session: &mut Session) {
                 line.push(b'\n');
                 shared.log.append(sink, &line);
             }
-            AccessTarget::Files { prefix, name } => {
+            AccessTarget::Files { prefix, name, .. } => {
                 line.push(b'\n');
                 let name = session.text(name);
                 let name = String::from_utf8_lossy(&name).into_owned();

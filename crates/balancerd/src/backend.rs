@@ -237,7 +237,8 @@ impl Connecting {
                         return Ok((stream, slot));
                     }
                     Err(Attempt::Over(termination)) => {
-                        self.session.refuse(502);
+                        let own = termination.cause == Cause::Resource;
+                        self.session.refuse(if own { 500 } else { 502 });
                         count_failure(state, server);
                         return Err(termination);
                     }
@@ -510,7 +511,11 @@ impl Connecting {
         // nginx numbers connections to servers as well.
         self.session.shared.connection_number.fetch_add(1, Relaxed);
         ways.start(dial, self.session.peer).map_err(|error| {
-            self.refused(to, &error);
+            if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM)) {
+                self.no_socket(to, &error);
+            } else {
+                self.refused(to, &error);
+            }
             let over = |cause| Attempt::Over(Termination::new(cause, Phase::Connect));
             match error.raw_os_error() {
                 Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => over(Cause::Resource),
@@ -518,6 +523,14 @@ impl Connecting {
                 _ => Attempt::Failed { timed_out: false },
             }
         })
+    }
+
+    /// nginx's line, and its status, for a connect that had no descriptor.
+    fn no_socket(&self, to: &Target, error: &io::Error) {
+        self.session.error_line(Severity::Alert, Some(&upstream(to)), |f| {
+            let (number, why) = (error.raw_os_error().unwrap_or(0), crate::bind::reason(error));
+            write!(f, "socket() failed ({number}: {why}) while connecting to upstream")
+        });
     }
 
     /// nginx's line for a connect that failed.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use proxy::LimitZone;
 
@@ -19,6 +21,10 @@ pub(crate) struct Zone {
     inner: Mutex<Counts>,
     /// Bytes of shared memory nginx would have: the limit of keys follows.
     size: usize,
+    /// Connections that were one too many where that has no effect (`limit_conn_dry_run`).
+    pub(crate) rejected_dry_run: AtomicU64,
+    pub(crate) passed: AtomicU64,
+    pub(crate) rejected: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +44,7 @@ pub(crate) struct Counted {
 impl Zone {
     pub(crate) fn new(zone: &LimitZone) -> Self {
         let size = usize::try_from(zone.size).unwrap_or(usize::MAX);
-        Self { inner: Mutex::default(), size }
+        Self { size, ..Self::default() }
     }
 
     /// Counts a connection; false if its key has as many as it may, or if there are too many keys.
@@ -58,6 +64,16 @@ impl Zone {
         counts.used += node;
         counts.connections.insert(key.into(), 1);
         true
+    }
+
+    /// What came of a connection.
+    pub(crate) fn count(&self, passed: bool, dry: bool) {
+        let count = match (passed, dry) {
+            (true, _) => &self.passed,
+            (false, true) => &self.rejected_dry_run,
+            (false, false) => &self.rejected,
+        };
+        count.fetch_add(1, Relaxed);
     }
 
     fn leave(&self, key: &[u8]) {

@@ -385,7 +385,7 @@ impl From<&AccessLog> for Place {
         let buffering = Buffering { bytes: log.buffer, flush: log.flush, gzip: log.gzip };
         match &log.target {
             AccessTarget::File(path) => Self::Access(path.clone(), buffering),
-            AccessTarget::Files { .. } => Self::Files,
+            AccessTarget::Files { cache, .. } => Self::Files(*cache),
             AccessTarget::Syslog { server, .. } => Self::from(server),
         }
     }

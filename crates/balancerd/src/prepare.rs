@@ -509,6 +509,9 @@ impl Session {
                 continue;
             }
             let counted = Counted::enter(self.shared, limit.zone, &key, limit.most);
+            if let Some(zone) = self.shared.limits.get(limit.zone) {
+                zone.count(counted.is_some(), nginx.limit_dry_run);
+            }
             let Some(extra) = &mut self.extra else { continue };
             if let Some(counted) = counted {
                 extra.counted.push(counted);

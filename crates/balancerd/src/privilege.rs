@@ -135,6 +135,32 @@ pub(crate) fn raise_open_files(wanted: u64) -> u64 {
     }
 }
 
+/// Allows `most` more open files than there are, and `own` for what the process does for itself.
+///
+/// # Errors
+///
+/// What setrlimit(2) lists; a limit that may not be raised stays as it is.
+pub(crate) fn limit_open_files(most: u64, own: u64) -> std::io::Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = most.saturating_add(own).saturating_add(open);
+    // With more rights than most have it may be more than it was.
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+        .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, wanted, hard))?;
+    Ok(())
+}
+
+/// The largest core file, in bytes.
+///
+/// # Errors
+///
+/// What setrlimit(2) lists.
+pub(crate) fn limit_core(bytes: u64) -> std::io::Result<()> {
+    use nix::sys::resource::{Resource, setrlimit};
+    Ok(setrlimit(Resource::RLIMIT_CORE, bytes, bytes)?)
+}
+
 /// The limit up to which this process may open files.
 pub(crate) fn open_files_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit};

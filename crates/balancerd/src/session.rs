@@ -717,6 +717,14 @@ fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u6
         });
     };
     let who = match how {
+        How::Termination(Termination { cause: Cause::Killed, .. })
+            if session.shared.draining.load(Relaxed) =>
+        {
+            session.error_line_with_bytes(Severity::Info, Some(&upstream()), bytes, |f| {
+                f.write_str("shutdown timeout while proxying connection")
+            });
+            return;
+        }
         How::Ended(Ended::IdleTimeout) => {
             session.error_line_with_bytes(Severity::Info, Some(&upstream()), bytes, |f| {
                 f.write_str(
@@ -739,6 +747,15 @@ fn nginx_end(session: &Session, relay: &Relay, how: How, bytes @ (up, down): (u6
         }
         _ if relay.client_ended_first() => "client",
         _ => "upstream",
+    };
+    // With `proxy_half_close` it is over when the other one has ended as well, who is named then.
+    let forwards = session.backend().is_some_and(|backend| {
+        session.shared.config.backends[backend].half_close == proxy::HalfClose::Forward
+    });
+    let who = match who {
+        _ if !forwards => who,
+        "client" => "upstream",
+        _ => "client",
     };
     let sent = up + session.extra.as_deref().map_or(0, |extra| extra.announced);
     let line = format_args!(

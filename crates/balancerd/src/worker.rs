@@ -144,8 +144,21 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
         return Err(StartError::Log { path: path.to_owned(), error });
     }
     let process = &shared.config.process;
-    let files = process.nofile.unwrap_or(0).max(u64::from(shared.process.limit()) * 2 + 200);
-    privilege::raise_open_files(files);
+    match process.nofile.filter(|_| shared.is_nginx()) {
+        Some(each) => limit_files(shared, each),
+        None => {
+            let files = u64::from(shared.process.limit()) * 2 + 200;
+            privilege::raise_open_files(process.nofile.unwrap_or(0).max(files));
+        }
+    }
+    if let Some(bytes) = process.core_limit
+        && let Err(error) = privilege::limit_core(bytes)
+    {
+        alert(
+            shared,
+            &format!("setrlimit(RLIMIT_CORE, {bytes}) failed ({})", nginx_conf::errno(&error)),
+        );
+    }
     if let Some(directory) = &process.working_directory {
         std::env::set_current_dir(directory).map_err(StartError::System)?;
     }
@@ -202,6 +215,25 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
             })
             .await
     })
+}
+
+/// `worker_rlimit_nofile`: so many for each core, and what this process needs for itself.
+fn limit_files(shared: &Shared, each: u64) {
+    let cores = shared.threads.len() as u64;
+    if let Err(error) = privilege::limit_open_files(each * cores, OWN_FILES + OWN_OF_CORE * cores) {
+        let error = nginx_conf::errno(&error);
+        alert(shared, &format!("setrlimit(RLIMIT_NOFILE, {each}) failed ({error})"));
+    }
+}
+
+/// Descriptors a process opens for itself beside those it is started with, and for each core.
+const OWN_FILES: u64 = 8;
+const OWN_OF_CORE: u64 = 8;
+
+/// A line about the whole process, as nginx has it.
+fn alert(shared: &Shared, text: &str) {
+    let route = shared.log.error_route(&shared.config.process.error_log);
+    shared.log.send(&route, Severity::Alert, text);
 }
 
 /// The signals a worker is told by.
@@ -384,6 +416,7 @@ impl Worker {
     /// Stops accepting, and waits for the sessions there are.
     pub(crate) async fn drain(&mut self, foreground: bool) -> Ended {
         self.shared.draining.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.notice("gracefully shutting down");
         self.stage.send_replace(Stage::Draining);
         self.shared.end_idle();
         // Every thread lets go of its end once it does not accept any more.
@@ -404,6 +437,14 @@ impl Worker {
         if in_time { Ended::Drained } else { Ended::Cut }
     }
 
+    /// What nginx's workers say of themselves.
+    fn notice(&self, text: &str) {
+        if self.shared.is_nginx() {
+            let route = self.shared.log.error_route(&self.shared.config.process.error_log);
+            self.shared.log.send(&route, Severity::Notice, text);
+        }
+    }
+
     /// Ends what is left and writes the last lines.
     pub(crate) fn end(&mut self) {
         self.stage.send_replace(Stage::Ending);
@@ -411,6 +452,8 @@ impl Worker {
             // One that panicked has said so.
             let _ = thread.join();
         }
+        self.notice("exiting");
+        self.notice("exit");
         self.shared.log.flush();
     }
 }

@@ -1,267 +1,21 @@
 //! The same configuration given to the installed nginx and to ours: the same answers, the same
 //! lines in the access log.
 
-use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use socket2::{Domain, Socket, Type};
 
-const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+#[path = "beside/harness.rs"]
+mod harness;
 
-/// The longest anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Whether there is an nginx to compare with.
-fn installed() -> bool {
-    let there = Path::new("/usr/sbin/nginx").exists() && Path::new(MODULE).exists();
-    if !there {
-        eprintln!("SKIPPED: nginx with its stream module is not installed");
-    }
-    there
-}
-
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Ports by the names a configuration has for them: `@A@`.
-#[derive(Default)]
-struct Ports(BTreeMap<char, u16>);
-
-impl Ports {
-    /// A port of each name that was free for both protocols a moment ago.
-    fn free(names: &str) -> Self {
-        let mut ports = BTreeMap::new();
-        let mut held = Vec::new();
-        for name in names.chars() {
-            let (listener, socket) = until("a free port", || {
-                let listener = TcpListener::bind("127.0.0.1:0").ok()?;
-                let socket = UdpSocket::bind(listener.local_addr().ok()?).ok()?;
-                Some((listener, socket))
-            });
-            ports.insert(name, listener.local_addr().expect("bound").port());
-            held.push((listener, socket));
-        }
-        Self(ports)
-    }
-
-    fn put_into(&self, text: &str) -> String {
-        let put = |text: String, (name, port): (&char, &u16)| {
-            text.replace(&format!("@{name}@"), &port.to_string())
-        };
-        self.0.iter().fold(text.to_owned(), put)
-    }
-
-    /// The names in place of the ports.
-    fn hide(&self, text: &str) -> String {
-        let hide = |text: String, (name, port): (&char, &u16)| {
-            let text = text.replace(&format!(":{port}"), &format!(":@{name}@"));
-            text.replace(&format!(" {port}\n"), &format!(" @{name}@\n"))
-        };
-        self.0.iter().fold(text.to_owned(), hide)
-    }
-}
-
-/// A server that says its name, then `ok` to what it hears; what it heard first is kept.
-fn speaker(name: &'static str) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        for mut client in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let _ = client.write_all(format!("{name}\n").as_bytes());
-                let mut bytes = [0; 4096];
-                while let Ok(length @ 1..) = client.read(&mut bytes) {
-                    let heard = String::from_utf8_lossy(&bytes[..length.min(60)]).into_owned();
-                    let heard = heard.lines().next().unwrap_or("").to_owned();
-                    if client.write_all(format!("heard {heard}\n").as_bytes()).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
-/// A server that answers datagrams with its name and their beginning, except `mute`.
-fn echo(name: &'static str) -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let port = socket.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        let mut bytes = [0; 65_536];
-        while let Ok((length, from)) = socket.recv_from(&mut bytes) {
-            if &bytes[..length] != b"mute" {
-                let beginning = String::from_utf8_lossy(&bytes[..length.min(20)]).into_owned();
-                let _ = socket.send_to(format!("{name}:{beginning}").as_bytes(), from);
-            }
-        }
-    });
-    port
-}
-
-/// One of the two, serving.
-struct Running {
-    child: Child,
-    directory: tempfile::TempDir,
-    ports: Ports,
-}
-
-impl Running {
-    fn start(
-        original: bool,
-        stream: &str,
-        http: &str,
-        names: &str,
-        servers: &[(char, u16)],
-    ) -> Self {
-        let mut ports = Ports::free(names);
-        ports.0.extend(servers.iter().copied());
-        let directory = tempfile::tempdir().expect("a directory");
-        let load = if original { format!("load_module {MODULE};") } else { String::new() };
-        let text = format!(
-            "{load} daemon off; pid n.pid; error_log error.log info; events {{}}\n\
-             stream {{ {} }}\n{}\n",
-            ports.put_into(stream),
-            ports.put_into(http)
-        );
-        std::fs::write(directory.path().join("n.conf"), text).expect("written");
-        let program = if original { "/usr/sbin/nginx" } else { env!("CARGO_BIN_EXE_balancerd") };
-        let mut command = Command::new(program);
-        command.arg0("nginx").args(["-c", "n.conf", "-e", "error.log", "-p"]).arg(directory.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.spawn().expect("it runs");
-        let log = directory.path().join("error.log");
-        until("a start", || {
-            if let Some(status) = child.try_wait().expect("ours") {
-                panic!("{status}: {}", std::fs::read_to_string(&log).unwrap_or_default());
-            }
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            (directory.path().join("n.pid").exists() && said.contains("start worker process "))
-                .then_some(())
-        });
-        Self { child, directory, ports }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn at(&self, name: char) -> SocketAddr {
-        ([127, 0, 0, 1], self.ports.0[&name]).into()
-    }
-
-    /// Connects from an address, sends, and takes what comes until lines have come or it ends.
-    fn ask(&self, name: char, from: u8, bytes: &[u8], lines: usize) -> String {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let source = SocketAddr::from(([127, 0, 0, from], 0));
-        socket.bind(&source.into()).expect("loopback");
-        if socket.connect(&self.at(name).into()).is_err() {
-            return "refused".into();
-        }
-        let mut client = TcpStream::from(socket);
-        client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let _ = client.write_all(bytes);
-        let mut text = Vec::new();
-        let mut buffer = [0; 4096];
-        while text.iter().filter(|byte| **byte == b'\n').count() < lines {
-            match client.read(&mut buffer) {
-                Ok(length @ 1..) => text.extend_from_slice(&buffer[..length]),
-                Ok(0) => break,
-                Err(_) => {
-                    text.extend_from_slice(b"reset");
-                    break;
-                }
-            }
-        }
-        self.ports.hide(&String::from_utf8_lossy(&text))
-    }
-
-    /// Sends datagrams from one socket and takes as many answers.
-    fn datagrams(&self, name: char, to: u8, all: &[&[u8]]) -> Vec<String> {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let to = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, to)), self.at(name).port());
-        let mut answers = Vec::new();
-        let mut bytes = [0; 256];
-        for one in all {
-            socket.send_to(one, to).expect("sent");
-            let (length, from) = socket.recv_from(&mut bytes).expect("an answer");
-            answers.push(format!("{} {}", from.ip(), String::from_utf8_lossy(&bytes[..length])));
-        }
-        answers
-    }
-
-    /// The lines of a log once there are as many as that.
-    fn lines(&self, name: &str, count: usize) -> Vec<String> {
-        let path = self.path(name);
-        let text = until("the lines of a log", || {
-            let text = std::fs::read_to_string(&path).ok()?;
-            (text.lines().count() >= count).then_some(text)
-        });
-        text.lines().map(|line| self.ports.hide(line)).collect()
-    }
-
-    /// What the error log says of sessions at a level, without times and ports of clients.
-    fn said(&self, level: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.path("error.log")).unwrap_or_default();
-        let mark = format!("[{level}] ");
-        let of_session = text.lines().filter_map(|line| {
-            let (_, rest) = line.split_once(&mark)?;
-            let (_, said) = rest.split_once(": *")?;
-            Some(self.ports.hide(said.split_once(' ')?.1))
-        });
-        of_session.collect()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
-        let _ = self.child.wait();
-    }
-}
-
-/// Does the same with both and compares what came of it.
-fn same(stream: &str, names: &str, servers: &[(char, u16)], act: impl Fn(&Running) -> Vec<String>) {
-    same_with(stream, "", names, servers, act);
-}
-
-fn same_with(
-    stream: &str,
-    http: &str,
-    names: &str,
-    servers: &[(char, u16)],
-    act: impl Fn(&Running) -> Vec<String>,
-) {
-    if !installed() {
-        return;
-    }
-    let [theirs, ours] = [true, false].map(|original| {
-        let running = Running::start(original, stream, http, names, servers);
-        act(&running)
-    });
-    assert!(!theirs.is_empty(), "nothing was compared");
-    assert_eq!(ours, theirs);
-}
+use harness::*;
 
 #[test]
 fn variables_maps_access_and_limits_are_nginx_s() {
@@ -485,10 +239,12 @@ fn a_running_nginx_hands_over_to_ours_and_ours_to_nginx_under_load() {
     }
     let server = speaker("x");
     let ports = Ports::free("AB");
+    let (original, load) = (peer().0, load_module());
+    let original = original.to_str().expect("a name");
     let directory = tempfile::tempdir().expect("a directory");
     let d = directory.path();
     let text = format!(
-        "load_module {MODULE}; pid n.pid; error_log error.log info; events {{}}\n\
+        "{load} pid n.pid; error_log error.log info; events {{}}\n\
          stream {{ server {{ listen 127.0.0.1:@A@; proxy_pass 127.0.0.1:{server}; }}\n\
          server {{ listen 127.0.0.1:@B@ udp; return yes; }} }}"
     );
@@ -509,7 +265,7 @@ fn a_running_nginx_hands_over_to_ours_and_ours_to_nginx_under_load() {
         let mut bytes = [0; 8];
         socket.recv(&mut bytes).ok().map(|length| bytes[..length].to_vec())
     };
-    install("/usr/sbin/nginx");
+    install(original);
     let mut command = Command::new(&program);
     command.args(["-c", "n.conf", "-p"]).arg(d);
     // What is left behind by a failure is not to hold on to this test's output.
@@ -521,9 +277,7 @@ fn a_running_nginx_hands_over_to_ours_and_ours_to_nginx_under_load() {
     // Not before it serves: a signal that comes earlier is lost.
     until("a server", || TcpStream::connect(to).ok()?.read_exact(&mut [0; 2]).ok());
     let (stop, load) = clients(to);
-    for next in
-        [env!("CARGO_BIN_EXE_balancerd"), env!("CARGO_BIN_EXE_balancerd"), "/usr/sbin/nginx"]
-    {
+    for next in [env!("CARGO_BIN_EXE_balancerd"), env!("CARGO_BIN_EXE_balancerd"), original] {
         install(next);
         kill(serving, Signal::SIGUSR2).expect("it runs");
         let new = until("a new master", || pid("n.pid").filter(|new| *new != serving));

@@ -252,10 +252,14 @@ fn get(port: u16, path: &str) -> String {
 fn what_there_is_is_told_as_json_to_collectors_and_to_people() {
     let (port, denied, http, (server, _), gone) =
         (free(), free(), free(), answering("answer"), free());
+    let (limited, dry) = (free(), free());
     let _nginx = Running::start(&format!(
         "upstream u {{ server 127.0.0.1:{server} weight=3 max_conns=9; server 127.0.0.1:{gone} backup down; }}
          server {{ listen 127.0.0.1:{port}; proxy_pass u; status_zone main; }}
          server {{ listen 127.0.0.1:{denied}; proxy_pass u; deny all; }}
+         limit_conn_zone $protocol zone=few:1m; limit_conn_zone $server_port zone=unused:1m;
+         server {{ listen 127.0.0.1:{limited}; proxy_pass u; limit_conn few 1; }}
+         server {{ listen 127.0.0.1:{dry}; return yes; limit_conn few 1; limit_conn_dry_run on; }}
          }} http {{ server {{ listen 127.0.0.1:{http}; location /api/ {{ api; allow 127.0.0.1; deny all; }}
            location = /metrics {{ prometheus; }} location /status {{ status_page; }} location /no {{ api; deny all; }} }}"
     ));
@@ -264,7 +268,7 @@ fn what_there_is_is_told_as_json_to_collectors_and_to_people() {
         get(http, "/api/9/stream/server_zones/main/sessions/total") == "1"
     });
     assert_eq!(get(http, "/api/"), "[1,2,3,4,5,6,7,8,9]");
-    assert_eq!(get(http, "/api/9/stream"), "[\"server_zones\",\"upstreams\"]");
+    assert_eq!(get(http, "/api/9/stream"), "[\"server_zones\",\"limit_conns\",\"upstreams\"]");
     assert_eq!(
         get(http, "/api/9/stream/server_zones/main"),
         "{\"processing\":0,\"connections\":1,\"sessions\":{\"2xx\":1,\"4xx\":0,\"5xx\":0,\"total\":1},\
@@ -281,6 +285,14 @@ fn what_there_is_is_told_as_json_to_collectors_and_to_people() {
         )
     );
     assert_eq!(get(http, "/api/9/stream/upstreams/u/peers/1/state"), "\"down\"");
+    // One that stays, one that is one too many, and one that would have been.
+    let held = TcpStream::connect(("127.0.0.1", limited)).expect("it listens");
+    let counts = |zone: &str| get(http, &format!("/api/9/stream/limit_conns/{zone}"));
+    until("it is counted", || counts("few").starts_with("{\"passed\":1,"));
+    assert_eq!((say(limited, b"").as_str(), say(dry, b"").as_str()), ("", "yes"));
+    assert_eq!(counts("few"), "{\"passed\":1,\"rejected\":1,\"rejected_dry_run\":1}");
+    assert_eq!(counts("unused"), "{\"passed\":0,\"rejected\":0,\"rejected_dry_run\":0}");
+    drop(held);
     for missing in ["/api/10/nginx", "/api/9/stream/upstreams/x", "/api/x"] {
         assert_eq!(get(http, missing), "404", "{missing}");
     }

@@ -26,6 +26,7 @@ pub(crate) struct Main {
     pub(crate) user: Option<(String, Option<String>)>,
     pub(crate) workers: Option<Threads>,
     pub(crate) nofile: Option<u32>,
+    pub(crate) core: Option<u64>,
     pub(crate) shutdown_timeout: Option<Duration>,
     pub(crate) working_directory: Option<String>,
     pub(crate) error_log: Vec<ErrorLog>,
@@ -61,6 +62,8 @@ pub(crate) struct Scope {
     pub(crate) access: Vec<(bool, Peers)>,
     /// `Some(vec![])` is `off`.
     pub(crate) access_logs: Option<Vec<AccessLog>>,
+    /// `Some(None)` is `off`.
+    pub(crate) log_cache: Option<Option<proxy::LogCache>>,
     /// Zones by name.
     pub(crate) limits: Vec<(String, u32)>,
     pub(crate) limit_dry_run: Option<bool>,
@@ -138,6 +141,7 @@ impl Scope {
             error_log: error_log.clone(),
             access: list(&self.access, &outer.access),
             access_logs: self.access_logs.clone().or_else(|| outer.access_logs.clone()),
+            log_cache: self.log_cache.or(outer.log_cache),
             limits: list(&self.limits, &outer.limits),
             limit_dry_run: self.limit_dry_run.or(outer.limit_dry_run),
             limit_level: self.limit_level.or(outer.limit_level),

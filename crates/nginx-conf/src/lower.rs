@@ -55,6 +55,7 @@ pub(crate) fn process(
     }
     process.threads = main.workers.unwrap_or(Threads::Count(1));
     process.nofile = main.nofile.map(u64::from);
+    process.core_limit = main.core;
     process.niceness = main.niceness;
     process.hard_stop_after = main.shutdown_timeout;
     process.working_directory =
@@ -73,7 +74,12 @@ pub(crate) fn process(
             Threads::Auto => std::thread::available_parallelism()
                 .map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
         };
-        process.maxconn = Some((connections.saturating_mul(workers) / 2).max(1));
+        // In each worker of nginx a listening socket takes one, as does the line to the master.
+        let listening: usize = config.frontends.iter().map(|f| f.binds.len()).sum();
+        let own = listening + usize::from(process.master_worker);
+        let free = connections.saturating_sub(u32::try_from(own).unwrap_or(u32::MAX));
+        process.worker_connections = Some(connections);
+        process.maxconn = Some((free / 2).saturating_mul(workers).max(1));
     }
 }
 

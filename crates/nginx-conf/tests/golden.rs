@@ -111,7 +111,7 @@ fn the_levels_of_a_server_are_merged_and_an_upstream_is_shared() {
     );
     let process = &config.process;
     assert_eq!(process.threads, Threads::Count(3));
-    assert_eq!((process.maxconn, process.nofile), (Some(150), Some(4000)));
+    assert_eq!((process.maxconn, process.nofile), (Some(138), Some(4000)));
     assert_eq!(process.hard_stop_after, Some(Duration::from_secs(10)));
     assert_eq!((process.daemon, process.master_worker), (false, true));
     assert_eq!(process.pidfile, Some("/n.pid".into()));

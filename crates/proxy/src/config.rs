@@ -40,7 +40,7 @@ pub use log::{
 pub use self::stick::{Peer, PeersSection, StickRule, StickTable, Stickiness};
 pub use nginx::{
     AccessLog, AccessTarget, Content, Discovery, HttpAnswer, HttpLocation, HttpServer, LimitConn,
-    LimitZone, NginxServer, Peers, Preread, ProxyHeader, Resolver,
+    LimitZone, LogCache, NginxServer, Peers, Preread, ProxyHeader, Resolver,
 };
 pub use resolvers::{Hold, NameServer, Resolve, Resolvers};
 pub use ring::{Ring, RingServer, Sample};
@@ -120,8 +120,13 @@ pub struct Process {
     pub maxconn: Option<u32>,
     /// How many cores serve connections.
     pub threads: Threads,
-    /// RLIMIT_NOFILE to ask for (`ulimit-n`, `worker_rlimit_nofile`).
+    /// RLIMIT_NOFILE: what `ulimit-n` asks for at least, and what `worker_rlimit_nofile` allows for
+    /// each core.
     pub nofile: Option<u64>,
+    /// RLIMIT_CORE of those that serve, in bytes: `worker_rlimit_core`.
+    pub core_limit: Option<u64>,
+    /// nginx's `worker_connections` as written: what its line says when there is no room.
+    pub worker_connections: Option<u32>,
     /// Where the runtime API listens.
     pub stats_sockets: Vec<StatsSocket>,
     /// How long an idle client of the runtime API is kept. HAProxy's default: 10 s.

@@ -259,6 +259,15 @@ fn everything(shared: &Shared) -> Json {
         let fields = [("requests", Json::object(requests)), ("responses", Json::object(responses))];
         Some((resolver.status_zone?, Json::object(fields)))
     });
+    let zones_of_limits = shared.config.process.limit_zones.iter().zip(&shared.limits);
+    let limits = zones_of_limits.map(|(zone, state)| {
+        let fields = [
+            ("passed", n(number(&state.passed))),
+            ("rejected", n(number(&state.rejected))),
+            ("rejected_dry_run", n(number(&state.rejected_dry_run))),
+        ];
+        (zone.name.clone(), Json::object(fields))
+    });
     let active = u64::from(shared.process.current());
     Json::object([
         (
@@ -286,6 +295,7 @@ fn everything(shared: &Shared) -> Json {
             "stream",
             Json::object([
                 ("server_zones", Json::Object(zones(shared).into_iter().map(zone).collect())),
+                ("limit_conns", Json::Object(limits.collect())),
                 ("upstreams", Json::Object(upstreams(shared).into_iter().map(group).collect())),
             ]),
         ),

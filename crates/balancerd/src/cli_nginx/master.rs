@@ -71,6 +71,9 @@ pub(super) fn run(
     };
     serving.log(Severity::Notice, "using the \"epoll\" event method");
     serving.log(Severity::Notice, VERSION);
+    for line in super::say::surroundings() {
+        serving.log(Severity::Notice, &line);
+    }
     if !serving.config.process.master_worker {
         return alone(serving, pid_file, console);
     }

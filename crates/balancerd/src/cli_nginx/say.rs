@@ -102,3 +102,14 @@ fn log_line(severity: Severity, text: &str) -> String {
         "{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02} [{level}] {pid}#{pid}: {text}"
     )
 }
+
+/// What nginx says at its start of the system and of its limits.
+pub(super) fn surroundings() -> impl Iterator<Item = String> {
+    use nix::sys::resource::{Resource, getrlimit};
+    let kernel = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok();
+    let system = kernel("ostype").zip(kernel("osrelease"));
+    let system = system.map(|(name, release)| format!("OS: {} {}", name.trim(), release.trim()));
+    let files = getrlimit(Resource::RLIMIT_NOFILE).ok();
+    let files = files.map(|(soft, hard)| format!("getrlimit(RLIMIT_NOFILE): {soft}:{hard}"));
+    system.into_iter().chain(files)
+}

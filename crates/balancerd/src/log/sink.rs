@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use proxy::LogCache;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 mod access;
@@ -28,8 +29,8 @@ pub(crate) enum Place {
     File(PathBuf),
     /// The file of an `access_log`.
     Access(PathBuf, Buffering),
-    /// Files that are named line by line.
-    Files,
+    /// Files that are named line by line, and which of them stay open.
+    Files(Option<LogCache>),
     /// A buffer in memory.
     Ring(String),
 }
@@ -70,7 +71,7 @@ impl Sink {
             Place::Fd(fd) => descriptor(*fd).and_then(|file| writer(file, None)),
             Place::File(path) => append(path).and_then(|file| writer(file, Some(path.clone()))),
             Place::Access(path, buffering) => access::writer(path, *buffering),
-            Place::Files => access::files(),
+            Place::Files(cache) => access::files(*cache),
             Place::Ring(name) => rings
                 .iter()
                 .find(|ring| ring.name == *name)

@@ -282,14 +282,21 @@ async fn accept(
                 }
                 (_, true) => return Poll::Pending,
             }
-            ready!(gate.poll_room(cx));
-            ready!(shared.process.poll_room(cx));
+            // nginx takes who comes too many, and closes.
+            if !shared.is_nginx() {
+                ready!(gate.poll_room(cx));
+                ready!(shared.process.poll_room(cx));
+            }
             listener.poll_accept(cx)
         })
         .await;
         match accepted {
             Ok((client, peer)) => {
                 complained = false;
+                if shared.is_nginx() && shared.process.current() >= shared.process.limit() {
+                    no_room(shared, frontend);
+                    continue;
+                }
                 count(shared, frontend);
                 relay::spawn(Serve::new(shared, thread, frontend, client, peer, header));
             }
@@ -330,6 +337,15 @@ fn count(shared: &Shared, frontend: u32) {
             pace.count(timer::now());
         }
     }
+}
+
+/// nginx's line when `worker_connections` are used up.
+fn no_room(shared: &Shared, frontend: u32) {
+    let route = &shared.frontends[frontend as usize].errors;
+    let process = &shared.config.process;
+    let most = process.worker_connections.unwrap_or_else(|| shared.process.limit());
+    let text = format_args!("{most} worker_connections are not enough");
+    shared.log.send(route, Severity::Alert, text);
 }
 
 /// Milliseconds until accepting is tried again when something ran out.

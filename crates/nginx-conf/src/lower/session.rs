@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proxy::{
-    AccessLog, AccessTarget, BackendIndex, Bind, Content, ErrorLogTarget, LimitConn, NginxServer,
-    Preread,
+    AccessLog, AccessTarget, BackendIndex, Bind, Content, ErrorLogTarget, LimitConn, LogCache,
+    NginxServer, Preread,
 };
 
 use super::{Group, Lower};
@@ -61,6 +61,7 @@ impl Lower<'_> {
         let set =
             |(name, value): &(String, String)| Some((self.position(name)?, self.template(value)));
         let logs = scope.access_logs.iter().flatten();
+        let cache = scope.log_cache.flatten();
         let nginx = NginxServer {
             header_timeout: scope.header_timeout.unwrap_or(Duration::from_secs(30)),
             trusted: scope.trusted.clone(),
@@ -77,7 +78,7 @@ impl Lower<'_> {
                     .unwrap_or(16 * 1024),
             }),
             content,
-            access_logs: logs.filter_map(|log| self.access_log(log)).collect(),
+            access_logs: logs.filter_map(|log| self.access_log(log, cache)).collect(),
             name: server.names.first().map(conf::Word::owned).unwrap_or_default(),
             by_name: None,
             zone: server.zone.clone(),
@@ -94,12 +95,13 @@ impl Lower<'_> {
         used.then(|| Box::new(nginx))
     }
 
-    fn access_log(&self, log: &draft::AccessLog) -> Option<AccessLog> {
+    fn access_log(&self, log: &draft::AccessLog, cache: Option<LogCache>) -> Option<AccessLog> {
         let format = self.stream.formats.iter().find(|format| format.name == log.format)?;
         let target = match &log.target {
             draft::AccessTarget::File(path) if variable::any(path) => AccessTarget::Files {
                 prefix: self.options.prefix.clone(),
                 name: self.template(path),
+                cache,
             },
             draft::AccessTarget::File(path) => AccessTarget::File(self.options.prefix.join(path)),
             draft::AccessTarget::Syslog(

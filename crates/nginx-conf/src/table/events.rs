@@ -22,9 +22,15 @@ pub(crate) const EVENTS: &[Row] = &[
         .within(IN_EVENTS)
         .status(Accepted("the kernel spreads connections"))
         .doc("How long a worker waits for its turn."),
-    Row::planned("debug_connection", "<address>")
-        .within(IN_EVENTS)
-        .doc("Debug messages for some clients only."),
+    Row::new("debug_connection", Words("<address>", 1..=1, |_, w: &[Word], b: &mut Binder| {
+        let at = w.first().map_or_else(Default::default, |word| word.span);
+        let message = "\"debug_connection\" is ignored, you need to rebuild nginx using \
+                       --with-debug option to enable it";
+        b.warning(at, Problem::Other(message.to_owned()));
+    }))
+    .within(IN_EVENTS)
+    .status(Accepted("there are no debug messages, as in nginx built without them"))
+    .doc("Debug messages for some clients only."),
     Row::new("epoll_events", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
         .default("512")
         .within(IN_EVENTS)
@@ -47,8 +53,9 @@ pub(crate) const EVENTS: &[Row] = &[
     Row::new("worker_connections", Words("<number>", 1..=1, worker_connections))
         .within(IN_EVENTS)
         .doc(
-            "Connections of one worker, of which a session takes two. Without it the limit of open \
-             files decides.",
+            "Connections of one worker: each listening socket takes one, the master one, a session two. Who comes \
+             when there is none left is closed, with nginx's line at level `alert`. Without it the limit of \
+             open files decides.",
         ),
 ];
 

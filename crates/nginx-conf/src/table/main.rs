@@ -74,7 +74,15 @@ pub(crate) const MAIN: &[Row] = &[
         .default("/run/nginx.pid")
         .within(IN_MAIN)
         .doc("Where the master's process id is written."),
-    Row::planned("ssl_engine", "<device>").within(IN_MAIN).doc("An engine of OpenSSL."),
+    Row::new(
+        "ssl_engine",
+        Words("<device>", 1..=1, |_, w: &[Word], b: &mut Binder| {
+            let at = w.first().map_or_else(Default::default, |word| word.span);
+            b.error(at, Problem::Other("\"ssl_engine\" directive is not supported".to_owned()));
+        }),
+    )
+    .within(IN_MAIN)
+    .doc("An engine of OpenSSL: refused as nginx refuses it where OpenSSL has none."),
     Row::new("ssl_object_cache_inheritable", Words("on|off", 1..=1, |_, w, b| check_flag(w, b)))
         .default("on")
         .within(IN_MAIN)
@@ -104,9 +112,9 @@ pub(crate) const MAIN: &[Row] = &[
         .default("1")
         .within(IN_MAIN)
         .doc("How many cores serve; one worker process has as many threads."),
-    Row::planned("worker_rlimit_core", "<size>")
+    Row::new("worker_rlimit_core", Words("<size>", 1..=1, core_limit))
         .within(IN_MAIN)
-        .doc("The largest core file of a worker."),
+        .doc("The largest core file of a worker, in bytes or with `k`, `m`, `g`."),
     Row::new(
         "worker_rlimit_nofile",
         Words("<number>", 1..=1, |m, w, b| number(&mut m.nofile, w, b)),
@@ -307,6 +315,19 @@ fn worker_processes(main: &mut Main, words: &[Word], b: &mut Binder) {
 }
 
 /// -20 to 20, with a sign or without.
+fn core_limit(main: &mut Main, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else { return };
+    match conf::size(&word.text) {
+        Some(bytes) if word.text.starts_with(|c: char| c.is_ascii_digit()) => {
+            main.core = Some(bytes);
+        }
+        _ => {
+            let message = "\"worker_rlimit_core\" directive invalid value".to_owned();
+            b.error(word.span, Problem::Other(message));
+        }
+    }
+}
+
 fn worker_priority(main: &mut Main, words: &[Word], b: &mut Binder) {
     let Some(word) = words.first() else { return };
     let digits = word.text.trim_start_matches(['-', '+']);

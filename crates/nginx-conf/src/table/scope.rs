@@ -81,12 +81,17 @@ pub(crate) const SCOPE: &[Row] = &[
         .doc("The level of a refusal."),
     Row::new(
         "open_log_file_cache",
-        Words("max=<n> [<parameter> …]", 1..=usize::MAX, |_, w, b| log_cache(w, b)),
+        Words("max=<n> [<parameter> …]", 1..=usize::MAX, |s: &mut Scope, w, b| {
+            s.log_cache = log_cache(w, b).map(Some);
+        }),
     )
     .within(BOTH)
-    .status(Accepted("files with variables in their names are opened for each line"))
-    .doc("Keeps access logs with variables in their names open."),
-    Row::new("open_log_file_cache off", Words("", 0..=0, |_, _, _| {}))
+    .doc(
+        "Keeps access logs with variables in their names open: at most `max` of them, while each is \
+         used `min_uses=1` times in `inactive=10s`; after `valid=60s` it is looked whether the name \
+         still is this file's.",
+    ),
+    Row::new("open_log_file_cache off", Words("", 0..=0, |s: &mut Scope, _, _| s.log_cache = Some(None)))
         .within(BOTH)
         .doc("The default."),
     Row::new(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use conf::{Binder, Problem, Word};
 use proxy::variable::Network;
-use proxy::{Peers, ProxyHeader, Resolver, Severity};
+use proxy::{LogCache, Peers, ProxyHeader, Resolver, Severity};
 
 use super::main::syslog;
 use crate::draft::{AccessLog, AccessTarget, Rate, Scope};
@@ -305,18 +305,31 @@ fn log_parameter(log: &mut AccessLog, word: &Word) -> Result<(), Problem> {
     Ok(())
 }
 
-/// `open_log_file_cache`, whose values nothing needs.
-pub(super) fn log_cache(words: &[Word], b: &mut Binder) {
+/// `open_log_file_cache`; `None` follows a complaint.
+pub(super) fn log_cache(words: &[Word], b: &mut Binder) -> Option<LogCache> {
+    let mut max = None;
+    let mut cache = LogCache {
+        max: 0,
+        inactive: Duration::from_secs(10),
+        min_uses: 1,
+        valid: Duration::from_secs(60),
+    };
+    let mut sound = true;
     for word in words {
-        let sound = match word.text.split_once('=') {
-            Some(("max" | "min_uses", number)) => digits(number).is_some_and(|n| n > 0),
-            Some(("inactive" | "valid", value)) => time(value, Resolution::Seconds).is_some(),
-            _ => false,
+        let positive = |number: &str| digits(number).filter(|n| *n > 0);
+        let seconds = |text: &str| time(text, Resolution::Seconds);
+        let set = match word.text.split_once('=') {
+            Some(("max", n)) => positive(n).map(|n| max = Some(n)),
+            Some(("min_uses", n)) => positive(n).map(|n| cache.min_uses = n),
+            Some(("inactive", text)) => seconds(text).map(|time| cache.inactive = time),
+            Some(("valid", text)) => seconds(text).map(|time| cache.valid = time),
+            _ => None,
         };
-        if !sound {
+        if set.is_none() {
             let text = &word.text;
             let message = format!("invalid \"open_log_file_cache\" parameter \"{text}\"");
             b.error(word.span, Problem::Other(message));
+            sound = false;
         }
     }
     if !words.iter().any(|word| word.text.starts_with("max=")) {
@@ -324,4 +337,5 @@ pub(super) fn log_cache(words: &[Word], b: &mut Binder) {
         let message = "\"open_log_file_cache\" must have \"max\" parameter".to_owned();
         b.error(at, Problem::Other(message));
     }
+    max.filter(|_| sound).map(|max| LogCache { max, ..cache })
 }

@@ -173,17 +173,32 @@ pub struct AccessLog {
     pub gzip: Option<u8>,
 }
 
+/// nginx's `open_log_file_cache`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LogCache {
+    /// `max=`: how many files stay open, 1 and more; the one unused longest goes for another.
+    pub max: u32,
+    /// `inactive=`, 10 s: how long one may be unused.
+    pub inactive: Duration,
+    /// `min_uses=`, 1: how often one has to be used in that time to stay open.
+    pub min_uses: u32,
+    /// `valid=`, 60 s: after this time it is looked whether the name still is this file's.
+    pub valid: Duration,
+}
+
 /// Where an `access_log` points.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AccessTarget {
     /// A file, the prefix already applied.
     File(PathBuf),
-    /// A file whose name has variables; opened for each line.
+    /// A file whose name has variables; opened for each line unless it is kept open.
     Files {
         /// What a name that does not begin with `/` is relative to.
         prefix: PathBuf,
         /// The name.
         name: Template,
+        /// `open_log_file_cache`: which files stay open.
+        cache: Option<LogCache>,
     },
     /// `syslog:server=…`.
     Syslog {

@@ -1,7 +1,9 @@
 //! Files of `access_log`: collected, compressed, or named line by line.
 
-use std::fs::File;
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use proxy::LogCache;
 
 use super::{Buffering, Message, Sink, append};
 
@@ -30,24 +33,81 @@ pub(super) fn writer(path: &Path, buffering: Buffering) -> io::Result<Sink> {
     })
 }
 
-/// A thread that opens a file for each line.
-pub(super) fn files() -> io::Result<Sink> {
-    start(|lines, lost| {
+/// A thread that writes each line to the file it names, and keeps some of them open.
+pub(super) fn files(cache: Option<LogCache>) -> io::Result<Sink> {
+    start(move |lines, lost| {
+        let mut open = Open { cache, files: HashMap::new() };
         while let Ok(message) = lines.recv() {
             match message {
                 Message::LineTo(path, line) => {
-                    let written = append(&path).and_then(|mut file| file.write_all(&line));
-                    if written.is_err() {
+                    if open.write(path, &line, Instant::now()).is_err() {
                         lost.fetch_add(1, Relaxed);
                     }
                 }
-                Message::Flush(done) => {
-                    let _ = done.try_send(());
-                }
-                Message::Line(_) | Message::Reopen => {}
+                Message::Flush(done) => answer(&done),
+                Message::Reopen => open.files.clear(),
+                Message::Line(_) => {}
             }
         }
     })
+}
+
+/// Files that stay open.
+struct Open {
+    cache: Option<LogCache>,
+    files: HashMap<PathBuf, Kept>,
+}
+
+struct Kept {
+    file: File,
+    used: Instant,
+    uses: u32,
+    /// Since when `uses` are counted.
+    since: Instant,
+    /// When it was last seen that the name is this file's.
+    seen: Instant,
+}
+
+impl Open {
+    fn write(&mut self, path: PathBuf, line: &[u8], now: Instant) -> io::Result<()> {
+        let Some(cache) = self.cache else { return append(&path)?.write_all(line) };
+        self.files.retain(|_, kept| {
+            let used = now - kept.since <= cache.inactive || kept.uses >= cache.min_uses;
+            now - kept.used <= cache.inactive && used
+        });
+        if let Some(kept) = self.files.get_mut(&path) {
+            if now - kept.seen > cache.valid {
+                if !names(&path, &kept.file) {
+                    kept.file = append(&path)?;
+                }
+                kept.seen = now;
+            }
+            if now - kept.since > cache.inactive {
+                (kept.since, kept.uses) = (now, 0);
+            }
+            (kept.used, kept.uses) = (now, kept.uses.saturating_add(1));
+            return kept.file.write_all(line);
+        }
+        let mut file = append(&path)?;
+        file.write_all(line)?;
+        if self.files.len() >= cache.max as usize {
+            let oldest = self.files.iter().min_by_key(|(_, kept)| kept.used);
+            if let Some(oldest) = oldest.map(|(path, _)| path.clone()) {
+                self.files.remove(&oldest);
+            }
+        }
+        self.files.insert(path, Kept { file, used: now, uses: 1, since: now, seen: now });
+        Ok(())
+    }
+}
+
+/// Whether the name still is this file's.
+fn names(path: &Path, file: &File) -> bool {
+    let id = |meta: Metadata| (meta.dev(), meta.ino());
+    match (std::fs::metadata(path), file.metadata()) {
+        (Ok(named), Ok(open)) => id(named) == id(open),
+        _ => false,
+    }
 }
 
 fn start(run: impl FnOnce(Receiver<Message>, Arc<AtomicU64>) + Send + 'static) -> io::Result<Sink> {
@@ -227,12 +287,58 @@ mod tests {
     #[test]
     fn a_line_goes_to_the_file_that_is_named_for_it() {
         let directory = tempfile::tempdir().expect("a directory");
-        let sink = files().expect("a thread");
+        let sink = files(None).expect("a thread");
         for name in ["a", "b", "a"] {
             sink.write_to(directory.path().join(name), format!("{name}\n").as_bytes());
         }
         sink.flush();
         assert_eq!(read(&directory.path().join("a")), b"a\na\n");
         assert_eq!(read(&directory.path().join("b")), b"b\n");
+    }
+
+    #[test]
+    fn files_stay_open_as_many_and_as_long_as_they_may() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        let seconds = Duration::from_secs;
+        let cache = LogCache { max: 2, inactive: seconds(10), min_uses: 2, valid: seconds(60) };
+        let mut open = Open { cache: Some(cache), files: HashMap::new() };
+        let begun = Instant::now();
+        let mut write = |name: &str, after: u64| {
+            open.write(at(name), b"x\n", begun + seconds(after)).expect("room");
+            let mut kept: Vec<_> = open.files.keys().filter_map(|path| path.file_name()).collect();
+            kept.sort_unstable();
+            kept.iter().map(|name| name.to_string_lossy()).collect::<String>()
+        };
+        assert_eq!(write("a", 0), "a");
+        assert_eq!(write("b", 1), "ab");
+        assert_eq!(write("a", 2), "ab");
+        assert_eq!(write("c", 3), "ac", "the one unused longest goes");
+        assert_eq!(write("a", 12), "ac", "as long as it may be unused");
+        assert_eq!(write("d", 14), "ad", "and no longer");
+        // What was moved away is written to until somebody looks.
+        std::fs::rename(at("a"), at("old")).expect("it is there");
+        write("a", 20);
+        assert!(!at("a").exists());
+        (3..8).for_each(|tens| drop(write("a", tens * 10)));
+        assert!(at("a").exists());
+        assert_eq!(read(&at("a")).len() + read(&at("old")).len(), 9 * 2);
+    }
+
+    #[test]
+    fn a_file_used_too_seldom_is_not_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("a");
+        let seconds = Duration::from_secs;
+        let cache = LogCache { max: 2, inactive: seconds(10), min_uses: 3, valid: seconds(60) };
+        let mut open = Open { cache: Some(cache), files: HashMap::new() };
+        let begun = Instant::now();
+        let mut kept = |after: u64| {
+            open.write(path.clone(), b"x\n", begun + seconds(after)).expect("room");
+            open.files.values().next().map(|kept| kept.uses)
+        };
+        assert_eq!([kept(0), kept(1), kept(2)], [Some(1), Some(2), Some(3)]);
+        assert_eq!(kept(12), Some(1), "it is counted anew");
+        assert_eq!(kept(23), Some(1), "it was closed");
     }
 }

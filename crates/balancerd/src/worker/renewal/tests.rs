@@ -283,7 +283,8 @@ fn two_hundred_times_under_load_nobody_is_refused_reset_or_lost() {
         .map(|_| {
             thread::spawn(move || {
                 let mut served = 0;
-                while !stop.load(Relaxed) {
+                // A busy machine has few turns for each.
+                while !stop.load(Relaxed) || served <= 50 {
                     let (mut client, _) = connect(to);
                     echo(&mut client);
                     served += 1;
