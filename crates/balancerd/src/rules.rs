@@ -32,7 +32,7 @@ use crate::backend::Connecting;
 use crate::prepare::Ahead;
 use crate::session::Session;
 pub(crate) use view::View;
-pub(crate) use view::clf;
+pub(crate) use view::{clf, number_thread};
 
 pub(crate) use stick::tables;
 
@@ -62,6 +62,8 @@ pub(crate) struct Noted {
     pub(crate) spoken: Option<Millis>,
     /// What the kernel knew of the client's connection at its end, for log lines.
     info: Option<TcpInfo>,
+    /// The same of the server's.
+    server_info: Option<TcpInfo>,
     /// Where the client connected to, as rules want it seen.
     pub(crate) seen: Option<SocketAddr>,
     /// Our end of the connection to the server, for log lines.
@@ -208,9 +210,10 @@ impl Session {
     }
 
     /// Notes what only an open connection tells, if its line may say it.
-    pub(crate) fn note_end(&mut self, client: &Stream) {
+    pub(crate) fn note_end(&mut self, client: &Stream, server: Option<&Stream>) {
         if let (LogFormat::Custom(_), Some(extra)) = (&self.config().log.format, &mut self.extra) {
             extra.rules.info = TcpInfo::of(client).ok();
+            extra.rules.server_info = server.and_then(|server| TcpInfo::of(server).ok());
         }
     }
 

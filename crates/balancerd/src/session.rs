@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,6 +32,7 @@ type UnixMillis = u64;
 
 const NO_SERVER: u32 = u32::MAX;
 const NO_BACKEND: u32 = u32::MAX;
+const NO_BIND: u16 = u16::MAX;
 
 /// What is known of one connection. There may be very many: no field is larger than it has to be.
 pub(crate) struct Session {
@@ -50,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) connect_time: i32,
     pub(crate) retries: u16,
     pub(crate) redispatched: bool,
+    /// The position of the `bind` line it came in by; [`NO_BIND`] for datagrams.
+    bind: u16,
     /// It is made of datagrams.
     pub(crate) udp: bool,
     /// What went wrong was said: no line at its end.
@@ -113,6 +117,7 @@ impl Session {
             connect_time: -1,
             retries: 0,
             redispatched: false,
+            bind: NO_BIND,
             udp,
             said: false,
             queues: (0, 0),
@@ -135,6 +140,27 @@ impl Session {
         }
         if let Some(backend) = self.config().default_backend {
             self.set_backend(backend);
+        }
+    }
+
+    /// It came in by this `bind` line.
+    fn came_by(&mut self, bind: u16) {
+        self.bind = bind;
+        if let Some(count) = self.listener_count() {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The `bind` line it came in by.
+    pub(crate) fn listener(&self) -> Option<&'static proxy::Bind> {
+        self.config().binds.get(usize::from(self.bind))
+    }
+
+    /// Connections of that, where there are several.
+    pub(crate) fn listener_count(&self) -> Option<&'static AtomicU32> {
+        match &*self.shared.frontends[self.frontend as usize].listeners {
+            [] | [_] => None,
+            several => several.get(usize::from(self.bind)),
         }
     }
 
@@ -232,6 +258,9 @@ impl Session {
             };
             let frontend = &self.shared.frontends[self.frontend as usize];
             frontend.statuses[class].fetch_add(1, Relaxed);
+        }
+        if let Some(count) = self.listener_count().filter(|_| self.bind != NO_BIND) {
+            count.fetch_sub(1, Relaxed);
         }
         let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
         frontend.traffic.end();
@@ -463,11 +492,13 @@ impl Serve {
         shared: &'static Shared,
         thread: u16,
         frontend: u32,
+        bind: u16,
         client: Stream,
         peer: Option<SocketAddr>,
-        has_header: bool,
     ) -> Self {
-        let session = Session::begin(shared, frontend, peer, false);
+        let mut session = Session::begin(shared, frontend, peer, false);
+        session.came_by(bind);
+        let has_header = session.listener().is_some_and(|bind| bind.proxy_protocol);
         if shared.is_nginx() {
             let line = fmt::from_fn(|f| {
                 match peer {
@@ -499,7 +530,7 @@ impl Serve {
                     // nginx leaves unread what it does not pass on, so its close is a reset.
                     let _ = socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO));
                 }
-                session.note_end(&client);
+                session.note_end(&client, None);
                 drop(client);
                 let (up, down) = session.reported;
                 session.finish(ended, up, down);
@@ -659,7 +690,7 @@ impl Relaying {
         if config.nolinger && !ended.is_normal() {
             let _ = socket2::SockRef::from(relay.client()).set_linger(Some(Duration::ZERO));
         }
-        session.note_end(relay.client());
+        session.note_end(relay.client(), Some(relay.server()));
         drop(relay);
         drop(slot);
         session.finish(ended, up, down);

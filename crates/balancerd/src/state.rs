@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -183,6 +183,9 @@ pub struct FrontendState {
     pub limits: Limits,
     /// Those of sessions that go to another backend than the default one.
     pub other_limits: HashMap<usize, Limits>,
+    /// Connections by listening socket, where there are several; they begin anew with each
+    /// configuration.
+    pub(crate) listeners: Box<[AtomicU32]>,
     /// Where its sessions are logged.
     pub log: Route,
     /// nginx: where their errors are.

@@ -264,8 +264,12 @@ fn parse(context: &Context, kind: Kind, word: &str) -> Option<Arg> {
             _ => word.parse::<std::net::Ipv6Addr>().ok()?.into(),
         }),
         Kind::Time => Arg::Time(crate::number::time(word, Unit::Millis).ok()?.0),
-        Kind::Frontend | Kind::Backend | Kind::Server | Kind::Table | Kind::Users => {
+        Kind::Frontend | Kind::Backend | Kind::Server | Kind::Table | Kind::Users | Kind::Acl => {
             Arg::Name(kind, word.into())
+        }
+        Kind::Field => {
+            let numbers: Result<Vec<u32>, _> = word.split('.').map(str::parse).collect();
+            Arg::Field(numbers.ok()?.into())
         }
     })
 }
@@ -292,8 +296,10 @@ fn finish_converter(
     if let Some(kind) = convert::map_named(converter.name) {
         let file = text_of(&args[0]);
         let text = if context.reach_out.get() { read_file(&file)? } else { String::new() };
-        let mut map = Map::read(&file, &text, kind.matched, kind.out, Flags::default())?;
+        let mut map = Map::read(&file, "", kind.matched, kind.out, Flags::default())?;
+        map.keyed = converter.name.ends_with("_key");
         map.expands = converter.name == "map_regm";
+        let map = map.with_lines(&text)?;
         let list = context.file(&file, &text, Use::Map, Use::Map);
         args[0] = Arg::Map(list.map(map));
     }

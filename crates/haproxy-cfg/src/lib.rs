@@ -121,6 +121,20 @@ pub struct Loaded {
     pub listens: bool,
 }
 
+/// What an expression or a format is worth where there is no connection, as `set-var` and
+/// `set-var-fmt` of `global` have it; `None` is no value.
+///
+/// # Errors
+///
+/// What HAProxy says of one that is none, or that it is not built.
+pub fn value(
+    name: &str,
+    words: &[&str],
+    as_format: bool,
+) -> Result<Option<rules::Value<'static>>, String> {
+    table::global_var::value(name, words, as_format)
+}
+
 /// Reads files, in order. Directories are replaced by their `*.cfg` ([`files`]).
 pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
     let mut loader = loader(options);
@@ -218,7 +232,7 @@ fn finish(mut loader: Loader) -> Loaded {
         let text = "Fatal errors found in configuration.";
         loader.binder.complain(Severity::Error, say::SUMMARY, Span::default(), text);
     }
-    let bound = |proxy: &Rc<draft::Draft>| {
+    let bound = |proxy: &draft::Draft| {
         !proxy.front.disabled && !proxy.binds.is_empty() || proxy.bind_ignored
     };
     // In HAProxy, where operators are answered counts too.

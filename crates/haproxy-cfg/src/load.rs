@@ -22,7 +22,9 @@ use crate::say::{BARE, CAPITAL, Complain, NOWHERE, SUMMARY, TIGHT};
 use crate::table::peers::{self, PeersDraft};
 use crate::table::proxy::misplaced;
 use crate::table::section::{Nothing, SECTIONS, Section};
-use crate::table::{GLOBAL, PROXIES, bit};
+use crate::table::{
+    PROXY_TABLES, bit, find, global, global_names, global_var, named, names, tuning,
+};
 
 pub use files::files;
 pub(crate) use files::strip_os;
@@ -52,9 +54,7 @@ pub(crate) struct Loader {
     pub(crate) binder: Binder,
     pub(crate) context: Shared,
     pub(crate) global: Global,
-    /// What is read into stands elsewhere as long, and nothing in its place.
-    pub(crate) proxies: Vec<Rc<Draft>>,
-    nothing: Rc<Draft>,
+    pub(crate) proxies: Vec<Draft>,
     pub(crate) peers: Vec<PeersDraft>,
     pub(crate) mailers: Vec<mailers::Mailers>,
     pub(crate) resolvers: Vec<resolvers::ResolversDraft>,
@@ -76,6 +76,12 @@ impl Loader {
         *self.context.here.borrow_mut() = Origin { file, line };
     }
 
+    /// Where a rule stands.
+    pub(crate) fn written(&self, at: Span) -> rules::record::Written {
+        let line = u32::try_from(self.sources.line(at)).unwrap_or(0);
+        rules::record::Written { file: self.sources.name(at.file).into(), line }
+    }
+
     pub(crate) fn new(context: Shared, tell_accepted: bool) -> Self {
         Self {
             sources: Sources::default(),
@@ -83,7 +89,6 @@ impl Loader {
             global: Global { context: Rc::clone(&context), ..Global::default() },
             context,
             proxies: vec![],
-            nothing: Rc::default(),
             peers: vec![],
             mailers: vec![],
             resolvers: vec![],
@@ -187,15 +192,9 @@ impl Loader {
     fn line(&mut self, raw: &str, at: Span) {
         let line = raw.trim_end_matches(['\n', '\r']);
         let number = self.sources.line(at);
-        let file = self.sources.name(at.file);
-        {
-            let mut here = self.context.here.borrow_mut();
-            here.line = number as u32;
-            if here.file != file {
-                file.clone_into(&mut here.file);
-            }
-        }
-        let section = || match self.current {
+        let file = self.sources.name(at.file).to_owned();
+        *self.context.here.borrow_mut() = Origin { file: file.clone(), line: number as u32 };
+        let section = match self.current {
             Current::Outside => String::new(),
             Current::Global => "global".into(),
             Current::Defaults(i) => format!("defaults {}", self.defaults[i].name),
@@ -207,9 +206,9 @@ impl Loader {
             Current::Broken(keyword) => keyword.into(),
         };
         let pseudo = |name: &str| match name {
-            ".FILE" => Some(file.to_owned()),
+            ".FILE" => Some(file.clone()),
             ".LINE" => Some(number.to_string()),
-            ".SECTION" => Some(section()),
+            ".SECTION" => Some(section.clone()),
             _ => None,
         };
         let words = lexer::words(line, at, &self.context.env.borrow(), &pseudo);
@@ -252,9 +251,9 @@ impl Loader {
             return;
         }
         let stmt = Stmt { span: span_of(&words, at), words, block: None };
-        let (before, at) = (self.binder.problems.len(), stmt.at());
-        self.statement(stmt);
-        self.settle(before, at);
+        let before = self.binder.problems.len();
+        self.statement(stmt.clone());
+        self.settle(before, stmt.at());
     }
 
     /// Gives complaints without a word of their own the statement's place, and drops "not supported
@@ -312,13 +311,12 @@ impl Loader {
                 self.defaults[index] = draft;
             }
             Current::Proxy(index) => {
-                let nothing = Rc::clone(&self.nothing);
-                let mut draft = std::mem::replace(&mut self.proxies[index], nothing);
-                self.proxy_keyword(stmt, Rc::make_mut(&mut draft));
+                let mut draft = std::mem::take(&mut self.proxies[index]);
+                self.proxy_keyword(stmt, &mut draft);
                 self.proxies[index] = draft;
             }
             Current::Peers(index) => {
-                if !peers::TABLE.iter().any(|row| row.matches(&stmt.words) > 0) {
+                if find(&[peers::TABLE], conf::ANYWHERE, &stmt.words).is_none() {
                     self.unknown(&stmt, "peers", &[]);
                     return;
                 }
@@ -327,7 +325,7 @@ impl Loader {
             }
             Current::Other(section) => {
                 let place = Place::new(conf::ANYWHERE, section.said);
-                let known = section.table.iter().any(|row| row.matches(&stmt.words) > 0);
+                let known = find(&[section.table], conf::ANYWHERE, &stmt.words).is_some();
                 let manner = if matches!(section.said, "users" | "fcgi-app") { TIGHT } else { "" };
                 // A section that is refused as a whole has been complained about.
                 if section.planned {
@@ -482,7 +480,7 @@ impl Loader {
         let mut draft = base.inherit(kind, &name.text);
         draft.at = stmt.at();
         draft.origin = self.context.origin();
-        self.proxies.push(Rc::new(draft));
+        self.proxies.push(draft);
         self.current = Current::Proxy(self.proxies.len() - 1);
     }
 
@@ -514,8 +512,7 @@ impl Loader {
 
     /// Two proxies with one forced id.
     fn same_id(&mut self, draft: &Draft, span: Span) {
-        let twin =
-            |other: &&Rc<Draft>| draft.forced_id.is_some() && other.forced_id == draft.forced_id;
+        let twin = |other: &&Draft| draft.forced_id.is_some() && other.forced_id == draft.forced_id;
         let Some(other) = self.proxies.iter().find(twin) else { return };
         let text = format!(
             "{} {} reuses same custom id as {} {} (declared at {}).",
@@ -568,8 +565,9 @@ impl Loader {
 
     fn global_keyword(&mut self, mut stmt: Stmt) {
         let negated = self.prefix(&mut stmt);
-        let Some(row) = GLOBAL.find(conf::ANYWHERE, &stmt.words) else {
-            let known = GLOBAL.names(conf::ANYWHERE);
+        let tables = [global::TABLE, global_names::TABLE, global_var::TABLE, tuning::TABLE];
+        let Some((table, row)) = find(&tables, conf::ANYWHERE, &stmt.words) else {
+            let known = names(&tables, conf::ANYWHERE);
             self.unknown(&stmt, "global", &known);
             return;
         };
@@ -581,19 +579,18 @@ impl Loader {
             }
             return;
         }
-        if let (Form::Flag(_), Some(extra)) = (&row.form, stmt.words.get(row.matches(&stmt.words)))
-        {
+        if let (Form::Flag(_), Some(extra)) = (&row.form, stmt.words.get(named(row, &stmt.words))) {
             crate::number::unexpected(&mut self.binder, row.name, &extra.text, extra.span);
             return;
         }
         let place = Place::new(conf::ANYWHERE, "global");
-        self.binder.bind_row(row, place, &stmt, &mut self.global);
+        self.binder.bind_one(table, place, &stmt, &mut self.global);
     }
 
     fn proxy_keyword(&mut self, mut stmt: Stmt, draft: &mut Draft) {
         let negated = self.prefix(&mut stmt);
         let (here, kind) = (bit(draft.kind), draft.kind);
-        let Some(row) = PROXIES.find(here, &stmt.words) else {
+        let Some((table, row)) = find(&PROXY_TABLES, here, &stmt.words) else {
             let whose = match kind {
                 Kind::Defaults => "'defaults' section".to_owned(),
                 _ => format!("proxy '{}'", draft.name),
@@ -608,7 +605,7 @@ impl Loader {
                     return;
                 }
                 _ => {
-                    let known = PROXIES.names(here);
+                    let known = names(&PROXY_TABLES, here);
                     self.unknown(&stmt, kind.keyword(), &known);
                     return;
                 }
@@ -669,7 +666,7 @@ impl Loader {
                 _ => {}
             }
         }
-        let words_of_name = row.matches(&stmt.words);
+        let words_of_name = named(row, &stmt.words);
         if let (true, Some(extra)) = (switch, stmt.words.get(words_of_name)) {
             crate::number::unexpected(&mut self.binder, row.name, &extra.text, extra.span);
             return;
@@ -679,7 +676,7 @@ impl Loader {
         }
         let place = Place::new(here, kind.keyword());
         let before = self.binder.problems.len();
-        self.binder.bind_row(row, place, &stmt, draft);
+        self.binder.bind_one(table, place, &stmt, draft);
         let rules = ["http-request", "http-response", "http-after-response", "stats http-request"];
         let rule_of_http = rules.contains(&row.name);
         let wrong = |d: &Diagnostic| d.severity == Severity::Error && !is_planned(d);

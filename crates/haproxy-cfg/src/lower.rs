@@ -10,7 +10,6 @@ mod stick;
 mod transport;
 mod tuning;
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use conf::Severity;
@@ -37,7 +36,7 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
     (config.process.tables, config.process.peers) = stick::tables(loader);
     let names = rules::Names::new(&loader.proxies, &config.process.tables);
     for index in 0..loader.proxies.len() {
-        let draft = Rc::clone(&loader.proxies[index]);
+        let draft = loader.proxies[index].clone();
         // A disabled proxy is known by name, and looked at no further.
         let mut lowered = rules::Lowered::default();
         if !draft.front.disabled {
@@ -118,7 +117,7 @@ fn become_tcp(loader: &mut Loader) {
             "http frontend '{}' ({}) becomes tcp, like the tcp backend '{name}' ({origin}) which is its default backend: HAProxy refuses this (see 'mode').",
             draft.name, draft.origin
         );
-        Rc::make_mut(draft).mode = Mode::Tcp;
+        draft.mode = Mode::Tcp;
         loader.binder.complain(Severity::Warning, NOWHERE, draft.at, text).help =
             Some(format!("write 'mode tcp' into frontend '{}'", draft.name));
     }
@@ -146,8 +145,7 @@ fn same_mode(loader: &mut Loader, draft: &Draft) {
     let default = draft.default_backend.iter().map(|name| (name, "as its default backend"));
     let mut said = vec![];
     for (target, how) in switched.chain(default) {
-        let tcp =
-            |p: &&Rc<Draft>| p.kind.is_server_side() && p.name == *target && p.mode == Mode::Tcp;
+        let tcp = |p: &&Draft| p.kind.is_server_side() && p.name == *target && p.mode == Mode::Tcp;
         if let Some(backend) = loader.proxies.iter().find(tcp) {
             said.push(format!(
                 "http {} '{}' ({}) tries to use incompatible tcp {} '{}' ({}) {how} (see 'mode').",
@@ -166,7 +164,7 @@ fn same_mode(loader: &mut Loader, draft: &Draft) {
 }
 
 /// Ids: forced ones first, the others from `next` upwards in the order of the file.
-fn number(proxies: &mut [Rc<Draft>], mut next: u32) {
+fn number(proxies: &mut [Draft], mut next: u32) {
     let forced: Vec<u32> = proxies.iter().filter_map(|p| p.forced_id).collect();
     for draft in proxies {
         let id = draft.forced_id.unwrap_or_else(|| {
@@ -176,7 +174,6 @@ fn number(proxies: &mut [Rc<Draft>], mut next: u32) {
             next += 1;
             next - 1
         });
-        let draft = Rc::make_mut(draft);
         (draft.front.id, draft.back.id) = (id, id);
     }
 }
@@ -258,6 +255,13 @@ fn frontend(draft: &Draft, targets: &[LogTarget], backends: &[(String, bool)]) -
     front.name.clone_from(&draft.name);
     front.mode = draft.mode;
     front.binds.clone_from(&draft.binds);
+    let mut last = 0;
+    for bind in &mut front.binds {
+        if bind.id == 0 {
+            bind.id = last + 1;
+        }
+        last = bind.id;
+    }
     let target = match draft.kind {
         Kind::Listen => {
             front.kind = FrontendKind::Listen;

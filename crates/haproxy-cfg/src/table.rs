@@ -1,12 +1,9 @@
 //! The tables: a keyword is a row, and everything else follows from it.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
 use conf::{Binder, Form, Keyword, Place, Row, Severity, Stmt, Table, Within, Word};
 
 use crate::context::is_planned;
-use crate::draft::{Draft, Global, Kind, ServerDraft};
+use crate::draft::Kind;
 
 pub(crate) mod bind;
 pub(crate) mod check;
@@ -16,6 +13,7 @@ pub(crate) mod check_words;
 pub(crate) mod cpus;
 pub(crate) mod global;
 pub(crate) mod global_names;
+pub(crate) mod global_var;
 pub(crate) mod http;
 pub(crate) mod http_rules;
 pub(crate) mod log;
@@ -69,7 +67,10 @@ pub(crate) fn bit(kind: Kind) -> Within {
 pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     let join = |tables: &[&'static dyn Table]| tables.iter().flat_map(|t| t.rows()).collect();
     let mut all: Vec<(&'static str, Vec<Row>)> = vec![
-        ("global", join(&[&global::TABLE, &global_names::TABLE, &tuning::TABLE])),
+        (
+            "global",
+            join(&[&global::TABLE, &global_names::TABLE, &global_var::TABLE, &tuning::TABLE]),
+        ),
         ("defaults, frontend, listen, backend", join(&[&proxy::TABLE, &log::TABLE])),
         ("option", join(&[&option::TABLE, &check_option::TABLE])),
         ("timeout", timeout::TABLE.rows()),
@@ -137,7 +138,10 @@ fn fetches() -> Vec<Row> {
 
 fn converters() -> Vec<Row> {
     let rows = ::rules::convert::all().map(|row| built(row.name, usage(row.args), row.doc));
-    rows.chain(::rules::convert::PLANNED.iter().map(|name| unbuilt(name))).collect()
+    let family = "(<file>[, <default>])".to_owned();
+    let family = built("map_", family, "What `map_str`, `map_ip_int` and their kin begin with.");
+    let planned = ::rules::convert::PLANNED.iter().map(|name| unbuilt(name));
+    rows.chain([family]).chain(planned).collect()
 }
 
 fn variables() -> Vec<Row> {
@@ -146,12 +150,8 @@ fn variables() -> Vec<Row> {
     rows.chain(crate::format::unbuilt().map(unbuilt)).collect()
 }
 
-/// The keywords of `global`.
-pub(crate) static GLOBAL: LazyLock<Index<Global>> =
-    LazyLock::new(|| Index::new(&[global::TABLE, global_names::TABLE, tuning::TABLE]));
-
 /// The tables of a proxy section.
-pub(crate) const PROXY_TABLES: [&[Keyword<Draft>]; 9] = [
+pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 9] = [
     proxy::TABLE,
     log::TABLE,
     option::TABLE,
@@ -163,53 +163,37 @@ pub(crate) const PROXY_TABLES: [&[Keyword<Draft>]; 9] = [
     rules::TABLE,
 ];
 
-/// The keywords of a proxy section.
-pub(crate) static PROXIES: LazyLock<Index<Draft>> = LazyLock::new(|| Index::new(&PROXY_TABLES));
-
-/// The parameters of `server` and `default-server`.
-static SERVERS: LazyLock<Index<ServerDraft>> = LazyLock::new(|| {
-    Index::new(&[
-        server::TABLE,
-        server_transport::TABLE,
-        check_option::SERVERS,
-        server_names::TABLE,
-    ])
-});
-
-/// The parameters of `bind` and `stats socket`.
-static BINDS: LazyLock<Index<bind::Line>> = LazyLock::new(|| Index::new(&[bind::TABLE]));
-
-/// Tables by the first words of their rows: files of ten thousand lines are read with them.
-pub(crate) struct Index<T: 'static> {
-    rows: Vec<&'static Keyword<T>>,
-    by_first: HashMap<&'static str, Vec<usize>>,
+/// How many words of a statement name a row: 0 where it is another one.
+pub(crate) fn named<T>(row: &Keyword<T>, words: &[Word]) -> usize {
+    // Nearly all rows differ in their first word, and that is cheaply seen.
+    let Some(first) = words.first() else { return 0 };
+    match row.name.strip_prefix(first.text.as_str()) {
+        Some("") => return 1,
+        Some(rest) if rest.starts_with(' ') => {}
+        _ => return 0,
+    }
+    let parts = || row.name.split(' ');
+    let hit = words.len() >= parts().count() && parts().zip(words).all(|(n, w)| n == w.text);
+    if hit { parts().count() } else { 0 }
 }
 
-impl<T> Index<T> {
-    /// Of the rows of these tables, in their order.
-    pub(crate) fn new(tables: &[&'static [Keyword<T>]]) -> Self {
-        let rows: Vec<_> = tables.iter().flat_map(|table| table.iter()).collect();
-        let mut by_first: HashMap<_, Vec<_>> = HashMap::new();
-        for (at, row) in rows.iter().enumerate() {
-            let first = row.name.split(' ').next().unwrap_or(row.name);
-            by_first.entry(first).or_default().push(at);
-        }
-        Self { rows, by_first }
-    }
+/// The row of a statement and the table it is in; the longest name wins, then the one allowed here.
+pub(crate) fn find<'t, T>(
+    tables: &[&'t [Keyword<T>]],
+    within: Within,
+    words: &[Word],
+) -> Option<(&'t [Keyword<T>], &'t Keyword<T>)> {
+    tables
+        .iter()
+        .flat_map(|table| table.iter().map(move |row| (*table, row)))
+        .filter(|(_, row)| named(row, words) > 0)
+        .max_by_key(|(_, row)| (named(row, words), row.within.includes(within)))
+}
 
-    /// The row of a statement; the longest name wins, then the one allowed here.
-    pub(crate) fn find(&self, within: Within, words: &[Word]) -> Option<&'static Keyword<T>> {
-        let candidates = self.by_first.get(words.first()?.text.as_str())?;
-        let rows = candidates.iter().map(|at| self.rows[*at]);
-        rows.filter(|row| row.matches(words) > 0)
-            .max_by_key(|row| (row.matches(words), row.within.includes(within)))
-    }
-
-    /// The names of all rows that are allowed somewhere of `within`.
-    pub(crate) fn names(&self, within: Within) -> Vec<&'static str> {
-        let rows = self.rows.iter().filter(|row| row.within.includes(within));
-        rows.map(|row| row.name).collect()
-    }
+/// The names of all rows that are allowed somewhere of `within`.
+pub(crate) fn names<T>(tables: &[&[Keyword<T>]], within: Within) -> Vec<&'static str> {
+    let rows = tables.iter().flat_map(|table| table.iter());
+    rows.filter(|row| row.within.includes(within)).map(|row| row.name).collect()
 }
 
 /// How many words after its name a row takes on a `bind` or `server` line.
@@ -225,14 +209,14 @@ fn arguments<T>(row: &Keyword<T>) -> usize {
 /// Applies the parameters of a `bind`, `server` or `stats socket` line, up to the first mistake.
 pub(crate) fn parameters<T>(
     b: &mut Binder,
-    index: &Index<T>,
+    tables: &[&[Keyword<T>]],
     place: Place<'_>,
     mut words: &[Word],
     model: &mut T,
 ) {
     while let Some(first) = words.first() {
-        let Some(row) = index.find(place.within, words) else {
-            let nearest = conf::nearest(&first.text, index.names(place.within).into_iter());
+        let Some((table, row)) = find(tables, place.within, words) else {
+            let nearest = conf::nearest(&first.text, names(tables, place.within).into_iter());
             let problem = conf::Problem::UnknownKeyword {
                 word: first.text.clone(),
                 section: place.section.to_owned(),
@@ -245,7 +229,7 @@ pub(crate) fn parameters<T>(
         let span = first.span.to(words[taken - 1].span);
         let stmt = Stmt { words: words[..taken].to_vec(), block: None, span };
         let before = b.problems.len();
-        b.bind_row(row, place, &stmt, model);
+        b.bind_one(table, place, &stmt, model);
         let failed = |d: &conf::Diagnostic| d.severity == Severity::Error && !is_planned(d);
         if b.problems[before..].iter().any(failed) {
             return;

@@ -172,6 +172,8 @@ pub struct Process {
     pub working_directory: Option<PathBuf>,
     /// The variables nginx's configuration defines.
     pub variables: Vec<crate::variable::Definition>,
+    /// HAProxy's variables of the process that have a value from the start: `set-var`.
+    pub set_variables: Vec<(::rules::record::Variable, ::rules::Value<'static>)>,
     /// Stick tables of all sections, in the order of the file.
     pub tables: Vec<StickTable>,
     /// `peers` sections that are complete.

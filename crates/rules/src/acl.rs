@@ -21,7 +21,7 @@ pub enum Truth {
 }
 
 impl Truth {
-    const fn not(self) -> Self {
+    pub(crate) const fn not(self) -> Self {
         match self {
             Self::No => Self::Yes,
             Self::Unknown => Self::Unknown,

@@ -4,7 +4,7 @@ use crate::acl::{Condition, Truth};
 use crate::arg::Arg;
 use crate::expr::Expr;
 use crate::format::Format;
-use crate::record::{Record, Variable};
+use crate::record::{Record, Variable, Written};
 use crate::scope::{Found, Scope};
 use crate::value::Value;
 
@@ -122,6 +122,15 @@ pub struct Rule {
     pub action: Action,
     /// When; `None`: always.
     pub condition: Option<Condition>,
+    /// Where it stands.
+    pub at: Written,
+}
+
+impl Rule {
+    /// A rule that is written nowhere.
+    pub fn new(action: Action, condition: Option<Condition>) -> Self {
+        Self { action, condition, at: Written::default() }
+    }
 }
 
 /// What rules decide of a connection.
@@ -149,11 +158,15 @@ pub fn run<'a>(rules: &'a [Rule], scope: &Scope<'a>, record: &mut Record) -> Ver
                 Truth::Unknown => return Verdict::Wait,
             }
         }
+        let mut decide = |verdict| {
+            record.decided = Some(rule.at.clone());
+            verdict
+        };
         match &rule.action {
-            Action::Accept => return Verdict::Accept,
-            Action::Reject => return Verdict::Reject,
-            Action::Close => return Verdict::Close,
-            Action::SilentDrop => return Verdict::SilentDrop,
+            Action::Accept => return decide(Verdict::Accept),
+            Action::Reject => return decide(Verdict::Reject),
+            Action::Close => return decide(Verdict::Close),
+            Action::SilentDrop => return decide(Verdict::SilentDrop),
             Action::Capture { expr, slot, length } => match expr.eval(scope, record) {
                 Found::NotYet | Found::Tentative(_) if !scope.last => return Verdict::Wait,
                 found => {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acl::Acl;
 use crate::live::Live;
 use crate::map::Map;
 use crate::record::Variable;
@@ -43,6 +44,10 @@ pub enum Kind {
     Variable,
     /// The name of a `userlist`.
     Users,
+    /// The name of an ACL of the section, with or without `!` in front.
+    Acl,
+    /// The number of a field of Protocol Buffers: `1.3` is field 3 of field 1.
+    Field,
 }
 
 impl Kind {
@@ -62,12 +67,17 @@ impl Kind {
             Self::Table => "table",
             Self::Regex => "regex",
             Self::Users => "userlist",
+            Self::Acl => "string",
+            Self::Field => "Protocol buffers field number",
         }
     }
 
     /// Whether it names something that is only known once all sections are read.
     pub const fn is_reference(self) -> bool {
-        matches!(self, Self::Frontend | Self::Backend | Self::Server | Self::Table | Self::Users)
+        matches!(
+            self,
+            Self::Frontend | Self::Backend | Self::Server | Self::Table | Self::Users | Self::Acl
+        )
     }
 }
 
@@ -130,6 +140,10 @@ pub enum Arg {
     Map(Arc<Live<Map>>),
     /// Users and groups.
     Users(Arc<Users>),
+    /// An ACL, and whether it is not to hold.
+    Acl(Arc<Acl>, bool),
+    /// The numbers of fields, the outer one first.
+    Field(Box<[u32]>),
 }
 
 impl Arg {

@@ -10,10 +10,13 @@ use crate::value::{Type, Value};
 
 mod digest;
 mod encode;
+mod forwarded;
 mod hash;
 mod json;
+mod names;
 mod number;
 mod planned;
+mod protobuf;
 mod tables;
 mod text;
 mod through;
@@ -120,6 +123,9 @@ pub fn all() -> impl Iterator<Item = &'static Converter> {
         json::TABLE,
         through::TABLE,
         tables::TABLE,
+        names::TABLE,
+        forwarded::TABLE,
+        protobuf::TABLE,
     ]
     .into_iter()
     .flatten()

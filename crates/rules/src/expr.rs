@@ -103,8 +103,8 @@ impl Expr {
 
     /// The value.
     pub fn eval<'a>(&'a self, scope: &Scope<'a>, record: &mut Record) -> Found<'a> {
-        let call = Call { scope, args: &self.args, record };
-        let (mut value, tentative) = match self.fetch.find(&call) {
+        let mut call = Call { scope, args: &self.args, record: &mut *record };
+        let (mut value, tentative) = match self.fetch.find(&mut call) {
             Found::Value(value) => (value, false),
             Found::Tentative(value) => (value, !scope.last),
             Found::NotYet if !scope.last => return Found::NotYet,

@@ -15,6 +15,7 @@ mod hello;
 mod http;
 mod internal;
 mod planned;
+mod session;
 pub(crate) mod tables;
 
 pub use planned::PLANNED;
@@ -38,7 +39,7 @@ pub struct Fetch {
     find: Find,
 }
 
-type Find = for<'a, 'c> fn(&Call<'a, 'c>) -> Found<'a>;
+type Find = for<'a, 'c> fn(&mut Call<'a, 'c>) -> Found<'a>;
 /// Looks at arguments before they are used, and says what is wrong with them in HAProxy's words.
 pub type Check = fn(&mut Vec<Arg>) -> Result<(), String>;
 
@@ -50,7 +51,7 @@ pub struct Call<'a, 'c> {
     /// The arguments.
     pub args: &'a [Arg],
     /// What the connection's rules wrote down.
-    pub record: &'c Record,
+    pub record: &'c mut Record,
 }
 
 impl<'a> Call<'a, '_> {
@@ -85,7 +86,7 @@ impl Fetch {
     }
 
     /// Finds the value.
-    pub fn find<'a>(&self, call: &Call<'a, '_>) -> Found<'a> {
+    pub fn find<'a>(&self, call: &mut Call<'a, '_>) -> Found<'a> {
         (self.find)(call)
     }
 }
@@ -106,7 +107,7 @@ impl Eq for Fetch {}
 
 /// All fetches that are built.
 pub fn all() -> impl Iterator<Item = &'static Fetch> {
-    [client::TABLE, internal::TABLE, content::TABLE, hello::TABLE, http::TABLE]
+    [client::TABLE, internal::TABLE, session::TABLE, content::TABLE, hello::TABLE, http::TABLE]
         .into_iter()
         .flatten()
         .chain(tables::TABLE.iter().copied().flatten())

@@ -7,7 +7,7 @@ use crate::Expr;
 use crate::acl::{Condition, Truth};
 use crate::action::{Action, note};
 use crate::format::Format;
-use crate::record::Record;
+use crate::record::{Record, Written};
 use crate::regex::Regex;
 use crate::scope::{Environment, Exchange, Scope};
 
@@ -169,6 +169,8 @@ pub struct HttpRule {
     pub action: HttpAction,
     /// When; `None`: always.
     pub condition: Option<Condition>,
+    /// Where it stands.
+    pub at: Written,
 }
 
 /// An answer of our own.
@@ -259,7 +261,10 @@ pub fn run(
         }
         match step(&rule.action, &scope, record) {
             Step::Next => {}
-            Step::Decided(verdict) => return verdict,
+            Step::Decided(verdict) => {
+                record.decided = Some(rule.at.clone());
+                return verdict;
+            }
             Step::Change(change) => change(messages),
         }
     }

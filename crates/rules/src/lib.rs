@@ -46,8 +46,8 @@
 //! let any = vec![vec![Term { negated: false, acl }]];
 //! let condition = Some(Condition { unless: false, any });
 //! let rules = [
-//!     Rule { action: Action::Accept, condition },
-//!     Rule { action: Action::Reject, condition: None },
+//!     Rule::new(Action::Accept, condition),
+//!     Rule::new(Action::Reject, None),
 //! ];
 //!
 //! let verdict = |bytes: &[u8], last| {

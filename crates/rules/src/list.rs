@@ -496,7 +496,11 @@ impl View {
                 let at = map.keys.find(asked);
                 let mut answer = describe(&map.keys, at);
                 answer.expands = map.expands;
-                let value = at.and_then(|at| map.values.get(at));
+                let value = match map.keyed {
+                    // Its values are its keys.
+                    true => at.and_then(|at| entries.get(at)?.value.as_ref()),
+                    false => at.and_then(|at| map.values.get(at)),
+                };
                 if let (Some(hit), Some(value)) = (&mut answer.found, value) {
                     let kind = map.value(value).map_or(map.out, |value| value.kind());
                     hit.value = Some((value.clone(), kind));

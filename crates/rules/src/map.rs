@@ -16,6 +16,8 @@ pub struct Map {
     pub out: Type,
     /// `map_regm`: values are templates for what the expression matched.
     pub expands: bool,
+    /// `map_str_key` and its kin: what is looked up is the key that matches, as it is written.
+    pub keyed: bool,
 }
 
 impl Map {
@@ -32,13 +34,25 @@ impl Map {
         out: Type,
         flags: Flags,
     ) -> Result<Self, String> {
-        let mut map = Self {
+        Self {
             file: file.into(),
             keys: Set::new(method, flags),
             values: Vec::new(),
             out,
             expands: false,
-        };
+            keyed: false,
+        }
+        .with_lines(text)
+    }
+
+    /// The same with what the lines of a file add, as [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn with_lines(self, text: &str) -> Result<Self, String> {
+        let mut map = self;
+        let file = map.file.clone();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim_matches([' ', '\t', '\r']);
             if line.is_empty() || line.starts_with('#') {
@@ -64,7 +78,7 @@ impl Map {
             return Err(format!("unable to parse '{value}'"));
         }
         self.keys.add(key)?;
-        self.values.push(value.into());
+        self.values.push(if self.keyed { key } else { value }.into());
         Ok(())
     }
 
@@ -84,6 +98,11 @@ impl Map {
         let (at, regex) = self.keys.find_regex(key)?;
         let template = self.values.get(at)?.as_bytes();
         regex.expand(key, template).map(|out| Value::Str(out.into()))
+    }
+
+    /// The key that matches, as it is written, of a map that is [`keyed`](Self::keyed).
+    pub(crate) fn key(&self, key: Value<'_>) -> Option<&str> {
+        self.values.get(self.keys.find(key)?).map(|key| &**key)
     }
 
     /// What is said where no key matches.

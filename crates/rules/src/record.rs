@@ -1,7 +1,7 @@
 //! What rules write down: variables, and what they changed of a connection.
 
 use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::value::Value;
 
@@ -104,6 +104,40 @@ impl Process {
     }
 }
 
+/// Timeouts that rules set, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Timeouts {
+    /// For how long the client may be silent.
+    pub client: Option<u32>,
+    /// For how long a connect may take.
+    pub connect: Option<u32>,
+    /// For how long it may wait in a queue.
+    pub queue: Option<u32>,
+    /// For how long the server may be silent.
+    pub server: Option<u32>,
+    /// For how long a tarpit holds it.
+    pub tarpit: Option<u32>,
+    /// For how long both may be silent.
+    pub tunnel: Option<u32>,
+}
+
+/// Where a rule is written. It says nothing of what the rule does: all are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// The file.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Written {}
+
 /// What the rules of one connection wrote down.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -126,6 +160,15 @@ pub struct Record {
     pub mark: Option<u32>,
     /// `set-tos`, until it is done.
     pub tos: Option<u8>,
+    /// `set-timeout`.
+    pub timeouts: Option<Box<Timeouts>>,
+    /// `set-retries`.
+    pub retries: Option<u32>,
+    /// `set-priority-class` (-2047 to 2047) and `set-priority-offset` (-524287 to 524287, in
+    /// milliseconds).
+    pub priority: (i16, i32),
+    /// The last rule that ended the rules of its place.
+    pub decided: Option<Written>,
     /// `capture`: what was kept, by slot.
     pub captures: Vec<Option<Box<[u8]>>>,
     /// What is kept of the answer, by slot.

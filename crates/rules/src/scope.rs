@@ -27,6 +27,10 @@ pub trait Environment {
     fn server(&self, backend: usize, server: usize, what: ServerNumber) -> Option<i64>;
     /// The position of a backend.
     fn backend_named(&self, name: &str) -> Option<usize>;
+    /// The position of a frontend.
+    fn frontend_named(&self, _name: &str) -> Option<usize> {
+        None
+    }
     /// The position of a server in its backend.
     fn server_named(&self, backend: usize, name: &str) -> Option<usize>;
     /// The calendar's time.
@@ -55,6 +59,69 @@ pub trait Environment {
     }
     /// Writes a variable of a log line (`%ci`); whether it has a value.
     fn log_variable(&self, variable: LogVariable, out: &mut Vec<u8>) -> bool;
+}
+
+/// Where there is no connection: only the variables of the process are known.
+#[derive(Debug, Default)]
+pub struct Nowhere(Process);
+
+impl Nowhere {
+    /// Those variables.
+    pub const fn variables(&self) -> &Process {
+        &self.0
+    }
+}
+
+impl Environment for Nowhere {
+    fn address(&self, _: End) -> Option<SocketAddr> {
+        None
+    }
+
+    fn is_local(&self, _: IpAddr) -> Option<bool> {
+        None
+    }
+
+    fn number(&self, what: Number) -> Option<i64> {
+        (what == Number::Pid).then(|| std::process::id().into())
+    }
+
+    fn name(&self, _: Name) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn frontend(&self, _: usize, _: FrontendNumber) -> Option<i64> {
+        None
+    }
+
+    fn backend(&self, _: usize, _: BackendNumber) -> Option<i64> {
+        None
+    }
+
+    fn server(&self, _: usize, _: usize, _: ServerNumber) -> Option<i64> {
+        None
+    }
+
+    fn backend_named(&self, _: &str) -> Option<usize> {
+        None
+    }
+
+    fn server_named(&self, _: usize, _: &str) -> Option<usize> {
+        None
+    }
+
+    fn random(&self, below: u64) -> u64 {
+        // Hashers are seeded by the system.
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), below);
+        seed % below.max(1)
+    }
+
+    fn process(&self) -> &Process {
+        &self.0
+    }
+
+    fn log_variable(&self, _: LogVariable, _: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 /// A time zone at a moment.
@@ -145,6 +212,40 @@ pub enum Number {
     BytesIn,
     /// Bytes from the server.
     BytesOut,
+    /// The id of the listening socket it came in by.
+    ListenerId,
+    /// Connections of that.
+    ListenerConnections,
+    /// Whether the process is about to stop.
+    Stopping,
+    /// The number of the thread, from 0.
+    Thread,
+    /// The number of the session in this process.
+    Serial,
+    /// Milliseconds since 1970 at which the request came; without HTTP, the session.
+    RequestDate,
+    /// Whether something went wrong: an error, a connect that was repeated, an answer of 500 or more.
+    WentWrong,
+    /// Whether it has a server, connected or not.
+    Forwarded,
+    /// Whether it is connected to a server.
+    Connected,
+    /// Whether it is answered by the proxy itself.
+    AnsweredHere,
+    /// Whether the connection to the server served another request before.
+    ServerReused,
+    /// The server's round trip, in microseconds.
+    ServerRtt,
+    /// Its variance, in microseconds.
+    ServerRttVariance,
+    /// `retries`.
+    MaxRetries,
+    /// `timeout queue`, in milliseconds.
+    QueueTimeout,
+    /// `timeout tarpit` of the frontend, in milliseconds.
+    TarpitTimeout,
+    /// `timeout tarpit` of the backend, in milliseconds.
+    BackendTarpitTimeout,
 }
 
 /// A name that belongs to this connection.
@@ -160,6 +261,8 @@ pub enum Name {
     Server,
     /// Of the machine.
     Host,
+    /// Of the listening socket.
+    Listener,
 }
 
 /// A counter of a frontend.
@@ -169,6 +272,8 @@ pub enum FrontendNumber {
     Connections,
     /// Sessions per second.
     SessionRate,
+    /// HTTP requests per second.
+    RequestRate,
 }
 
 /// A counter of a backend.

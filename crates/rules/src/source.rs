@@ -118,6 +118,8 @@ pub enum Place {
     Log,
     /// `tcp-check`, `http-check`.
     Check,
+    /// `global`, while the file is read.
+    Start,
 }
 
 impl Place {
@@ -138,6 +140,7 @@ impl Place {
             Self::StickStore => "backend stick-store rule",
             Self::Log => "logs",
             Self::Check => "backend tcp-check rule",
+            Self::Start => "configuration parser",
         }
     }
 
@@ -165,6 +168,7 @@ impl Place {
                 .or(Source::SERVER_CONNECTION)
                 .or(Source::RESPONSE)
                 .or(Source::HTTP_RESPONSE),
+            Self::Start => Source::INTERNAL,
             Self::Connection => always,
             Self::Session => session,
             Self::FrontendContent | Self::UseBackend | Self::FrontendRequest => request,

@@ -148,6 +148,7 @@ impl Environment for Facts<'_> {
         Some(match what {
             FrontendNumber::Connections => state.gate.current().into(),
             FrontendNumber::SessionRate => state.traffic.rate.now().into(),
+            FrontendNumber::RequestRate => state.traffic.http.request_rate.now().into(),
         })
     }
 

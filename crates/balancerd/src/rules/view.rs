@@ -1,6 +1,7 @@
 //! What rules and log lines see of a session.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
@@ -20,6 +21,16 @@ use rules::{Exchange, Scope};
 use crate::log::accept_date;
 use crate::session::Session;
 use crate::state::BackendState;
+
+thread_local! {
+    /// The number of the thread that serves.
+    static THREAD: Cell<u16> = const { Cell::new(0) };
+}
+
+/// Tells a thread its number.
+pub(crate) fn number_thread(number: u16) {
+    THREAD.with(|thread| thread.set(number));
+}
 
 /// A session, as rules see it.
 #[derive(Clone, Copy)]
@@ -68,6 +79,11 @@ impl<'s> View<'s> {
             None => self.session.extra.as_ref()?.rules.info,
         };
         info.map(|info| what(&info).into())
+    }
+
+    /// What the kernel knew of the server's connection at its end.
+    fn server_info(&self) -> Option<TcpInfo> {
+        self.session.extra.as_ref()?.rules.server_info
     }
 
     /// What the client connected to.
@@ -170,6 +186,42 @@ impl Environment for View<'_> {
                 i64::try_from(age.as_secs()).ok()
             }
             Number::Connections => Some(shared.process.current().into()),
+            Number::ListenerId => Some(session.listener()?.id.into()),
+            Number::ListenerConnections => Some(match session.listener_count() {
+                Some(count) => count.load(Relaxed).into(),
+                None => shared.frontends[session.frontend as usize].gate.current().into(),
+            }),
+            Number::Stopping => Some(shared.draining.load(Relaxed).into()),
+            Number::Thread => Some(THREAD.with(Cell::get).into()),
+            Number::Serial => Some(session.number.into()),
+            Number::RequestDate => {
+                let notes = session.extra.as_ref().and_then(|extra| extra.http.as_ref());
+                let date = notes.map_or(session.date, |notes| notes.date);
+                i64::try_from(date).ok()
+            }
+            Number::WentWrong => {
+                let notes = session.extra.as_ref().and_then(|extra| extra.http.as_ref());
+                let ended = self.ended.map_or(Termination::NORMAL, |(ended, ..)| ended);
+                let failed = notes.is_some_and(|notes| notes.status >= 500);
+                Some((!ended.is_normal() || session.retries > 0 || failed).into())
+            }
+            Number::Forwarded => Some(session.server().is_some().into()),
+            Number::Connected => Some((session.connect_time >= 0).into()),
+            Number::AnsweredHere => {
+                let notes = session.extra.as_ref().and_then(|extra| extra.http.as_ref());
+                Some((session.server().is_none() && notes.is_some_and(|n| n.status > 0)).into())
+            }
+            Number::ServerReused => None,
+            Number::ServerRtt => Some(self.server_info().map_or(0, |info| info.rtt.into())),
+            Number::ServerRttVariance => {
+                Some(self.server_info().map_or(0, |info| info.rtt_variance.into()))
+            }
+            Number::MaxRetries => Some(backend()?.retries.into()),
+            Number::QueueTimeout => millis(backend()?.queue_timeout),
+            Number::TarpitTimeout => millis(config.http.as_deref().and_then(|h| h.tarpit_timeout)),
+            Number::BackendTarpitTimeout => {
+                millis(backend()?.http.as_deref().and_then(|http| http.tarpit_timeout))
+            }
             Number::Retries => Some(session.retries.into()),
             Number::Redispatched => Some(session.redispatched.into()),
             Number::ClientProxied => {
@@ -198,6 +250,7 @@ impl Environment for View<'_> {
             Name::Backend => backend(session.backend()?)?,
             Name::Server => self.server_config()?.name.as_str(),
             Name::Host => host(),
+            Name::Listener => session.listener()?.name.as_deref()?,
         }))
     }
 
@@ -206,6 +259,7 @@ impl Environment for View<'_> {
         Some(match what {
             FrontendNumber::Connections => state.gate.current().into(),
             FrontendNumber::SessionRate => state.traffic.rate.now().into(),
+            FrontendNumber::RequestRate => state.traffic.http.request_rate.now().into(),
         })
     }
 
@@ -277,6 +331,10 @@ impl Environment for View<'_> {
 
     fn backend_named(&self, name: &str) -> Option<usize> {
         self.session.shared.config.backends.iter().position(|backend| backend.name == name)
+    }
+
+    fn frontend_named(&self, name: &str) -> Option<usize> {
+        self.session.shared.config.frontends.iter().position(|frontend| frontend.name == name)
     }
 
     fn server_named(&self, backend: usize, name: &str) -> Option<usize> {

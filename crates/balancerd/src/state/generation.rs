@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use balance::{Pool, PoolConfig, ServerId};
 use proxy::{Backend, BackendIndex, Frontend, Running, ServerAddress, SwitchTarget};
@@ -93,6 +93,7 @@ pub(super) fn build(
     }
     let frontends = frontends(&config, &lasting, &log, before);
     let process = &config.process;
+    set_variables(process, before, &lasting.variables);
     let same_variables =
         before.filter(|before| before.config.process.variables == process.variables);
     let zone = |(index, zone): (usize, &proxy::LimitZone)| {
@@ -116,6 +117,19 @@ pub(super) fn build(
         lasting,
         config,
     })
+}
+
+/// Gives variables the values the configuration says, unless it said the same before: those that
+/// rules and operators gave them stay.
+fn set_variables(
+    process: &proxy::Process,
+    before: Option<&Shared>,
+    variables: &::rules::record::Process,
+) {
+    let known = before.map_or(&[][..], |before| &before.config.process.set_variables);
+    for (variable, value) in process.set_variables.iter().filter(|one| !known.contains(one)) {
+        variables.set(variable, Some(value.clone()));
+    }
 }
 
 /// Positions by name; the second of a name is another one than the first.
@@ -184,9 +198,13 @@ fn drafts<'a>(
     let positions = known.find(config.backends.iter().map(|backend| backend.name.as_str()));
     let mut unresolved = Vec::new();
     let mut drafts: Vec<Draft<'a>> = Vec::with_capacity(config.backends.len());
-    let reaches = reaches(config, maxconn);
     for (index, (backend, was)) in config.backends.iter().zip(positions).enumerate() {
-        let reach = reaches[index];
+        let reach: u32 = config
+            .frontends
+            .iter()
+            .filter(|frontend| reaches(frontend, BackendIndex(index)))
+            .map(|frontend| frontend.maxconn.unwrap_or(maxconn))
+            .fold(0, u32::saturating_add);
         let old = before
             .zip(was)
             .map(|(before, was)| (&before.config.backends[was], &before.backends[was]));
@@ -349,6 +367,7 @@ fn frontends(
                     Some((index, limits(frontend, Some(backend))))
                 })
                 .collect(),
+            listeners: frontend.binds.iter().map(|_| AtomicU32::new(0)).collect(),
             log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
             lines: old.map(|old| Arc::clone(&old.lines)).unwrap_or_default(),
             statuses: old.map(|old| Arc::clone(&old.statuses)).unwrap_or_default(),
@@ -400,23 +419,11 @@ fn target(address: &ServerAddress) -> Option<Target> {
     }
 }
 
-/// For each backend the sum of the `maxconn` of the frontends that name it. A rule whose format makes
-/// the name does not count.
-fn reaches(config: &Running, maxconn: u32) -> Vec<u32> {
-    let mut sums = vec![0_u32; config.backends.len()];
-    for frontend in &config.frontends {
-        let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
-        let switched = rules.iter().filter_map(|rule| match rule.target {
-            SwitchTarget::Backend(backend) => Some(backend),
-            SwitchTarget::Named(_) => None,
-        });
-        let named: HashSet<_> = switched.chain(frontend.default_backend).map(|at| at.0).collect();
-        for at in named {
-            let Some(sum) = sums.get_mut(at) else { continue };
-            *sum = sum.saturating_add(frontend.maxconn.unwrap_or(maxconn));
-        }
-    }
-    sums
+/// Whether a frontend names a backend. One whose name a format makes does not count.
+fn reaches(frontend: &Frontend, backend: BackendIndex) -> bool {
+    let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
+    frontend.default_backend == Some(backend)
+        || rules.iter().any(|rule| rule.target == SwitchTarget::Backend(backend))
 }
 
 /// The backends `use_backend` rules may send sessions to.

@@ -85,8 +85,7 @@ struct Post {
 
 impl Post {
     fn new(shared: &'static Shared, thread: u16, place: BindPlace, listener: Rc<Listener>) -> Self {
-        let header = header(shared, place);
-        let accept = accept(shared, thread, number(place), header, Rc::clone(&listener));
+        let accept = accept(shared, thread, number(place), position(place), Rc::clone(&listener));
         Self { place, shared, task: relay::spawn(accept), listener }
     }
 
@@ -120,13 +119,13 @@ fn take_waiting(shared: &'static Shared, thread: u16, place: BindPlace, listener
     for _ in 0..65_536 {
         let Ok((socket, peer)) = linux::tcp::accept(listener) else { break };
         let Ok(client) = Stream::new(socket) else { break };
-        let header = header(shared, place);
-        relay::spawn(Serve::new(shared, thread, number(place), client, peer, header));
+        let (frontend, bind) = (number(place), position(place));
+        relay::spawn(Serve::new(shared, thread, frontend, bind, client, peer));
     }
 }
 
-fn header(shared: &Shared, (frontend, bind): BindPlace) -> bool {
-    shared.config.frontends[frontend].binds[bind].proxy_protocol
+fn position((_, bind): BindPlace) -> u16 {
+    u16::try_from(bind).unwrap_or(u16::MAX)
 }
 
 fn number((frontend, _): BindPlace) -> u32 {
@@ -140,6 +139,7 @@ pub(super) async fn serve(
     sockets: Vec<Bound>,
     mut told: Told,
 ) {
+    crate::rules::number_thread(thread);
     let open = |socket| Post::open(shared, thread, socket);
     let mut posts: Vec<Post> = sockets.into_iter().filter_map(open).collect();
     loop {
@@ -249,7 +249,7 @@ async fn accept(
     shared: &'static Shared,
     thread: u16,
     frontend: u32,
-    header: bool,
+    bind: u16,
     listener: Rc<Listener>,
 ) {
     let gate = &shared.frontends[frontend as usize].gate;
@@ -298,7 +298,7 @@ async fn accept(
                     continue;
                 }
                 count(shared, frontend);
-                relay::spawn(Serve::new(shared, thread, frontend, client, peer, header));
+                relay::spawn(Serve::new(shared, thread, frontend, bind, client, peer));
             }
             Err(error) if is_exhausted(&error) => {
                 if !complained {

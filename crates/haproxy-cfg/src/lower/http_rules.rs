@@ -67,7 +67,7 @@ fn rules(lowering: &mut Lowering<'_>, drafts: &[HttpRuleDraft]) -> Vec<HttpRule>
             lowering.sample(expr, draft.at, &place);
         }
         let condition = draft.condition.as_ref().map(|draft| lowering.condition(draft));
-        rules.push(HttpRule { action, condition });
+        rules.push(HttpRule { action, condition, at: lowering.loader.written(draft.at) });
     }
     rules
 }

@@ -1,7 +1,5 @@
 //! Rules: names become positions, and named ACLs the tests they stand for.
 
-use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use conf::{Problem, Severity, Span};
@@ -37,36 +35,31 @@ pub(super) struct Names {
     pub(super) frontends: Vec<String>,
     /// Backends with their servers.
     pub(super) backends: Vec<(String, Vec<String>)>,
-    /// Where each backend stands: the first of its name.
-    places: HashMap<String, usize>,
     /// Stick tables and what their keys are.
     pub(super) tables: Vec<(String, stick::KeyType)>,
 }
 
 impl Names {
-    pub(super) fn new(proxies: &[Rc<Draft>], tables: &[proxy::StickTable]) -> Self {
-        let servers = |p: &Rc<Draft>| p.servers.iter().map(|server| server.name.clone()).collect();
+    pub(super) fn new(proxies: &[Draft], tables: &[proxy::StickTable]) -> Self {
+        let servers = |p: &Draft| p.servers.iter().map(|server| server.name.clone()).collect();
         let fronts = proxies.iter().filter(|p| p.kind.is_client_side());
         let backs = proxies.iter().filter(|p| p.kind.is_server_side());
-        let backends: Vec<_> = backs.map(|p| (p.name.clone(), servers(p))).collect();
-        let places = backends.iter().enumerate().rev();
         Self {
             frontends: fronts.map(|p| p.name.clone()).collect(),
-            places: places.map(|(at, (name, _))| (name.clone(), at)).collect(),
-            backends,
+            backends: backs.map(|p| (p.name.clone(), servers(p))).collect(),
             tables: tables.iter().map(|table| (table.name.clone(), table.config.key)).collect(),
         }
     }
 
     fn backend(&self, name: &str) -> Option<usize> {
-        self.places.get(name).copied()
+        self.backends.iter().position(|(known, _)| known == name)
     }
 }
 
 /// Lowers the rules of one section, and complains about what they name and nobody knows.
 pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowered {
     let mut lowering = Lowering { loader, draft, names, acls: vec![] };
-    for acl in draft.acls.iter() {
+    for acl in &draft.acls {
         let acl = lowering.acl(acl);
         lowering.acls.push(acl);
     }
@@ -109,7 +102,7 @@ pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowere
 /// Lowers the log format of a section.
 pub(super) fn log(loader: &mut Loader, draft: &Draft, names: &Names) -> LogFormat {
     match draft.kind.is_client_side() {
-        true => Lowering { loader, draft, names, acls: vec![] }.log(),
+        true => Lowering::new(loader, draft, names).log(),
         false => LogFormat::Connect,
     }
 }
@@ -126,7 +119,7 @@ impl<'l> Lowering<'l> {
     pub(super) fn new(loader: &'l mut Loader, draft: &'l Draft, names: &'l Names) -> Self {
         let mut lowering = Lowering { loader, draft, names, acls: vec![] };
         let complaints = lowering.loader.binder.problems.len();
-        for acl in draft.acls.iter() {
+        for acl in &draft.acls {
             let acl = lowering.acl(acl);
             lowering.acls.push(acl);
         }
@@ -178,7 +171,7 @@ impl Lowering<'_> {
                 self.sample(expr, draft.at, &place);
             }
             let condition = draft.condition.as_ref().map(|draft| self.condition(draft));
-            rules.push(Rule { action, condition });
+            rules.push(Rule { action, condition, at: self.loader.written(draft.at) });
         }
         rules
     }
@@ -223,6 +216,18 @@ impl Lowering<'_> {
                     names.backend(shown).map(Arg::Backend).ok_or_else(|| missing("backend"))
                 }
                 ArgKind::Server => server(names, own, name, &what),
+                ArgKind::Acl => {
+                    // `when` has its own way to say so.
+                    let negatable = reference.converter.is_none();
+                    let (negated, name) = match name.strip_prefix('!').filter(|_| negatable) {
+                        Some(name) => (true, name),
+                        None => (false, &**name),
+                    };
+                    let found = self.acls.iter().find(|acl| &*acl.name == name);
+                    found
+                        .map(|acl| Arg::Acl(Arc::clone(acl), negated))
+                        .ok_or_else(|| format!("ACL '{name}' not found, referenced in {what}."))
+                }
                 ArgKind::Users => match self.loader.userlist(name) {
                     Some(users) => {
                         locked |= users.locked;

@@ -1,6 +1,5 @@
 //! Servers, and how they are checked.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use check::{Action, Verify};
@@ -105,16 +104,13 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
         return;
     }
     let (noun, proxy) = (draft.kind.noun(), &draft.name);
-    let mut known: HashMap<&str, usize> = HashMap::with_capacity(draft.servers.len());
-    for line in &draft.servers {
-        if let Some(other) = known.get(line.name.as_str()) {
+    for (index, line) in draft.servers.iter().enumerate() {
+        if let Some(other) = draft.servers[..index].iter().find(|other| other.name == line.name) {
             let text = format!(
                 "{noun} '{proxy}', another server named '{}' was already defined at line {}, please use distinct names.",
-                line.name, other
+                line.name, other.line
             );
             loader.binder.refuse(line.at, text);
-        } else {
-            known.insert(&line.name, line.line);
         }
     }
     checks::check(loader, draft);

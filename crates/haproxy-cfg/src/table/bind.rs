@@ -4,7 +4,7 @@ use conf::Form::{Flag, Words};
 use conf::{Binder, Keyword, Place, Problem, Status, Word};
 use proxy::{Bind, BindAddress, Level, StatsSocket};
 
-use super::{BINDS, PROXY, parameters, text};
+use super::{PROXY, parameters, text};
 use crate::address::{Address, Host, Ports, is_placeholder, parse};
 use crate::context::Context;
 use crate::draft::{Draft, Global};
@@ -68,14 +68,16 @@ pub(crate) const TABLE: &[K] = &[
     .doc("Group of a UNIX socket."),
     K::new(
         "id",
-        Words("<number>", 0..=1, |_, w, b| {
-            let got = text(w, 0);
-            if got.is_empty() || !got.bytes().all(|c| c.is_ascii_digit()) {
+        Words("<number>", 0..=1, |l, w, b| match text(w, 0).parse() {
+            Ok(0) => refuse(b, w, "'id' : custom id has to be > 0".to_owned()),
+            Ok(id) => l.bind.id = id,
+            Err(_) => {
+                let got = text(w, 0);
                 refuse(b, w, format!("'id' : expects an integer argument, found '{got}'"));
             }
         }),
     )
-    .status(Status::Accepted("listening sockets are not numbered in statistics")),
+    .doc("The number of the listening socket, for `so_id`: 1 and more."),
     K::new(
         "interface",
         Words("<name>", 0..=1, |l, w, b| {
@@ -330,7 +332,7 @@ pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     }
     let name = format!("bind {}' in section '{}", first.text, draft.kind.keyword());
     let place = Place::new(PROXY, "bind").context(&name);
-    parameters(b, &BINDS, place, &words[1..], &mut line);
+    parameters(b, &[TABLE], place, &words[1..], &mut line);
     for address in addresses {
         draft.binds.push(Bind { address, ..line.bind.clone() });
     }
@@ -450,7 +452,7 @@ pub(crate) fn stats_socket(global: &mut Global, words: &[Word], b: &mut Binder) 
     let Some(addresses) = addresses(&context, b, first, &prefix) else { return };
     let mut line = line(&context);
     let place = Place::new(PROXY, "stats socket").context("stats socket");
-    parameters(b, &BINDS, place, &words[1..], &mut line);
+    parameters(b, &[TABLE], place, &words[1..], &mut line);
     for address in addresses {
         global.process.stats_sockets.push(StatsSocket {
             address,

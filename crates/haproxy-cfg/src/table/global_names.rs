@@ -31,8 +31,6 @@ pub(crate) const TABLE: &[G] = &[
     G::planned("lua-load", "…"),
     G::planned("noreuseport", "…"),
     G::accepted("numa-cpu-mapping", "…", TUNING),
-    G::planned("set-var", "…"),
-    G::planned("set-var-fmt", "…"),
     G::accepted("ssl-dh-param-file", "…", TLS),
     G::accepted("thread-group", "…", TUNING),
     G::accepted("tune.http.maxhdr", "…", HTTP),

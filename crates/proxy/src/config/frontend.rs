@@ -115,6 +115,8 @@ pub struct Bind {
     pub address: BindAddress,
     /// `name` of the `bind` line.
     pub name: Option<String>,
+    /// `id` of the `bind` line, else the next number; 0 of lines that have none.
+    pub id: u32,
     /// `interface`: SO_BINDTODEVICE.
     pub interface: Option<String>,
     /// IPV6_V6ONLY. `None`: the system's default (HAProxy); nginx sets it, on by default.
@@ -157,6 +159,7 @@ impl Bind {
         Self {
             address,
             name: None,
+            id: 0,
             interface: None,
             v6only: None,
             backlog: None,

@@ -39,6 +39,7 @@ pub fn obstacle(old: &Running, new: &Config) -> Option<&'static str> {
     same.log_hostname = process.log_hostname.clone();
     same.error_log = process.error_log.clone();
     same.variables = process.variables.clone();
+    same.set_variables = process.set_variables.clone();
     same.limit_zones = process.limit_zones.clone();
     if same != process {
         return Some("what concerns the process itself changed");
@@ -65,6 +66,7 @@ pub fn obstacle(old: &Running, new: &Config) -> Option<&'static str> {
 fn same_socket(old: &Bind, new: &Bind) -> bool {
     let comparable = |bind: &Bind| Bind {
         name: None,
+        id: 0,
         maxconn: None,
         backlog: None,
         proxy_protocol: false,

@@ -2,14 +2,16 @@
 
 use super::text::registered;
 use super::{Converter, Step, bytes};
+use crate::acl::Truth;
 use crate::arg::{Arg, Args, Kind};
 use crate::pattern::Match;
 use crate::record::Variable;
-use crate::scope::{BackendNumber, Scope, ServerNumber};
+use crate::scope::{BackendNumber, Number, Scope, ServerNumber};
 use crate::value::Type::{self, Any, Bool, Int, Str};
 use crate::value::Value;
 
 const MAP: Args = Args::some(1, &[Kind::Map, Kind::Str]);
+const MAP_KEY: Args = Args::all(&[Kind::Map]);
 
 pub(super) const TABLE: &[Converter] = &[
     Converter::new("set-var", Args::some(1, &[Kind::Str, Kind::Str]), Any, Any, |v, step| {
@@ -107,7 +109,77 @@ pub(super) const TABLE: &[Converter] = &[
     map("map_reg_ip", Str, Type::Addr),
     map("map_int_ip", Int, Type::Addr),
     map("map_ip_ip", Type::Addr, Type::Addr),
+    map_key("map_str_key", Str),
+    map_key("map_beg_key", Str),
+    map_key("map_sub_key", Str),
+    map_key("map_dir_key", Str),
+    map_key("map_dom_key", Str),
+    map_key("map_end_key", Str),
+    map_key("map_reg_key", Str),
+    map_key("map_int_key", Int),
+    map_key("map_ip_key", Type::Addr),
+    Converter::new("fe_exists", Args::NONE, Str, Bool, |v, step| {
+        Some(Value::Bool(step.scope.environment.frontend_named(name(&v)?).is_some()))
+    })
+    .doc("Whether there is a frontend of this name."),
+    Converter::new("when", Args::some(0, &[Kind::Str, Kind::Acl]), Any, Any, |v, step| {
+        let (negated, wanted) = negation(step.text(0));
+        let fact = |number| step.scope.environment.number(number).unwrap_or(0) != 0;
+        let holds = match wanted {
+            b"stopping" => fact(Number::Stopping),
+            b"normal" => !fact(Number::WentWrong),
+            b"error" => fact(Number::WentWrong),
+            b"forwarded" => fact(Number::Forwarded),
+            b"toapplet" => fact(Number::AnsweredHere),
+            b"processed" => fact(Number::Forwarded) || fact(Number::AnsweredHere),
+            _ => match step.args.get(1) {
+                Some(Arg::Acl(acl, negated)) => {
+                    let scope = Scope { last: true, ..*step.scope };
+                    (acl.eval(&scope, step.record) == Truth::Yes) != *negated
+                }
+                _ => false,
+            },
+        };
+        (holds != negated).then_some(v)
+    })
+    .check(|args| {
+        const KNOWN: &[&[u8]] =
+            &[b"stopping", b"normal", b"error", b"forwarded", b"toapplet", b"processed", b"acl"];
+        let text = args.first().and_then(Arg::text).unwrap_or_default();
+        if negation(text).1 == b"acl" && args.len() < 2 {
+            let text = "'acl' selector requires an extra argument with the ACL name";
+            return Err(text.to_owned());
+        }
+        if KNOWN.contains(&negation(text).1) {
+            return Ok(());
+        }
+        Err(format!(
+            "expects a supported keyword among \
+             {{stopping,normal,error,forwarded,toapplet,processed,acl}} but got '{}'",
+            String::from_utf8_lossy(text)
+        ))
+    })
+    .doc(
+        "The value if something holds (`!`: if it does not) of the session, otherwise nothing: \
+          costs a log line only has to say at times.",
+    ),
 ];
+
+/// What stands behind a `!`, and whether there is one.
+fn negation(text: &[u8]) -> (bool, &[u8]) {
+    match text.strip_prefix(b"!") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    }
+}
+
+const fn map_key(name: &'static str, input: Type) -> Converter {
+    Converter::new(name, MAP_KEY, input, Str, |v, step| {
+        let Some(Arg::Map(map)) = step.args.first() else { return None };
+        map.with(|map| Some(Value::text(map.key(v)?.to_owned())))
+    })
+    .doc("The key of a file that matches, as it is written there.")
+}
 
 const fn map(name: &'static str, input: Type, out: Type) -> Converter {
     Converter::new(name, MAP, input, out, look_up)

@@ -232,7 +232,7 @@ fn tlv_known(args: &mut Vec<Arg>) -> Result<(), String> {
     }
 }
 
-fn unit(args: &mut Vec<Arg>) -> Result<(), String> {
+pub(super) fn unit(args: &mut Vec<Arg>) -> Result<(), String> {
     match args.first().and_then(Arg::text) {
         None | Some(b"us" | b"ms") => Ok(()),
         Some(other) => {

@@ -45,16 +45,17 @@ pub(super) const TABLE: &[Fetch] = &[
     })
     .check(prefix)
     .doc("As `req.payload_lv`; in the rules of an answer, as `res.payload_lv`."),
-    Fetch::new("req.proto_http", Args::NONE, Type::Bool, REQUEST, proto_http)
+    Fetch::new("req.proto_http", Args::NONE, Type::Bool, REQUEST, |c| proto_http(c))
         .doc("Whether the client speaks HTTP."),
-    Fetch::new("req_proto_http", Args::NONE, Type::Bool, REQUEST, proto_http)
+    Fetch::new("req_proto_http", Args::NONE, Type::Bool, REQUEST, |c| proto_http(c))
         .doc("As `req.proto_http`."),
-    Fetch::new("req.rdp_cookie", NAME, Type::Str, REQUEST, rdp_cookie)
+    Fetch::new("req.rdp_cookie", NAME, Type::Str, REQUEST, |c| rdp_cookie(c))
         .doc("The cookie at the beginning of a remote desktop session."),
-    Fetch::new("rdp_cookie", NAME, Type::Str, REQUEST, rdp_cookie).doc("As `req.rdp_cookie`."),
-    Fetch::new("req.rdp_cookie_cnt", NAME, Type::Int, REQUEST, rdp_cookie_count)
+    Fetch::new("rdp_cookie", NAME, Type::Str, REQUEST, |c| rdp_cookie(c))
+        .doc("As `req.rdp_cookie`."),
+    Fetch::new("req.rdp_cookie_cnt", NAME, Type::Int, REQUEST, |c| rdp_cookie_count(c))
         .doc("1 if there is such a cookie, else 0."),
-    Fetch::new("rdp_cookie_cnt", NAME, Type::Int, REQUEST, rdp_cookie_count)
+    Fetch::new("rdp_cookie_cnt", NAME, Type::Int, REQUEST, |c| rdp_cookie_count(c))
         .doc("As `req.rdp_cookie_cnt`."),
 ];
 

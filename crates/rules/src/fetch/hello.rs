@@ -12,9 +12,9 @@ use crate::value::{Type, Value};
 const REQUEST: Source = Source::REQUEST;
 
 pub(super) const TABLE: &[Fetch] = &[
-    Fetch::new("req.ssl_sni", Args::NONE, Type::Str, REQUEST, sni)
+    Fetch::new("req.ssl_sni", Args::NONE, Type::Str, REQUEST, |c| sni(c))
         .doc("The host a TLS client asks for."),
-    Fetch::new("req_ssl_sni", Args::NONE, Type::Str, REQUEST, sni).doc("As `req.ssl_sni`."),
+    Fetch::new("req_ssl_sni", Args::NONE, Type::Str, REQUEST, |c| sni(c)).doc("As `req.ssl_sni`."),
     Fetch::new("req.ssl_hello_type", Args::NONE, Type::Int, REQUEST, |c| {
         hello_type(c.scope.request)
     })
@@ -31,9 +31,10 @@ pub(super) const TABLE: &[Fetch] = &[
         hello_type(c.scope.response)
     })
     .doc("As `res.ssl_hello_type`."),
-    Fetch::new("req.ssl_ver", Args::NONE, Type::Int, REQUEST, version)
+    Fetch::new("req.ssl_ver", Args::NONE, Type::Int, REQUEST, |c| version(c))
         .doc("The newest version of TLS the hello speaks of: major × 65536 + minor."),
-    Fetch::new("req_ssl_ver", Args::NONE, Type::Int, REQUEST, version).doc("As `req.ssl_ver`."),
+    Fetch::new("req_ssl_ver", Args::NONE, Type::Int, REQUEST, |c| version(c))
+        .doc("As `req.ssl_ver`."),
     Fetch::new("req.ssl_alpn", Args::NONE, Type::Str, REQUEST, |c| {
         with_hello(c, |hello| {
             let names: Vec<&[u8]> = hello.alpn().collect();

@@ -163,6 +163,10 @@ pub(super) const TABLE: &[Fetch] = &[
         frontend(c, FrontendNumber::Connections)
     })
     .doc("Connections of a frontend, this one by default."),
+    Fetch::new("fe_req_rate", FRONTEND, Type::Int, INTERNAL, |c| {
+        frontend(c, FrontendNumber::RequestRate)
+    })
+    .doc("HTTP requests per second of a frontend."),
     Fetch::new("fe_sess_rate", FRONTEND, Type::Int, INTERNAL, |c| {
         frontend(c, FrontendNumber::SessionRate)
     })
@@ -243,6 +247,11 @@ fn server<'a>(c: &Call<'a, '_>, what: ServerNumber) -> Found<'a> {
 
 fn date_unit(args: &mut Vec<Arg>) -> Result<(), String> {
     unit(args.get(1))
+}
+
+/// The first argument is a unit of dates.
+pub(super) fn unit_of_date(args: &mut Vec<Arg>) -> Result<(), String> {
+    unit(args.first())
 }
 
 fn unit(arg: Option<&Arg>) -> Result<(), String> {

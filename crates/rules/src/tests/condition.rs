@@ -61,10 +61,7 @@ fn terms_are_and_groups_are_or_and_what_is_unknown_stays_so() {
 #[test]
 fn a_rule_waits_for_bytes_and_decides_once_they_are_there_or_will_not_come() {
     let condition = when(vec![vec![(false, acl("req.len", vec![], Match::Int, &["3:"]))]]);
-    let rules = [
-        Rule { action: Action::Accept, condition: Some(condition) },
-        Rule { action: Action::Reject, condition: None },
-    ];
+    let rules = [Rule::new(Action::Accept, Some(condition)), Rule::new(Action::Reject, None)];
     let verdict = |bytes: &[u8], last| {
         let environment = Known::default();
         let request = Some(Waiting { bytes, complete: last });
@@ -91,13 +88,10 @@ fn rules_write_down_what_others_read() {
     let set = Action::SetVarFormat(variable.clone(), format);
     let matched = acl("var", vec![Arg::Variable(variable)], Match::Str, &["<192.0.2.7>"]);
     let rules = [
-        Rule { action: set, condition: None },
-        Rule {
-            action: Action::SetSource(expr("ipv4", vec![Arg::V4([9; 4].into())])),
-            condition: None,
-        },
-        Rule { action: Action::SetLogLevel(3), condition: None },
-        Rule { action: Action::Reject, condition: Some(when(vec![vec![(false, matched)]])) },
+        Rule::new(set, None),
+        Rule::new(Action::SetSource(expr("ipv4", vec![Arg::V4([9; 4].into())])), None),
+        Rule::new(Action::SetLogLevel(3), None),
+        Rule::new(Action::Reject, Some(when(vec![vec![(false, matched)]]))),
     ];
     let environment = Known::default();
     let mut record = Record::default();
@@ -141,7 +135,7 @@ fn a_format_merges_blanks_quotes_and_marks_what_is_missing() {
 #[test]
 fn what_was_captured_is_in_the_line_and_in_a_fetch() {
     let capture = Action::Capture { expr: expr("src", vec![]), slot: 0, length: 5 };
-    let rules = [Rule { action: capture, condition: None }];
+    let rules = [Rule::new(capture, None)];
     let environment = Known::default();
     let scope = Scope::new(&environment);
     let mut record = Record::default();

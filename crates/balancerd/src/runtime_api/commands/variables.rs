@@ -8,7 +8,7 @@ use super::{Call, Command, Needs, Outcome, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("get var", "<name>", "the value of a variable of the process", get),
-    Command::new("set var", "<name> <expr>", "gives it another value", set)
+    Command::new("set var", "<name> [fmt|expr] <value>", "gives it another value", set)
         .level(Level::Admin)
         .needs(Needs::Experimental),
 ];
@@ -24,10 +24,17 @@ fn get(call: &mut Call<'_>) -> Outcome {
     Ok(Reply::info_line(format_args!("{}: type={kind} value=<{text}>", call.word(0))))
 }
 
-/// `int(1)`, `str(text)`, `bool(true)`, `ipv4(…)`: constants, as rules write them.
+/// An expression or a format that sees no connection, as `set-var` of `global` has it.
 fn set(call: &mut Call<'_>) -> Outcome {
-    let (name, expression) = (call.word(0), call.word(1));
-    if name.is_empty() || expression.is_empty() {
+    let name = call.word(0);
+    let (as_format, first) = match call.word(1) {
+        "expr" => (false, 2),
+        "fmt" => (true, 2),
+        _ => (false, 1),
+    };
+    let words: Vec<&str> =
+        (first..).map(|at| call.word(at)).take_while(|w| !w.is_empty()).collect();
+    if name.is_empty() || words.is_empty() {
         let text = "Expect '<name> <expr>' or '<name> <fmt>' as arguments.";
         return Err(Reply::error_line(text));
     }
@@ -35,29 +42,12 @@ fn set(call: &mut Call<'_>) -> Outcome {
     let Some(variable) = variable else {
         return Err(Reply::error_line("Only a variable of the process ('proc.') can be set."));
     };
-    match constant(expression) {
+    match haproxy_cfg::value(name, &words, as_format) {
         Ok(value) => {
-            call.shared.variables.set(&variable, Some(value));
+            call.shared.variables.set(&variable, value);
             Ok(Reply::DONE)
         }
         Err(why) => Err(Reply::error_line(why)),
-    }
-}
-
-fn constant(text: &str) -> Result<Value<'static>, String> {
-    let wrong = || format!("unable to parse '{text}': a constant is expected");
-    let (kind, rest) = text.split_once('(').ok_or_else(wrong)?;
-    let inner = rest.strip_suffix(')').ok_or_else(wrong)?;
-    match kind {
-        "int" => inner.parse().map(Value::Int).map_err(|_| wrong()),
-        "str" => Ok(Value::text(inner.to_owned())),
-        "bool" => match inner {
-            "true" | "1" => Ok(Value::Bool(true)),
-            "false" | "0" => Ok(Value::Bool(false)),
-            _ => Err(wrong()),
-        },
-        "ipv4" | "ipv6" => inner.parse().map(Value::Ip).map_err(|_| wrong()),
-        _ => Err(wrong()),
     }
 }
 

@@ -1,0 +1,263 @@
+//! What expressions are worth, and what is known of a session: beside HAProxy. `HAPROXY` names the
+//! program to compare with; otherwise the installed one is asked what it knows.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const INSTALLED: &str = "/usr/sbin/haproxy";
+/// Nothing here takes longer; a test that waits so long has failed.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// HAProxy, and whether it is known to be of version 3.2 or later.
+fn original() -> Option<(PathBuf, bool)> {
+    if let Some(program) = std::env::var_os("HAPROXY") {
+        println!("beside {}", program.display());
+        return Some((program.into(), true));
+    }
+    if Path::new(INSTALLED).exists() {
+        println!("beside {INSTALLED}");
+        return Some((INSTALLED.into(), false));
+    }
+    println!("SKIPPED: {INSTALLED} is not installed");
+    None
+}
+
+/// A running program.
+struct Subject {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Subject {
+    /// Starts a program with a file; `DIR` in the text is a directory of its own.
+    fn start(program: &Path, text: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let place = directory.path().display().to_string();
+        let text = format!("global\n stats socket DIR/s level admin\n{text}");
+        let path = directory.path().join("h.cfg");
+        std::fs::write(&path, text.replace("DIR", &place)).expect("writable");
+        let mut command = Command::new(program);
+        command.arg0("haproxy").arg("-db").arg("-f").arg(&path).current_dir(directory.path());
+        let child = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let subject = Self { child, directory };
+        until("it listens", || UnixStream::connect(subject.path("s")).is_ok());
+        subject.ask("show version");
+        subject
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The answer to a command.
+    fn ask(&self, command: &str) -> String {
+        let mut stream = UnixStream::connect(self.path("s")).expect("it listens");
+        stream.set_read_timeout(Some(LIMIT)).expect("settable");
+        stream.write_all(format!("{command}\n").as_bytes()).expect("open");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ours() -> PathBuf {
+    env!("CARGO_BIN_EXE_balancerd").into()
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < LIMIT, "waited for ever: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What expressions are worth, in their order: as `get var` shows them.
+fn values(program: &Path, expressions: &[&str]) -> Vec<String> {
+    let numbered = expressions.iter().enumerate();
+    let lines: String =
+        numbered.map(|(at, expression)| format!(" set-var proc.v{at} {expression}\n")).collect();
+    let rest = "defaults\n mode tcp\n timeout client 9s\n timeout server 9s\n timeout connect 9s\n\
+                listen l\n bind unix@DIR/l\n server s 127.0.0.1:1\n";
+    let subject = Subject::start(program, &(lines + rest));
+    let value = |at: usize| match subject.ask(&format!("get var proc.v{at}")).split_once(": type=")
+    {
+        Some((_, value)) => value.trim().to_owned(),
+        None => String::new(),
+    };
+    (0..expressions.len()).map(value).collect()
+}
+
+#[test]
+fn expressions_are_worth_what_they_are_in_haproxy() {
+    let table = include_str!("data/values.txt");
+    let rows: Vec<(&str, &str)> = table.lines().filter_map(|row| row.split_once(" | ")).collect();
+    let expressions: Vec<&str> = rows.iter().map(|(expression, _)| *expression).collect();
+    let found = values(&ours(), &expressions);
+    let differ = |((expression, expected), found): (&(&str, &str), &String)| {
+        (found != expected).then(|| format!("{expression}: {found} instead of {expected}"))
+    };
+    let wrong: Vec<_> = rows.iter().zip(&found).filter_map(differ).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let Some((program, newer)) = original() else { return };
+    // Version 2.6 does not read all weights of languages.
+    let only_newer = ["rfc7239", "x509", "when(", ",date", "q=0.001"];
+    let known = |row: &&(&str, &str)| newer || !only_newer.iter().any(|name| row.0.contains(name));
+    let known: Vec<_> = rows.iter().filter(known).collect();
+    let expressions: Vec<&str> = known.iter().map(|(expression, _)| *expression).collect();
+    for ((expression, expected), found) in known.iter().zip(values(&program, &expressions)) {
+        assert_eq!(found, *expected, "{expression}, of the original");
+    }
+}
+
+/// A server that answers what it is told, and ends when its client does.
+fn server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 64];
+                while let Ok(count @ 1..) = client.read(&mut bytes) {
+                    let _ = client.write_all(&bytes[..count]);
+                }
+            });
+        }
+    });
+    port
+}
+
+/// What is known of two sessions: one that is served, and one whose server refuses. `*` is a
+/// number, `?` is not compared; the last column says since when HAProxy knows it.
+const FACTS: &[(&str, &str, &str, bool)] = &[
+    ("so_id", "7", "8", true),
+    ("so_name", "hello", "bad", false),
+    ("stopping", "0", "0", false),
+    ("thread", "0", "0", false),
+    ("bc.timer.connect", "*", "-1", true),
+    ("bc_be_queue", "0", "0", true),
+    ("bc_srv_queue", "0", "0", true),
+    ("bc_err", "0", "-", false),
+    ("bc_err_name", "-", "-", true),
+    ("bc_err_str", "Success", "-", false),
+    ("bc_rttvar(us)", "*", "?", true),
+    ("bc_nb_streams", "1", "1", true),
+    ("bc_reused", "0", "0", true),
+    ("bc_settings_streams_limit", "1", "1", true),
+    ("dst_conn", "1", "1", false),
+    ("fc.timer.handshake", "0", "0", true),
+    ("fc.timer.total", "*", "*", true),
+    ("fc_err", "0", "0", false),
+    ("fc_err_name", "-", "-", true),
+    ("fc_err_str", "Success", "Success", false),
+    ("fc_nb_streams", "1", "1", true),
+    ("fc_settings_streams_limit", "1", "1", true),
+    ("fe_req_rate", "0", "0", false),
+    ("last_rule_file", "DIR/h.cfg", "DIR/h.cfg", false),
+    ("last_rule_line", "21", "21", false),
+    ("last_entity", "DIR/h.cfg:21", "DIR/h.cfg:21", true),
+    ("prio_class", "0", "0", false),
+    ("prio_offset", "0", "0", false),
+    ("req.timer.queue", "*", "*", true),
+    ("res.timer.data", "-1", "-1", true),
+    ("txn.timer.total", "*", "*", true),
+    ("txn.timer.user", "*", "*", true),
+    ("txn.id32", "*", "*", true),
+    ("txn.sess_term_state", "--", "SC", true),
+    ("request_date", "*", "*", true),
+    ("nbproc", "1", "1", false),
+    ("fs.id", "0", "0", true),
+    ("bs.id", "0", "0", true),
+    ("fs.rst_code", "-", "-", true),
+    ("bs.rst_code", "-", "-", true),
+    ("acl(there)", "1", "1", true),
+    ("acl(!there)", "0", "0", true),
+    ("str(a),when(acl,there)", "a", "a", true),
+    ("str(a),when(!acl,there)", "-", "-", true),
+    ("str(a),when(normal)", "a", "-", true),
+    ("str(a),when(error)", "-", "a", true),
+    ("str(a),when(forwarded)", "a", "a", true),
+    ("str(a),when(toapplet)", "-", "-", true),
+    ("str(a),when(processed)", "a", "a", true),
+    ("str(a),when(!stopping)", "a", "a", true),
+];
+
+/// The facts of both sessions, as a program logs them.
+fn facts(program: &Path, names: &[&str]) -> [Vec<String>; 2] {
+    let served = server();
+    let refused = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let refused_port = refused.local_addr().expect("bound").port();
+    drop(refused);
+    let fields: Vec<_> = names.iter().map(|name| format!("%[{name}]")).collect();
+    let format = fields.join("@");
+    let text = format!(
+        " log DIR/l len 8192 format raw local0\n nbthread 1\n\
+         defaults\n mode tcp\n log global\n timeout client 9s\n timeout server 8s\n \
+         timeout connect 7s\n timeout queue 6s\n retries 2\n\
+         frontend fe\n bind unix@DIR/one name hello id 7\n bind unix@DIR/two name bad\n \
+         acl there always_true\n acl spoken req.len gt 0\n \
+         tcp-request inspect-delay 5s\n tcp-request content set-var(sess.x) int(1)\n\
+         # the rule that decides stands in line 21\n tcp-request content accept if spoken\n \
+         use_backend refused if {{ so_name bad }}\n default_backend served\n \
+         log-format \"{format}\"\n\
+         backend served\n server s 127.0.0.1:{served}\n\
+         backend refused\n retries 0\n server s 127.0.0.1:{refused_port}\n"
+    );
+    let subject = Subject::start(program, &text);
+    // Without a listener lines are lost: nothing is logged before there is a session.
+    let log = UnixDatagram::bind(subject.path("l")).expect("a socket");
+    log.set_read_timeout(Some(LIMIT)).expect("settable");
+    let place = subject.directory.path().display().to_string();
+    ["one", "two"].map(|name| {
+        let mut client = UnixStream::connect(subject.path(name)).expect("it listens");
+        client.set_read_timeout(Some(LIMIT)).expect("settable");
+        client.write_all(b"hi").expect("open");
+        let _ = client.read(&mut [0; 2]);
+        drop(client);
+        let mut line = [0; 16 * 1024];
+        loop {
+            let count = log.recv(&mut line).expect("a line");
+            let text = String::from_utf8_lossy(&line[..count]);
+            let values: Vec<_> =
+                text.trim_end().split('@').map(|one| one.replace(&place, "DIR")).collect();
+            if values.len() == names.len() {
+                break values;
+            }
+        }
+    })
+}
+
+#[test]
+fn what_is_known_of_a_session_is_what_haproxy_knows() {
+    let check = |program: &Path, rows: &[&(&str, &str, &str, bool)]| {
+        let names: Vec<&str> = rows.iter().map(|row| row.0).collect();
+        let [served, refused] = facts(program, &names);
+        for (at, (name, good, bad, _)) in rows.iter().enumerate() {
+            for (expected, found) in [(good, &served[at]), (bad, &refused[at])] {
+                let fits = match *expected {
+                    "*" => found.parse::<u64>().is_ok(),
+                    "?" => true,
+                    text => found == text,
+                };
+                assert!(fits, "{}: {name} is {found}, not {expected}", program.display());
+            }
+        }
+    };
+    let all: Vec<_> = FACTS.iter().collect();
+    check(&ours(), &all);
+    let Some((program, newer)) = original() else { return };
+    let known: Vec<_> = FACTS.iter().filter(|row| newer || !row.3).collect();
+    check(&program, &known);
+}
