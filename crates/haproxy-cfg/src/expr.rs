@@ -87,7 +87,7 @@ pub(crate) fn read<'t>(
                 break;
             }
             return Err(Wrong::Said(match last {
-                None => format!("missing comma after fetch keyword '{name}'"),
+                None => "missing comma after fetch keyword".to_owned(),
                 Some(last) => format!("missing comma after converter '{last}'"),
             }));
         }
@@ -120,6 +120,10 @@ pub(crate) fn read<'t>(
                 return Err(flaw.wrong(&format!("invalid arg {at} in converter '{name}'")));
             }
         };
+        // A value it cannot take counts before words it cannot.
+        if !expr.out().casts_to(converter.input) {
+            return Err(Wrong::Said(format!("converter '{name}' cannot be applied")));
+        }
         finish_converter(context, converter, &mut args).map_err(|wrong| {
             wrong.map(|text| format!("invalid args in converter '{name}' : {text}"))
         })?;

@@ -68,7 +68,7 @@ pub(crate) fn parse(context: &Context, text: &str, purpose: Purpose) -> Result<F
             rest = after;
             if rest.is_empty() {
                 return Err(format!(
-                    "parse argument modifier without variable name near '%{{{letters}}}'"
+                    "parse argument modifier without alias name near '%{{{letters}}}'"
                 )
                 .into());
             }
@@ -96,8 +96,9 @@ pub(crate) fn parse(context: &Context, text: &str, purpose: Purpose) -> Result<F
             };
             let source = read.expr.source();
             if !purpose.places.iter().any(|place| place.offers(source)) {
+                let fetch = expression.split(['(', ',', ']']).next().unwrap_or_default();
                 return Err(format!(
-                    "sample fetch <{expression}> may not be reliably used here because it needs '{}' which is not available here",
+                    "sample fetch <{fetch}> may not be reliably used here because it needs '{}' which is not available here",
                     source.names()
                 )
                 .into());
@@ -111,7 +112,7 @@ pub(crate) fn parse(context: &Context, text: &str, purpose: Purpose) -> Result<F
             if rest.starts_with(' ') || rest.starts_with('\t') {
                 let position = text.len() - start.len() + 1;
                 return Err(format!(
-                    "unexpected variable name near '{}' at position {position} line : '{text}'. Maybe you want to write a single '%', use the syntax '%%'",
+                    "unexpected alias name near '{}' at position {position} line : '{text}'. Maybe you want to write a single '%', use the syntax '%%'",
                     &rest[..1]
                 )
                 .into());
@@ -138,7 +139,7 @@ pub(crate) fn parse(context: &Context, text: &str, purpose: Purpose) -> Result<F
             return Err(Wrong::Planned(format!("log-format %{name}")));
         } else {
             return Err(format!(
-                "no such format variable '{name}'. If you wanted to emit the '%' character verbatim, you need to use '%%'"
+                "no such format alias '{name}'. If you wanted to emit the '%' character verbatim, you need to use '%%'"
             )
             .into());
         }

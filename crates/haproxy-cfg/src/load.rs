@@ -326,7 +326,8 @@ impl Loader {
             Current::Other(section) => {
                 let place = Place::new(conf::ANYWHERE, section.said);
                 let known = find(&[section.table], conf::ANYWHERE, &stmt.words).is_some();
-                let manner = if matches!(section.said, "users" | "fcgi-app") { TIGHT } else { "" };
+                let manner =
+                    if matches!(section.said, "userlist" | "fcgi-app") { TIGHT } else { "" };
                 // A section that is refused as a whole has been complained about.
                 if section.planned {
                 } else if known {
@@ -499,9 +500,10 @@ impl Loader {
                 other.origin
             );
             self.binder.complain(Severity::Error, CAPITAL, name.span, text);
-        } else if let Some(other) = twins().next() {
+        }
+        if let Some(other) = twins().next() {
             let text = format!(
-                "{noun} '{name_text}' has the same name as {} '{name_text}' declared at {}. It runs here; HAProxy refuses it since 3.3.",
+                "{noun} '{name_text}' has the same name as {} '{name_text}' declared at {}. This is dangerous and will not be supported anymore in version 3.3.",
                 other.kind.noun(),
                 other.origin
             );
@@ -525,11 +527,12 @@ impl Loader {
         self.tight(span, text);
     }
 
-    /// Takes `no` or `default` off the front of a statement.
-    fn prefix(&mut self, stmt: &mut Stmt) -> bool {
+    /// Takes `no` or `default` off the front of a statement: whether it was there; `None` where it may
+    /// not be.
+    fn prefix(&mut self, stmt: &mut Stmt) -> Option<bool> {
         let word = stmt.word(0).to_owned();
         if word != "no" && word != "default" {
-            return false;
+            return Some(false);
         }
         let prefix = stmt.words.remove(0);
         let allowed = match stmt.word(0) {
@@ -543,11 +546,9 @@ impl Loader {
         };
         if !allowed {
             self.tight(prefix.span, "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, insecure-fork-wanted and numa-cpu-mapping.");
-            if stmt.words.is_empty() {
-                stmt.words.push(Word { text: String::new(), span: prefix.span });
-            }
+            return None;
         }
-        allowed
+        Some(true)
     }
 
     fn unknown(&mut self, stmt: &Stmt, section: &str, known: &[&'static str]) {
@@ -564,7 +565,7 @@ impl Loader {
     }
 
     fn global_keyword(&mut self, mut stmt: Stmt) {
-        let negated = self.prefix(&mut stmt);
+        let Some(negated) = self.prefix(&mut stmt) else { return };
         let tables = [global::TABLE, global_names::TABLE, global_var::TABLE, tuning::TABLE];
         let Some((table, row)) = find(&tables, conf::ANYWHERE, &stmt.words) else {
             let known = names(&tables, conf::ANYWHERE);
@@ -588,7 +589,7 @@ impl Loader {
     }
 
     fn proxy_keyword(&mut self, mut stmt: Stmt, draft: &mut Draft) {
-        let negated = self.prefix(&mut stmt);
+        let Some(negated) = self.prefix(&mut stmt) else { return };
         let (here, kind) = (bit(draft.kind), draft.kind);
         let Some((table, row)) = find(&PROXY_TABLES, here, &stmt.words) else {
             let whose = match kind {

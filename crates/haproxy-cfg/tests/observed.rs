@@ -10,7 +10,8 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("server ssl no verify", "TLS towards servers is refused by name"),
     ("bind ssl no crt", "TLS of clients is refused by name"),
     ("bind bad crt", "TLS of clients is refused by name"),
-    ("maxconn abc", "2.6 takes it as 0 in silence; this says so"),
+    ("duplicate backend", "3.3 refuses what 3.2 warns of, and this, too"),
+    ("duplicate frontend/listen name", "3.3 refuses what 3.2 warns of, and this, too"),
     ("env undefined unquoted", "a variable that is not set is worth a warning"),
     ("removed keywords", "`dispatch` is refused by name"),
 ];

@@ -75,6 +75,56 @@ pub enum Variable {
     ResponseCapturedList,
 }
 
+/// What flags do to a variable.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Form {
+    /// Text, which `+Q` puts between quotes.
+    Text,
+    /// An address: text, or with `+X` its bytes, which are never quoted.
+    Address,
+    /// A number that `+X` writes in hexadecimal.
+    Number,
+    /// Times, counters and states: no flag changes them.
+    Plain,
+}
+
+impl Variable {
+    const fn form(self) -> Form {
+        match self {
+            Self::ClientAddress
+            | Self::FrontendAddress
+            | Self::BackendAddress
+            | Self::ServerAddress => Form::Address,
+            Self::ClientPort
+            | Self::FrontendPort
+            | Self::BackendPort
+            | Self::ServerPort
+            | Self::LogCounter
+            | Self::Pid
+            | Self::RequestCounter
+            | Self::Timestamp => Form::Number,
+            Self::FrontendName
+            | Self::FrontendNameTransport
+            | Self::BackendName
+            | Self::ServerName
+            | Self::Hostname
+            | Self::UniqueId
+            | Self::TlsCipher
+            | Self::TlsVersion
+            | Self::Method
+            | Self::Path
+            | Self::PathOnly
+            | Self::Query
+            | Self::Uri
+            | Self::HttpVersion
+            | Self::RequestLine
+            | Self::RequestCookie
+            | Self::ResponseCookie => Form::Text,
+            _ => Form::Plain,
+        }
+    }
+}
+
 /// The variables with their names; the second part is what each is.
 pub const VARIABLES: &[(&str, Variable, &str)] = &[
     ("B", Variable::BytesRead, "bytes from the server"),
@@ -238,13 +288,20 @@ impl Format {
                     let mut text = Vec::new();
                     let found = scope.environment.log_variable(*variable, &mut text);
                     let value = found.then(|| text.into());
-                    (flags, if flags.hex { value.map(hexadecimal) } else { value })
+                    match variable.form() {
+                        Form::Text => (*flags, value),
+                        Form::Address | Form::Number if flags.hex => {
+                            (Flags { quote: false, ..*flags }, value.map(hexadecimal))
+                        }
+                        Form::Address => (*flags, value),
+                        Form::Number | Form::Plain => (Flags { quote: false, ..*flags }, value),
+                    }
                 }
                 Part::Expr(expr, flags) => {
                     let last = Scope { last: true, ..*scope };
                     let value = expr.eval(&last, record).value();
                     let value = value.and_then(|value| value.cast(Type::Str));
-                    (flags, value.map(Value::into_text))
+                    (*flags, value.map(Value::into_text))
                 }
             };
             after_blank = false;

@@ -58,13 +58,13 @@ impl Variable {
             .find_map(|(name, scope)| Some((scope, text.strip_prefix(name)?.strip_prefix('.')?)));
         let Some((scope, name)) = known else {
             return Err(format!(
-                "invalid variable name '{text}'. A variable name must be start by its scope. The \
-                 scope can be 'proc', 'sess', 'txn', 'req', 'res' or 'check'"
+                "invalid variable name '{text}'. A variable name must start with its scope. The \
+                 scope can be 'proc', '(p)sess', '(p)txn', '(p)req', '(p)res' or 'check'"
             ));
         };
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
-        if let Some(at) = name.find(|c| !allowed(c)) {
-            return Err(format!("invalid syntax at char '{}'", &name[at..]));
+        if let Some(wrong) = name.chars().find(|c| !allowed(*c)) {
+            return Err(format!("invalid syntax at char '{wrong}'"));
         }
         Ok(Self { scope: *scope, name: name.into() })
     }

@@ -21,13 +21,6 @@ pub(super) fn before_timeouts(b: &mut Binder, draft: &Draft) {
                 format!("cookie will be ignored for {noun} '{name}' (needs 'mode http')."),
             );
         }
-        if http.model.monitor_uri.is_some() && draft.kind.is_client_side() {
-            warn(
-                b,
-                draft,
-                format!("monitor-uri will be ignored for {noun} '{name}' (needs 'mode http')."),
-            );
-        }
         if http.layer7_balance && draft.kind.is_server_side() {
             warn(
                 b,
@@ -81,6 +74,10 @@ pub(super) fn after_timeouts(b: &mut Binder, draft: &Draft) {
             format!("'stats' statement ignored for {noun} '{name}' as it requires HTTP mode."),
         );
     }
+    if http.model.monitor_uri.is_some() && draft.kind.is_client_side() {
+        let text = "'monitor-uri' statement ignored for";
+        warn(b, draft, format!("{text} {noun} '{name}' as it requires HTTP mode."));
+    }
     let rules = [
         (&http.request_rules, "http-request"),
         (&http.response_rules, "http-response"),
@@ -94,6 +91,16 @@ pub(super) fn after_timeouts(b: &mut Binder, draft: &Draft) {
             format!("'{keyword}' rules ignored for {noun} '{name}' as they require HTTP mode."),
         );
     }
+    for server in draft.servers.iter().filter(|server| server.cookie) {
+        warn(
+            b,
+            draft,
+            format!(
+                "{noun} '{name}' : ignoring cookie for server '{}' as HTTP mode is disabled.",
+                server.name
+            ),
+        );
+    }
     for (_, option) in [
         (http.model.forwarded_for.is_some(), "forwardfor"),
         (http.model.original_to.is_some(), "originalto"),
@@ -105,16 +112,6 @@ pub(super) fn after_timeouts(b: &mut Binder, draft: &Draft) {
             b,
             draft,
             format!("'option {option}' ignored for {noun} '{name}' as it requires HTTP mode."),
-        );
-    }
-    for server in draft.servers.iter().filter(|server| server.cookie) {
-        warn(
-            b,
-            draft,
-            format!(
-                "{noun} '{name}' : ignoring cookie for server '{}' as HTTP mode is disabled.",
-                server.name
-            ),
         );
     }
 }

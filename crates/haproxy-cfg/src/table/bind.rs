@@ -166,9 +166,10 @@ pub(crate) const TABLE: &[K] = &[
                 return refuse(b, w, "'shards' : missing value".to_owned());
             }
             let n = crate::number::leading(text(w, 0)).0;
-            if !matches!(text(w, 0), "by-thread" | "by-group") && !(1..=64).contains(&n) {
-                let text =
-                    format!("'shards' : invalid value {n}, allowed range is 1..64 or 'by-thread'");
+            if !matches!(text(w, 0), "by-thread" | "by-group") && !(1..=1024).contains(&n) {
+                let text = format!(
+                    "'shards' : invalid value {n}, allowed range is 1..1024 or 'by-thread'"
+                );
                 refuse(b, w, text);
             }
         }),

@@ -295,7 +295,7 @@ fn connect(p: &mut Draft, kind: &str, words: &[Word], b: &mut Binder) {
             },
             ("addr", Some(address)) => match plain_ip(&context, &address.text) {
                 Ok(ip) => step.addr = Some(ip),
-                Err(error) => return refuse(b, rest, format!("{name} : 'addr' : {error}\n..")),
+                Err(error) => return refuse(b, rest, format!("{name} : 'addr' : {error}..")),
             },
             ("sni", Some(value)) => step.sni = Some(value.owned()),
             ("alpn", Some(value)) => {

@@ -161,7 +161,7 @@ impl Reader<'_> {
             return self.refuse(here, &format!("{supported} but got '{got}' as argument.."));
         }
         if matching.is_some() {
-            return self.refuse(here, "only on pattern expected.");
+            return self.refuse(here, "only one pattern expected.");
         }
         if matches!(keyword, "hdr" | "fhdr") {
             let (header, rest) = self.header(keyword, word, after)?;
@@ -212,8 +212,7 @@ impl Reader<'_> {
             );
             return self.refuse(std::slice::from_ref(word), &text);
         };
-        let (mut name, mut rest) =
-            self.pattern(keyword, first.text == "name-lf", None, &words[1..])?;
+        let (mut name, mut rest) = self.pattern(keyword, first.text == "name-lf", &words[1..])?;
         if let Text::Plain(bytes) = &mut name.text {
             bytes.make_ascii_lowercase();
         }
@@ -225,11 +224,7 @@ impl Reader<'_> {
                 let text = format!("'{keyword}' expect a pattern with the value keyword.");
                 return self.refuse(rest, &text);
             }
-            // HAProxy shows the pattern of the name where that of the value is wrong.
-            let named = words[..words.len() - rest.len()].last();
-            let said = named.map(|word| word.text.as_str());
-            let (pattern, after) =
-                self.pattern(keyword, word.text == "value-lf", said, &rest[1..])?;
+            let (pattern, after) = self.pattern(keyword, word.text == "value-lf", &rest[1..])?;
             (value, rest) = (Some(pattern), after);
         }
         Some((Header { name, value, full: keyword == "fhdr" }, rest))
@@ -240,7 +235,6 @@ impl Reader<'_> {
         &mut self,
         keyword: &str,
         is_format: bool,
-        said: Option<&str>,
         words: &'w [Word],
     ) -> Option<(Pattern, &'w [Word])> {
         let mut rest = words;
@@ -275,7 +269,7 @@ impl Reader<'_> {
             compare = Compare::Regex(regex(self.p, &name, word, self.b)?);
             Text::default()
         } else if is_format {
-            Text::Format(named_format(self.p, &name, said.unwrap_or(&word.text), word, self.b)?)
+            Text::Format(named_format(self.p, &name, &word.text, word, self.b)?)
         } else {
             Text::Plain(bytes_of(&word.text))
         };

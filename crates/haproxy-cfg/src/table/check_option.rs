@@ -117,32 +117,52 @@ pub(crate) const TABLE: &[P] = &[
     .doc("See the rows below."),
     P::new(
         "email-alert from",
-        Words("<address>", 0..=ALL, |p, w, _| {
-            alert(p).from = Some(text(w, 0).to_owned());
+        Words("<address>", 0..=ALL, |p, w, b| {
+            match w.first() {
+                Some(word) => alert(p).from = Some(word.text.clone()),
+                None => {
+                    b.refuse(at(w), "missing argument after 'from'.");
+                }
+            };
         }),
     )
     .within(PROXY)
     .doc("Who sends mail about servers."),
     P::new(
         "email-alert to",
-        Words("<address>", 0..=ALL, |p, w, _| {
-            alert(p).to = Some(text(w, 0).to_owned());
+        Words("<address>", 0..=ALL, |p, w, b| {
+            match w.first() {
+                Some(word) => alert(p).to = Some(word.text.clone()),
+                None => {
+                    b.refuse(at(w), "missing argument after 'to'.");
+                }
+            };
         }),
     )
     .within(PROXY)
     .doc("Who gets it."),
     P::new(
         "email-alert mailers",
-        Words("<section>", 0..=ALL, |p, w, _| {
-            alert(p).mailers = Some(text(w, 0).to_owned());
+        Words("<section>", 0..=ALL, |p, w, b| {
+            match w.first() {
+                Some(word) => alert(p).mailers = Some(word.text.clone()),
+                None => {
+                    b.refuse(at(w), "missing argument after 'mailers'.");
+                }
+            };
         }),
     )
     .within(PROXY)
     .doc("Through which relays."),
     P::new(
         "email-alert myhostname",
-        Words("<name>", 0..=ALL, |p, w, _| {
-            alert(p).host = Some(text(w, 0).to_owned());
+        Words("<name>", 0..=ALL, |p, w, b| {
+            match w.first() {
+                Some(word) => alert(p).host = Some(word.text.clone()),
+                None => {
+                    b.refuse(at(w), "missing argument after 'myhostname'.");
+                }
+            };
         }),
     )
     .within(PROXY)
@@ -154,7 +174,7 @@ pub(crate) const TABLE: &[P] = &[
                 Some(at) => alert(p).level = Some(proxy::Severity::ALL[at]),
                 None => {
                     let got = text(w, 0);
-                    b.refuse(at(w), format!("unknown log level 'level' after '{got}'"));
+                    b.refuse(at(w), format!("unknown log level '{got}' after 'level'"));
                 }
             }
         }),
@@ -197,7 +217,7 @@ fn retry_on(p: &mut Draft, words: &[Word], b: &mut Binder) {
             return;
         }
         if word.text == "none" && words.len() > 1 {
-            b.refuse(word.span, "'retry-on' 'none' keyworld only usable alone");
+            b.refuse(word.span, "'retry-on' 'none' keyword only usable alone");
             return;
         }
     }

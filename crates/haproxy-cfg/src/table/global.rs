@@ -90,7 +90,7 @@ pub(crate) const TABLE: &[G] = &[
     .doc("The program's name in log lines."),
     G::new("master-worker", Words("[no-exit-on-failure]", 0..=ALL, |g, w, b| {
         if !w.is_empty() && w[0].text != "no-exit-on-failure" {
-            b.refuse(w[0].span, "'master-worker' only supports 'no-exit-on-failure' option.");
+            b.refuse(w[0].span, "'master-worker' only supports 'no-exit-on-failure' option");
         }
         g.process.master_worker = true;
     }))
@@ -107,6 +107,13 @@ pub(crate) const TABLE: &[G] = &[
     }))
     .doc("The first checks are spread over at most this time."),
     G::new("maxconn", Words("<number>", 0..=ALL, |g, w, b| {
+        if let [word] = w
+            && !leading(&word.text).1
+        {
+            let text = format!("cannot parse 'maxconn' value '{}', an integer is expected.", word.text);
+            b.refuse(word.span, text);
+            return;
+        }
         let Some(n) = number(b, "maxconn", w) else { return };
         if g.again("maxconn") {
             again(b, w, "'maxconn' already specified. Continuing.");
@@ -134,8 +141,8 @@ pub(crate) const TABLE: &[G] = &[
         } else if w.is_empty() || !whole {
             let got = text(w, 0);
             b.refuse(span, format!("'nbthread' passed a missing or unparsable integer value in '{got}'"));
-        } else if !(1..=64).contains(&n) {
-            b.refuse(span, format!("'nbthread' value must be between 1 and 64 (was {n})"));
+        } else if !(1..=1024).contains(&n) {
+            b.refuse(span, format!("'nbthread' value must be between 1 and 1024 (was {n})"));
         } else {
             g.process.threads = Threads::Count(n as u16);
         }
@@ -438,9 +445,22 @@ fn id(
 }
 
 fn set_env(b: &mut Binder, g: &mut Global, keyword: &str, words: &[Word]) {
-    let [name, value] = words else {
-        tight(b, words, &format!("'{keyword}' expects a name and a value."));
-        return;
+    let (name, value) = match words {
+        [name, value] => (name, value),
+        [] => {
+            b.refuse(here(b, words), format!("'{keyword}' expects environment variable name.\n."));
+            return;
+        }
+        [name] => {
+            let text =
+                format!("'{keyword}' expects environment variable value for '{}'.\n.", name.text);
+            b.refuse(here(b, words), text);
+            return;
+        }
+        _ => {
+            surplus(b, keyword, words, 2);
+            return;
+        }
     };
     let mut env = g.context.env.borrow_mut();
     if keyword == "setenv" || !env.contains_key(&name.text) {

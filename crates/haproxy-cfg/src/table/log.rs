@@ -223,10 +223,7 @@ fn address(context: &Context, b: &mut Binder, word: &Word) -> Option<LogAddress>
             let ip = host.resolve(context, family).first().copied();
             if ip.is_none() {
                 let host = word.text.rsplit_once(':').map_or(word.text.as_str(), |(h, _)| h);
-                b.refuse(
-                    word.span,
-                    format!("log : invalid address: '{host}' in '{}'\n", word.text),
-                );
+                b.refuse(word.span, format!("log : invalid address: '{host}' in '{}'", word.text));
             }
             Some(LogAddress::Udp((ip?, port).into()))
         }

@@ -87,15 +87,22 @@ pub(crate) const TABLE: &[P] = &[
     .doc("A retry may go to another server."),
     P::new(
         "option tcplog",
-        Words("", 0..=ALL, |p, w, b| {
-            if !surplus(b, "option tcplog", w, 0) {
+        Words("[clf]", 0..=ALL, |p, w, b| {
+            let clf = text(w, 0) == "clf";
+            if !surplus(b, "option tcplog", w, usize::from(clf)) {
                 p.log_format = LogFormat::Tcp;
                 p.http.httplog = None;
+                if clf {
+                    p.log_format = LogFormat::Custom(rules::Format::default());
+                    TCP_CLF.clone_into(&mut p.log_text);
+                    p.log_at = Some(w[0].span);
+                }
             }
         }),
     )
     .within(PROXY)
-    .doc("Sessions are logged with times, counters and a termination code."),
+    .doc("Sessions are logged with times, counters and a termination code; with `clf` in the common log \
+          format, as HAProxy does since 3.1."),
     P::new(
         "option httplog",
         Words("[clf]", 0..=ALL, |p, w, b| {
@@ -128,9 +135,9 @@ pub(crate) const TABLE: &[P] = &[
     )
     .within(SERVER)
     .doc("Checks follow the `tcp-check` steps; without any they connect."),
-    P::new("option httpchk", Words("[[<method>] <uri> [<version>]]", 0..=ALL, httpchk))
+    P::new("option httpchk", Words("[[<method>] <uri> [<version> [<host>]]]", 0..=ALL, httpchk))
         .within(SERVER)
-        .doc("Checks are HTTP requests."),
+        .doc("Checks are HTTP requests, of a host where one is said (HAProxy since 2.9)."),
     P::planned("option transparent", "").within(SERVER),
     P::planned("option http_proxy", "").within(PROXY),
     P::new("option persist", conf::Form::Switch(|p, on| p.stick.persist = on))
@@ -237,7 +244,10 @@ fn unknown(_: &mut Draft, words: &[Word], b: &mut Binder) {
     b.refuse(word.span, text);
 }
 
-/// `option httpchk [[METHOD] URI [VERSION]]`.
+/// `option tcplog clf`.
+const TCP_CLF: &str = "%{+Q}o %{-Q}ci - - [%T] \"TCP \" 000 %B \"\" \"\" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U %ts-- %ac %fc %bc %sc %rc %sq %bq \"\" \"\" ";
+
+/// `option httpchk [[METHOD] URI [VERSION [HOST]]]`.
 fn httpchk(p: &mut Draft, words: &[Word], b: &mut Binder) {
     let mut request = check::Request::default();
     match words {
@@ -249,7 +259,10 @@ fn httpchk(p: &mut Draft, words: &[Word], b: &mut Binder) {
             if let Some(version) = rest.first() {
                 hidden_headers(&mut request, version, b);
             }
-            if let Some(extra) = rest.get(1) {
+            if let Some(host) = rest.get(1) {
+                request.headers.push(("Host".to_owned(), host.text.as_str().into()));
+            }
+            if let Some(extra) = rest.get(2) {
                 crate::number::unexpected(b, "option httpchk", &extra.text, extra.span);
                 return;
             }

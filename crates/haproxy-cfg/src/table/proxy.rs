@@ -356,7 +356,7 @@ fn balance(p: &mut Draft, words: &[Word], b: &mut Binder) {
             return;
         }
         _ => {
-            b.refuse(span, "balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hdr(name)' and 'rdp-cookie(name)' options.");
+            b.refuse(span, "balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hash', 'hdr(name)', 'rdp-cookie(name)', 'log-hash' and 'sticky' options.");
             return;
         }
     };
@@ -535,7 +535,7 @@ fn proxy_source(p: &mut Draft, words: &[Word], b: &mut Binder) {
                 ports.map(|ports| Box::new(Outbound { ports: Some(ports), ..Outbound::default() }));
         }
         Err(error) => {
-            b.refuse(word.span, format!("'source {}' : {error}\n", word.text));
+            b.refuse(word.span, format!("'source {}' : {error}", word.text));
             return;
         }
     }

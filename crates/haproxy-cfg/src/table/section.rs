@@ -81,7 +81,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     // Its keywords are in `peers`.
     passive("peers", &[]),
     Section {
-        said: "users",
+        said: "userlist",
         ..passive(
             "userlist",
             &[

@@ -166,7 +166,10 @@ pub(super) fn rule(p: &mut Draft, family: Family, words: &[Word], b: &mut Binder
     if family != Family::Response && !p.rules.switching.is_empty() && p.kind != Kind::Defaults {
         b.warn(
             at,
-            "a 'tcp-request' rule placed after a 'use_backend' rule will still be processed before.",
+            format!(
+                "a '{}' rule placed after a 'use_backend' rule will still be processed before.",
+                family.name()
+            ),
         );
     }
     let (action, rest) = match action(p, family, words) {
@@ -401,11 +404,7 @@ pub(super) fn variable<'w>(
         Some((variable, conditions)) => (variable, Some(conditions)),
         None => (argument, None),
     };
-    let variable = Variable::parse(variable).map_err(|text| match text.strip_suffix('\'') {
-        // HAProxy shows the rest of the word.
-        Some(text) if text.starts_with("invalid syntax") => format!("{text})'"),
-        _ => text,
-    })?;
+    let variable = Variable::parse(variable)?;
     if name == "unset-var" {
         return Ok((Action::UnsetVar(variable), rest));
     }

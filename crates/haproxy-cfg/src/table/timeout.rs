@@ -18,7 +18,7 @@ pub(crate) const TABLE: &[P] = &[
     P::new("timeout", Words("<event> <time>", 0..=ALL, |_, w, b| {
         let got = text(w, 0);
         let span = w.first().map_or_else(conf::Span::default, |w| w.span);
-        b.refuse(span, format!("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '{got}')"));
+        b.refuse(span, format!("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'handshake', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '{got}')"));
     }))
     .within(PROXY)
     .doc("See the rows of the single timeouts."),
