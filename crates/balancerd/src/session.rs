@@ -149,6 +149,15 @@ impl Session {
         if let Some(count) = self.listener_count() {
             count.fetch_add(1, Relaxed);
         }
+        if let Some(socket) = self.socket() {
+            socket.begin(crate::state::unix_seconds());
+        }
+    }
+
+    /// The counters of the address it came in by, where addresses have some.
+    fn socket(&self) -> Option<&'static crate::state::Traffic> {
+        let sockets = &self.shared.frontends[self.frontend as usize].sockets;
+        sockets.get(usize::from(self.bind)).map(|socket| &**socket)
     }
 
     /// The `bind` line it came in by.
@@ -218,6 +227,9 @@ impl Session {
         self.reported = (from_client, from_server);
         self.count_tracked(new.0, new.1);
         self.shared.frontends[self.frontend as usize].traffic.bytes(new.0, new.1);
+        if let Some(socket) = self.socket() {
+            socket.bytes(new.0, new.1);
+        }
         if let Some(backend) = self.backend() {
             let backend = &self.shared.backends[backend];
             backend.traffic.bytes(new.0, new.1);
@@ -261,6 +273,9 @@ impl Session {
         }
         if let Some(count) = self.listener_count().filter(|_| self.bind != NO_BIND) {
             count.fetch_sub(1, Relaxed);
+        }
+        if let Some(socket) = self.socket() {
+            socket.end();
         }
         let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
         frontend.traffic.end();

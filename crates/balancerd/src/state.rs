@@ -186,6 +186,8 @@ pub struct FrontendState {
     /// Connections by listening socket, where there are several; they begin anew with each
     /// configuration.
     pub(crate) listeners: Box<[AtomicU32]>,
+    /// The counters of each address with `option socket-stats`; none without.
+    pub(crate) sockets: Vec<Arc<Traffic>>,
     /// Where its sessions are logged.
     pub log: Route,
     /// nginx: where their errors are.

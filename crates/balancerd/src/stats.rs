@@ -8,6 +8,7 @@ mod clear;
 mod columns;
 mod format;
 mod info;
+mod listeners;
 mod rows;
 mod servers;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use balance::{Pool, PoolConfig, ServerId};
 use proxy::{Backend, BackendIndex, Frontend, Running, ServerAddress, SwitchTarget};
 use relay::{Limits, Target};
 
+use super::Traffic;
 use super::{
     BackendState, Balancer, FrontendState, Gate, Lasting, Pace, ServerState, Shared, Unresolved,
 };
@@ -323,6 +324,22 @@ impl Draft<'_> {
     }
 }
 
+/// The counters of each address, where they are counted; who listened before counts on.
+fn sockets(frontend: &Frontend, before: Option<(&Shared, usize)>) -> Vec<Arc<Traffic>> {
+    let known = before.map(|(before, was)| {
+        let lines = &before.config.frontends[was].binds;
+        lines.iter().map(|bind| &bind.address).zip(&before.frontends[was].sockets)
+    });
+    let mut known: Vec<_> = known.into_iter().flatten().collect();
+    let counted = frontend.binds.iter().filter(|_| frontend.socket_stats);
+    counted
+        .map(|bind| {
+            let at = known.iter().position(|(address, _)| **address == bind.address);
+            at.map(|at| Arc::clone(known.swap_remove(at).1)).unwrap_or_default()
+        })
+        .collect()
+}
+
 fn frontends(
     config: &Running,
     lasting: &Lasting,
@@ -368,6 +385,7 @@ fn frontends(
                 })
                 .collect(),
             listeners: frontend.binds.iter().map(|_| AtomicU32::new(0)).collect(),
+            sockets: sockets(frontend, before.zip(was)),
             log: log.route(&frontend.log.targets, frontend.log.tag.as_deref()),
             lines: old.map(|old| Arc::clone(&old.lines)).unwrap_or_default(),
             statuses: old.map(|old| Arc::clone(&old.statuses)).unwrap_or_default(),

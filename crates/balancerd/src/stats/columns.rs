@@ -245,6 +245,7 @@ pub(super) enum Kind {
     Frontend,
     Server,
     Backend,
+    Listener,
 }
 
 impl Kind {
@@ -253,6 +254,7 @@ impl Kind {
             Self::Frontend => "Frontend",
             Self::Server => "Server",
             Self::Backend => "Backend",
+            Self::Listener => "Listener",
         }
     }
 
@@ -277,6 +279,7 @@ impl Row {
                 Kind::Frontend => 0,
                 Kind::Backend => 1,
                 Kind::Server => 2,
+                Kind::Listener => 3,
             },
         );
         row

@@ -86,6 +86,13 @@ pub(crate) fn show_stat_as(
         {
             add(frontend(shared, index));
         }
+        if let Some(index) = halves.frontend
+            && filter.kinds & 8 != 0
+        {
+            for row in super::listeners::rows(shared, index, filter) {
+                add(row);
+            }
+        }
         let Some(index) = halves.backend else { continue };
         if filter.kinds & 4 != 0 {
             for server in 0..shared.config.backends[index].servers.len() {
@@ -360,7 +367,7 @@ fn server_side(row: &mut Row, traffic: &Traffic) {
     row.set("ttime_max", traffic.longest_total.load(Relaxed));
 }
 
-const fn mode(mode: Mode) -> &'static str {
+pub(super) const fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Tcp => "tcp",
         Mode::Http => "http",

@@ -146,9 +146,9 @@ pub(crate) const TABLE: &[P] = &[
     P::new("option independent-streams", Switch(|_, _| {})).within(PROXY).status(TUNING),
     http("option idle-close-on-response", "idle clients are answered before a process ends anyway")
         .within(CLIENT),
-    P::new("option socket-stats", Switch(|_, _| {}))
+    P::new("option socket-stats", Switch(|p, on| p.front.socket_stats = on))
         .within(CLIENT)
-        .status(Status::Accepted("statistics count frontends, not addresses")),
+        .doc("Every address has a row of its own in the statistics."),
     P::new("option splice-auto", Switch(|_, _| {})).within(PROXY).status(SPLICE),
     P::new("option splice-request", Switch(|_, _| {})).within(PROXY).status(SPLICE),
     P::new("option splice-response", Switch(|_, _| {})).within(PROXY).status(SPLICE),

@@ -51,6 +51,8 @@ pub struct Frontend {
     pub disabled: bool,
     /// `description` of the section.
     pub description: Option<String>,
+    /// `option socket-stats`: each of its addresses is counted by itself, too.
+    pub socket_stats: bool,
     /// `unique-id-format`.
     pub unique_id: Option<Box<rules::format::Format>>,
     /// What an nginx `server` does besides passing its sessions on; `None` if that is all.
@@ -81,6 +83,7 @@ impl Frontend {
             http: None,
             disabled: false,
             description: None,
+            socket_stats: false,
             unique_id: None,
             nginx: None,
         }
