@@ -84,6 +84,8 @@ pub enum Wake {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) config: ServerConfig,
+    /// `minconn` and `maxconn` as configured; those in `config` may be an operator's.
+    limits: (u32, u32),
     state: State,
     /// The weight in force before slow start: the configured one, or what the runtime API set.
     weight: u32,
@@ -166,6 +168,7 @@ impl Pool {
                 max_served: 0,
                 queue: Queue::default(),
                 step: None,
+                limits: (config.minconn, config.maxconn),
                 config,
             })
             .collect();

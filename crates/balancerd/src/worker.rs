@@ -26,6 +26,7 @@
 //! stay keep their sockets, so no connection is refused or lost. Once the new worker is ready the
 //! old one is told to drain: USR1 (HAProxy) or QUIT (nginx).
 
+mod change;
 mod posts;
 mod renewal;
 
@@ -46,6 +47,7 @@ use crate::privilege::{self, ConfineError};
 use crate::state::{Door, Shared, Unresolved};
 use crate::{control, outbound, peers, report};
 
+pub(crate) use change::{Change, Changes};
 use posts::{Renewal, Told};
 pub(crate) use renewal::Order;
 
@@ -321,6 +323,8 @@ pub(crate) struct Worker {
     board: &'static Board,
     /// What each thread is told by, and whether it is one for datagrams.
     told: Vec<(bool, mpsc::UnboundedSender<Renewal>)>,
+    /// What operators want changed.
+    changes: mpsc::UnboundedReceiver<Change>,
     stage: watch::Sender<Stage>,
     /// Closed once every thread has stopped accepting.
     accepting: mpsc::Receiver<()>,
@@ -337,6 +341,9 @@ impl Worker {
         shared.publish(board);
         let count = shared.threads.len();
         let (stage, _) = watch::channel(Stage::Serving);
+        let (change, changes) = mpsc::unbounded_channel();
+        // A process has one worker; in tests the first is asked.
+        let _ = shared.changes.set(change);
         let (alive, accepting) = mpsc::channel(1);
         let udp = |one: &Bound| shared.config.frontends[one.frontend].binds[one.bind].udp;
         let shares = shares(sockets, count, udp)?;
@@ -371,7 +378,7 @@ impl Worker {
             };
             threads.push(builder().name(format!("worker {index}")).spawn(serve)?);
         }
-        Ok(Self { shared, board, told, stage, accepting, threads })
+        Ok(Self { shared, board, told, changes, stage, accepting, threads })
     }
 
     async fn until_told(
@@ -405,6 +412,7 @@ impl Worker {
                         Wish::Show => report::servers(self.shared, foreground),
                     Wish::Reopen => self.shared.log.reopen(),
                 },
+                Some(change) = self.changes.recv() => self.change(change, foreground).await,
                 order = order => match order {
                     Some(order) => self.follow(order, foreground).await,
                     None => orders = None,

@@ -29,6 +29,11 @@ impl Drop for Running {
 impl Running {
     /// With `global` lines and what else is in the file besides the frontend `fe`.
     fn start(global: &str, rest: &str) -> Self {
+        Self::start_with(global, rest, &["-db"])
+    }
+
+    /// The same with these options, where `DIR` is its directory.
+    fn start_with(global: &str, rest: &str, options: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("made");
         let port = free_port();
         let text = format!(
@@ -41,7 +46,7 @@ impl Running {
         std::fs::write(&file, text.replace("DIR", &path)).expect("written");
         let child = Command::new(env!("CARGO_BIN_EXE_balancerd"))
             .arg0("haproxy")
-            .arg("-db")
+            .args(options.iter().map(|option| option.replace("DIR", &path)))
             .arg("-f")
             .arg(file)
             .stdout(Stdio::null())
@@ -59,7 +64,12 @@ impl Running {
 
     /// The answer to one line, without the empty line behind it.
     fn ask(&self, line: &str) -> String {
-        let mut socket = connect(&self.socket());
+        self.ask_at("admin.sock", line)
+    }
+
+    /// The answer of one of its sockets.
+    fn ask_at(&self, socket: &str, line: &str) -> String {
+        let mut socket = connect(&self.socket().with_file_name(socket));
         writeln!(socket, "{line}").expect("it reads");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("text");
@@ -98,16 +108,15 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// A server that says one letter to everybody, and keeps the connection.
+/// A server that says one letter to everybody, and stays until they go.
 fn server(letter: u8) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
-        let mut kept = Vec::new();
         for mut client in listener.incoming().flatten() {
-            if client.write_all(&[letter]).is_ok() {
-                kept.push(client);
-            }
+            std::thread::spawn(move || {
+                let _ = client.write_all(&[letter]).and_then(|()| client.read(&mut [0]));
+            });
         }
     });
     port
@@ -133,6 +142,158 @@ fn limited_by(global: &str, backend: &str) {
     (0..60).for_each(|_| assert_eq!(running.greeting(), "a"));
     // At the former pace these would have taken 6 seconds.
     assert!(freed.elapsed() < Duration::from_secs(5), "{global}: {:?}", freed.elapsed());
+}
+
+/// Two servers that say who they are, and their backend.
+fn pair() -> (u16, u16, String) {
+    let (a, b) = (server(b'a'), server(b'b'));
+    (a, b, format!("backend be\n balance roundrobin\n server a 127.0.0.1:{a}"))
+}
+
+#[test]
+fn a_server_that_is_added_serves_once_it_is_enabled_and_is_gone_when_it_is_deleted() {
+    let (_, b, backend) = pair();
+    let running = Running::start("", &backend);
+    assert_eq!(running.greeting(), "a");
+    assert_eq!(running.ask(&format!("add server be/b 127.0.0.1:{b}")), "New server registered.");
+    assert_eq!((0..4).map(|_| running.greeting()).collect::<String>(), "aaaa");
+    assert_eq!(running.ask("enable server be/b"), "");
+    let both: String = (0..4).map(|_| running.greeting()).collect();
+    assert_eq!((both.matches('a').count(), both.matches('b').count()), (2, 2), "{both}");
+    // Who is served by it keeps it.
+    let open = || TcpStream::connect(("127.0.0.1", running.port)).expect("it listens");
+    let mut kept = [open(), open()];
+    for client in &mut kept {
+        client.read_exact(&mut [0]).expect("greeted");
+    }
+    assert_eq!(running.ask("del server be/b"), "Only servers in maintenance mode can be deleted.");
+    assert_eq!(running.ask("set server be/b state maint"), "");
+    let attached = "Server still has connections attached to it, cannot remove it.";
+    assert_eq!(running.ask("del server be/b"), attached);
+    assert_eq!(running.ask("wait 20ms srv-removable be/b"), "Wait delay expired.");
+    assert_eq!(running.ask("shutdown sessions server be/b"), "");
+    assert_eq!(running.ask("wait 20s srv-removable be/b"), "Done.");
+    assert_eq!(running.ask("del server be/b"), "Server deleted.");
+    assert!(!running.ask("show stat").contains("\nbe,b,"));
+    assert_eq!((0..3).map(|_| running.greeting()).collect::<String>(), "aaa");
+    // The last one may go, too, and come again.
+    running.ask("set server be/a state maint;shutdown sessions server be/a");
+    assert_eq!(running.ask("wait 20s srv-removable be/a"), "Done.");
+    assert_eq!(running.ask("del server be/a"), "Server deleted.");
+    assert_eq!(running.greeting(), "");
+    running.ask(&format!("add server be/c 127.0.0.1:{b};enable server be/c"));
+    assert_eq!(running.greeting(), "b");
+    drop(kept);
+}
+
+#[test]
+fn the_checks_of_a_server_that_is_added_begin_when_they_are_enabled() {
+    let (_, b, backend) = pair();
+    let running = Running::start("", &backend);
+    let dead = free_port();
+    for line in [
+        format!("add server be/b 127.0.0.1:{b} check inter 20ms"),
+        format!("add server be/dead 127.0.0.1:{dead} check inter 20ms fall 1"),
+    ] {
+        assert_eq!(running.ask(&line), "New server registered.", "{line}");
+    }
+    let status = |name: &str| {
+        let stat = running.ask("show stat");
+        let row = stat.lines().find(|line| line.starts_with(&format!("be,{name},")));
+        row.and_then(|row| row.split(',').nth(17)).unwrap_or_default().to_owned()
+    };
+    assert_eq!((status("b").as_str(), status("dead").as_str()), ("MAINT", "MAINT"));
+    running.ask("enable server be/b;enable server be/dead");
+    assert_eq!(status("dead"), "no check");
+    running.ask("enable health be/b;enable health be/dead");
+    let deadline = Instant::now() + LIMIT;
+    while (status("b").as_str(), status("dead").as_str()) != ("UP", "DOWN") {
+        assert!(Instant::now() < deadline, "b {}, dead {}", status("b"), status("dead"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let both: String = (0..4).map(|_| running.greeting()).collect();
+    assert_eq!((both.matches('a').count(), both.matches('b').count()), (2, 2), "{both}");
+}
+
+#[test]
+fn what_rules_name_or_others_track_is_not_deleted() {
+    let backend = "backend be\n server a 127.0.0.1:1 check inter 1h\n server b 127.0.0.1:2\n \
+                   server c 127.0.0.1:3\n use-server b if { src 192.0.2.1 }";
+    let running = Running::start("", backend);
+    running.ask("set server be/a state maint;set server be/b state maint");
+    running.ask("set server be/c state maint");
+    let named = "This server cannot be removed at runtime due to other configuration elements \
+                 pointing to it.";
+    assert_eq!(running.ask("del server be/b"), named);
+    assert_eq!(running.ask("wait 10s srv-removable be/b"), "Failed.");
+    assert_eq!(running.ask("del server be/c"), "Server deleted.");
+    assert_eq!(running.ask("add server be/c 127.0.0.1:3 check"), "New server registered.");
+    assert_eq!(running.ask("add server be/d 127.0.0.1:3 track be/c"), "New server registered.");
+    assert_eq!(running.ask("del server be/c"), named);
+}
+
+#[test]
+fn a_reload_in_place_says_which_servers_the_file_does_not_have() {
+    let (a, b, backend) = pair();
+    let options = ["-W", "-S", "DIR/master.sock,level,admin"];
+    let running = Running::start_with("", &backend, &options);
+    running.ask(&format!("add server be/b 127.0.0.1:{b};enable server be/b"));
+    running.ask("set maxconn frontend fe 7;set weight be/a 9;set maxconn server be/a 5");
+    let told = running.ask_at("master.sock", "reload");
+    assert!(told.contains("backend be: server b removed"), "{told}");
+    assert!(!running.ask("show stat").contains("\nbe,b,"));
+    assert_eq!((0..3).map(|_| running.greeting()).collect::<String>(), "aaa");
+    // What an operator said of the others holds on.
+    assert_eq!(running.ask("get weight be/a"), "9 (initial 1)");
+    let stat = running.ask("show stat");
+    let limit = |row: &str| {
+        stat.lines()
+            .find(|line| line.starts_with(row))
+            .map(|line| line.split(',').nth(6).unwrap_or_default().to_owned())
+    };
+    assert_eq!((limit("fe,FRONTEND"), limit("be,a")), (Some("7".into()), Some("5".into())));
+    // Written into the file it stays.
+    running.ask("set weight be/a 100%");
+    running.ask(&format!("add server be/b 127.0.0.1:{b};enable server be/b"));
+    let file = running.directory.path().join("h.cfg");
+    let text = std::fs::read_to_string(&file).expect("there");
+    let line = format!(" server a 127.0.0.1:{a}");
+    std::fs::write(&file, text.replace(&line, &format!("{line}\n server b 127.0.0.1:{b}")))
+        .expect("written");
+    let told = running.ask_at("master.sock", "reload");
+    assert!(told.starts_with("Success=1"), "{told}");
+    let both: String = (0..4).map(|_| running.greeting()).collect();
+    assert!(both.contains('b'), "{both}");
+}
+
+#[test]
+fn servers_come_and_go_while_clients_are_served() {
+    let (_, b, backend) = pair();
+    let running = Running::start("", &backend);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let load = || {
+            let mut served = 0;
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                let greeting = running.greeting();
+                assert!(["a", "b"].contains(&greeting.as_str()), "{greeting:?} after {served}");
+                served += 1;
+            }
+            served
+        };
+        let clients: Vec<_> = (0..2).map(|_| scope.spawn(load)).collect();
+        for round in 0..6 {
+            let added = running.ask(&format!("add server be/b 127.0.0.1:{b};enable server be/b"));
+            assert!(added.starts_with("New server registered."), "{round}: {added}");
+            // Who is served by it goes soon.
+            running.ask("set server be/b state maint");
+            assert_eq!(running.ask("wait 20s srv-removable be/b"), "Done.", "{round}");
+            assert_eq!(running.ask("del server be/b"), "Server deleted.", "{round}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        let served: u32 = clients.into_iter().map(|one| one.join().expect("no panic")).sum();
+        assert!(served > 6, "{served}");
+    });
 }
 
 #[test]

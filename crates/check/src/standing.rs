@@ -232,6 +232,17 @@ impl Standing {
         self
     }
 
+    /// The same, in an operator's maintenance, and with nothing that is checked.
+    #[must_use]
+    pub fn added(mut self) -> Self {
+        self.admin.set(Admin::FORCED_MAINT, true);
+        self.enter_maint();
+        for watch in [&mut self.check, &mut self.agent].into_iter().flatten() {
+            watch.enabled = false;
+        }
+        self
+    }
+
     /// The same, without an address until its name has one.
     #[must_use]
     pub fn unresolved(mut self) -> Self {

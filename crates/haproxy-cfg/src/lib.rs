@@ -38,6 +38,7 @@ pub mod cli;
 mod condition;
 mod context;
 mod draft;
+pub mod dynamic;
 mod expr;
 mod format;
 mod lexer;

@@ -5,7 +5,7 @@ mod http;
 mod http_rules;
 mod log;
 mod rules;
-mod server;
+pub(crate) mod server;
 mod stick;
 mod transport;
 mod tuning;
@@ -67,6 +67,15 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         }
     }
     checks::track(loader, &mut config.backends);
+    let servers = config.backends.iter().flat_map(|backend| &backend.servers);
+    let tracked = servers.filter_map(|server| server.track);
+    let mut named: Vec<(usize, usize)> = tracked.map(|one| (one.backend.0, one.server)).collect();
+    named.extend(names.named.take());
+    for (backend, server) in named {
+        if let Some(backend) = config.backends.get_mut(backend) {
+            backend.servers_named = backend.servers_named.max(Some(server));
+        }
+    }
     checks::unused_mailers(loader);
     loader.check_resolvers();
     loader.check_rings();

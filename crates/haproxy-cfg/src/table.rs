@@ -197,7 +197,7 @@ pub(crate) fn names<T>(tables: &[&[Keyword<T>]], within: Within) -> Vec<&'static
 }
 
 /// How many words after its name a row takes on a `bind` or `server` line.
-fn arguments<T>(row: &Keyword<T>) -> usize {
+pub(crate) fn arguments<T>(row: &Keyword<T>) -> usize {
     match &row.form {
         Form::Flag(_) | Form::Switch(_) => 0,
         Form::Words(_, count, _) => *count.end(),

@@ -12,7 +12,7 @@ impl Pool {
     /// `servers`, the one it was there.
     ///
     /// A server that was there before keeps its state, its connections, its failures and, if the
-    /// configured one is the same, the weight it was given. Those connections are counted here from
+    /// configured one is the same, the weight and the limit it was given. Those connections are counted here from
     /// now on: they are to be [released](Self::release) here. Who waited for any server or for one
     /// that stays has the same ticket and place here; who waited for another picks again.
     pub fn following(
@@ -58,6 +58,10 @@ impl Pool {
         }
         if server.config.weight == old.config.weight && !fixed {
             server.weight = old.weight;
+        }
+        if server.limits == old.limits {
+            (server.config.minconn, server.config.maxconn) =
+                (old.config.minconn, old.config.maxconn);
         }
         server.effective = server.weight * server.share(now);
         server.served = core::mem::take(&mut old.served);

@@ -252,6 +252,14 @@ impl ServerRecord {
         if server.disabled {
             standing = standing.disabled();
         }
+        if server.added {
+            standing = standing.added();
+        }
+        let nameless = matches!(&server.address, proxy::ServerAddress::Host { .. });
+        if server.added && nameless {
+            // Until an operator says where it is.
+            standing = standing.unresolved();
+        }
         if server.resolve.as_ref().is_some_and(|resolve| resolve.unresolved) {
             standing = standing.unresolved();
         }

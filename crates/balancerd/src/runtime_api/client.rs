@@ -159,6 +159,12 @@ impl Client {
             Reply::Text(text) => text,
             Reply::Message(severity, text) => self.labelled(severity, &text),
             Reply::Quit => return (String::new(), false),
+            Reply::Soon(told) => match told.await {
+                Ok(Ok(text)) => self.labelled(Severity::Info, &text),
+                Ok(Err(text)) => self.labelled(Severity::Error, &text),
+                // The process ends.
+                Err(_) => return (String::new(), false),
+            },
             Reply::Wait(wait) => {
                 let text = wait.over(shared, board).await;
                 self.labelled(Severity::Info, text)
@@ -183,7 +189,7 @@ impl Client {
             let Input::Command(command) = input else { continue };
             match commands::run(self.shared, self.board, &mut self.session, &command) {
                 Reply::Text(text) | Reply::Message(_, text) => out.push_str(&text),
-                Reply::Quit | Reply::Wait(_) => {}
+                Reply::Quit | Reply::Wait(_) | Reply::Soon(_) => {}
             }
             out.push('\n');
         }

@@ -1,5 +1,6 @@
 //! The commands: who may say them, and where each is answered.
 
+mod dynamic;
 mod frontends;
 mod patterns;
 mod process;
@@ -18,6 +19,7 @@ use std::fmt::Write as _;
 
 use haproxy_cfg::cli;
 use proxy::{Level, Severity};
+use tokio::sync::oneshot;
 
 use super::client::Session;
 use crate::health::Board;
@@ -36,6 +38,8 @@ pub(super) enum Reply {
     Quit,
     /// The answer comes later.
     Wait(Wait),
+    /// The answer comes once it is done, or that it was not.
+    Soon(oneshot::Receiver<Result<String, String>>),
 }
 
 impl Reply {
@@ -126,6 +130,7 @@ impl<'a> Call<'a> {
 
 /// All of them; a command that begins like another one stands before it.
 const TABLES: &[&[Command]] = &[
+    dynamic::COMMANDS,
     servers::COMMANDS,
     frontends::COMMANDS,
     proxies::COMMANDS,

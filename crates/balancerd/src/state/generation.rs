@@ -193,7 +193,8 @@ fn drafts<'a>(
     lasting: &Lasting,
     before: Option<&'a Shared>,
 ) -> Result<Vec<Draft<'a>>, Vec<Unresolved>> {
-    let maxconn = lasting.process.limit();
+    // As configured, whatever an operator made of it.
+    let maxconn = lasting.process.highest();
     let known = before.map_or(&[][..], |before| &before.config.backends);
     let known = Names::of(known.iter().map(|backend| backend.name.as_str()));
     let positions = known.find(config.backends.iter().map(|backend| backend.name.as_str()));
@@ -346,7 +347,8 @@ fn frontends(
     log: &Arc<Logger>,
     before: Option<&Shared>,
 ) -> Vec<Arc<FrontendState>> {
-    let maxconn = lasting.process.limit();
+    // As configured, whatever an operator made of it.
+    let maxconn = lasting.process.highest();
     let known = before.map_or(&[][..], |before| &before.config.frontends);
     let known = Names::of(known.iter().map(|frontend| frontend.name.as_str()));
     let positions = known.find(config.frontends.iter().map(|frontend| frontend.name.as_str()));
@@ -364,9 +366,15 @@ fn frontends(
         }
         let old = before.zip(was).map(|(before, was)| &before.frontends[was]);
         let limit = frontend.maxconn.unwrap_or(maxconn);
-        if let Some(old) = old {
-            old.gate.set_limit(limit);
-            old.pace.set_limit(frontend.session_rate.unwrap_or(0));
+        if let Some((before, was)) = before.zip(was) {
+            // What an operator said holds until the file says otherwise than it did.
+            let (known, state) = (&before.config.frontends[was], &before.frontends[was]);
+            if known.maxconn != frontend.maxconn {
+                state.gate.set_limit(limit);
+            }
+            if known.session_rate != frontend.session_rate {
+                state.pace.set_limit(frontend.session_rate.unwrap_or(0));
+            }
         }
         Arc::new(FrontendState {
             id: old.map_or_else(|| lasting.next_id(), |old| old.id),

@@ -52,6 +52,8 @@ pub struct Lasting {
     generations: AtomicUsize,
     kept_bytes: AtomicUsize,
     newest: RwLock<Option<Newest>>,
+    /// Who carries out changes of what is served, once somebody does.
+    pub(crate) changes: std::sync::OnceLock<crate::worker::Changes>,
 }
 
 /// What is served, and what is known of the servers' health.
@@ -82,6 +84,7 @@ impl Lasting {
             generations: AtomicUsize::new(1),
             kept_bytes: AtomicUsize::new(0),
             newest: RwLock::new(None),
+            changes: std::sync::OnceLock::new(),
         }
     }
 

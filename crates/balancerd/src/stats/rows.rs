@@ -287,7 +287,7 @@ fn server(
         row.zeros(HTTP_ZEROS);
         http(&mut row, traffic);
     }
-    if config.check.is_some() {
+    if record.standing().check().is_some_and(|watch| watch.enabled) {
         row.set("chkfail", record.failed_checks());
         row.set("chkdown", record.history.downs());
         row.set("downtime", record.history.down_for(now).as_secs());

@@ -27,6 +27,7 @@ const RUNNING: u8 = 0x01;
 const CONFIGURED: u8 = 0x02;
 const ENABLED: u8 = 0x04;
 const PAUSED: u8 = 0x08;
+const AGENT: u8 = 0x10;
 
 /// The answer to `show servers state [<backend>]`; `None` if there is no such backend.
 pub(crate) fn show_servers_state(
@@ -66,14 +67,14 @@ pub(crate) fn show_servers_state(
                 check::Outcome::Passed => 3,
                 check::Outcome::Conditional => 4,
             };
-            let unchecked = if server.disabled { 0 } else { 2 };
+            let unchecked = if server.disabled || server.added { 0 } else { 2 };
             let health = standing.check().map_or(unchecked, |watch| watch.health.value());
             let maint = standing.admin().is_maint();
             let mut checking = 0;
             if let Some(watch) = standing.check() {
                 checking |= CONFIGURED;
                 checking |= if watch.enabled { ENABLED } else { 0 };
-                checking |= if maint { PAUSED } else { 0 };
+                checking |= if maint && watch.enabled { PAUSED } else { 0 };
             } else if server.disabled {
                 // As HAProxy, which lets only those go on that are checked.
                 checking = PAUSED;
@@ -101,11 +102,25 @@ pub(crate) fn show_servers_state(
             let (addr, port_set) = shared.backends[index].servers[at].checked_at();
             let check_port = port_set.or(probed.and_then(|check| check.port)).unwrap_or(0);
             let check_addr = addr.or(probed.and_then(|check| check.addr));
+            let mut agent = 0;
+            if let Some(watch) = standing.agent() {
+                agent |= AGENT | CONFIGURED | if watch.enabled { ENABLED } else { 0 };
+                let running = record.agent().is_some_and(|agent| agent.running);
+                agent |= if running { RUNNING } else { 0 };
+            }
+            let asked = server.agent.as_ref();
+            // `addr` and `port` are for both.
+            let agent_port = asked.map(|agent| agent.port).filter(|port| *port > 0);
+            let agent_port = agent_port.or(probed.and_then(|check| check.port)).unwrap_or(0);
+            let agent_addr = asked.and_then(|agent| agent.addr);
+            let agent_addr = agent_addr.or(probed.and_then(|check| check.addr));
+            let agent_addr = agent_addr.map_or_else(|| "-".into(), |addr: IpAddr| addr.to_string());
             // Writing to a string does not fail.
             let _ = writeln!(
                 out,
                 "{} {} {} {} {address} {operational} {admin} {} {} {} {} {result} {health} \
-                 {checking} 0 0 0 {fqdn} {port} {record_name} 0 {check_port} {} - 0",
+                 {checking} {agent} {} {} {fqdn} {port} {record_name} 0 {check_port} {} {agent_addr} \
+                 {agent_port}",
                 backend.id,
                 backend.name,
                 server.id,
@@ -114,6 +129,8 @@ pub(crate) fn show_servers_state(
                 server.weight,
                 record.history.unchanged_for(now).as_secs(),
                 status.number(),
+                u8::from(backend.forced_id),
+                u8::from(server.forced_id),
                 check_addr.map_or_else(|| "-".into(), |addr: IpAddr| addr.to_string()),
             );
         }

@@ -1,10 +1,11 @@
 //! Going over to another configuration in the same process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use proxy::{Backend, Config, Running, in_place};
+use proxy::in_place::{self, BindPlace};
+use proxy::{Backend, Config, Running};
 use rules::list::List;
 use tokio::sync::mpsc;
 
@@ -78,8 +79,22 @@ impl Worker {
         moves.retain(|_, to| !opened.iter().any(|one| (one.frontend, one.bind) == *to));
         let opened = self.deal(opened, &running).map_err(|error| error.to_string())?;
         let next = old.after(running).map_err(|obstacle| obstacle.to_string())?;
-        let next: &'static Shared = Box::leak(Box::new(next));
         List::succeed(&old.config.patterns, &next.config.patterns);
+        self.succeed(next, moves, opened, foreground).await;
+        Ok(told)
+    }
+
+    /// Serves a configuration from here on; nothing stands in its way any more. `opened` are the
+    /// new sockets of each thread.
+    pub(super) async fn succeed(
+        &mut self,
+        next: Shared,
+        moves: HashMap<BindPlace, BindPlace>,
+        opened: Vec<Vec<Bound>>,
+        foreground: bool,
+    ) {
+        let old = self.shared;
+        let next: &'static Shared = Box::leak(Box::new(next));
         let board = Box::leak(Box::new(self.board.after(&old.config, &next.config)));
         let retired = std::mem::replace(&mut self.board, board);
         next.publish(self.board);
@@ -98,7 +113,6 @@ impl Worker {
         drop(done);
         while under_way.recv().await.is_some() {}
         linux::process::trim_heap();
-        Ok(told)
     }
 
     /// Deals new sockets out to the threads, in their order.

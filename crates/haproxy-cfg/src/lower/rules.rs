@@ -37,6 +37,8 @@ pub(super) struct Names {
     pub(super) backends: Vec<(String, Vec<String>)>,
     /// Stick tables and what their keys are.
     pub(super) tables: Vec<(String, stick::KeyType)>,
+    /// Servers that rules name: their backends and their places there.
+    pub(super) named: std::cell::RefCell<Vec<(usize, usize)>>,
 }
 
 impl Names {
@@ -48,6 +50,7 @@ impl Names {
             frontends: fronts.map(|p| p.name.clone()).collect(),
             backends: backs.map(|p| (p.name.clone(), servers(p))).collect(),
             tables: tables.iter().map(|table| (table.name.clone(), table.config.key)).collect(),
+            named: std::cell::RefCell::default(),
         }
     }
 
@@ -327,6 +330,9 @@ impl Lowering<'_> {
                     self.loader.binder.complain(Severity::Error, NOWHERE, rule.at, text);
                     return None;
                 };
+                if let Some(own) = self.names.backend(&self.draft.name) {
+                    self.names.named.borrow_mut().push((own, at));
+                }
                 ServerTarget::Server(at)
             }
         };
@@ -364,5 +370,6 @@ fn server(names: &Names, own: &str, name: &str, what: &str) -> Result<Arg, Strin
     };
     let servers = &names.backends[at].1;
     let place = servers.iter().position(|known| known == server).ok_or_else(unknown)?;
+    names.named.borrow_mut().push((at, place));
     Ok(Arg::Server(at, place))
 }

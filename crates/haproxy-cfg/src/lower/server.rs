@@ -23,11 +23,12 @@ pub(super) fn backend(loader: &mut Loader, draft: &Draft, targets: &[LogTarget])
         back.retries = 0;
     }
     back.keepalive = keepalive(draft.tcpka.server, &draft.tcpka.server_timers);
+    back.forced_id = draft.forced_id.is_some();
+    back.check_of_added = Some(Box::new(template(draft)));
     let forced: Vec<u32> = draft.servers.iter().filter_map(|s| s.forced_id).collect();
     let mut next = 1;
     for line in &draft.servers {
-        let mut server = line.server.clone();
-        server.send_proxy = line.header.version();
+        let mut server = one(draft, line);
         server.id = line.forced_id.unwrap_or_else(|| {
             while forced.contains(&next) {
                 next += 1;
@@ -36,18 +37,50 @@ pub(super) fn backend(loader: &mut Loader, draft: &Draft, targets: &[LogTarget])
             next - 1
         });
         server.check = line.checked.then(|| health(loader, draft, line));
-        server.agent = checks::agent(draft, line);
-        server.observe = checks::observed(line);
         server.resolve = asked(loader, draft, line);
-        // Checks that go elsewhere meet somebody else, who may not expect a header.
-        let elsewhere = line.check.port.is_some() || line.check.addr.is_some();
-        server.check_header = match line.check_send_proxy {
-            true => server.send_proxy.or(Some(ProxyHeader::V1)),
-            false => server.send_proxy.filter(|_| !elsewhere),
-        };
         back.servers.push(server);
     }
     back
+}
+
+/// A server as its line says; its number, its checks and who resolves its name are for others.
+pub(crate) fn one(draft: &Draft, line: &ServerDraft) -> Server {
+    let mut server = line.server.clone();
+    server.forced_id = line.forced_id.is_some();
+    server.send_proxy = line.header.version();
+    server.agent = checks::agent(draft, line);
+    server.observe = checks::observed(line);
+    // Checks that go elsewhere meet somebody else, who may not expect a header.
+    let elsewhere = line.check.port.is_some() || line.check.addr.is_some();
+    server.check_header = match line.check_send_proxy {
+        true => server.send_proxy.or(Some(ProxyHeader::V1)),
+        false => server.send_proxy.filter(|_| !elsewhere),
+    };
+    server
+}
+
+/// What all checks of a section have in common.
+fn template(draft: &Draft) -> check::Config {
+    check::Config {
+        timeout_connect: limit(draft.back.connect_timeout),
+        timeout_check: limit(draft.check_timeout),
+        log: draft.log_health_checks,
+        probe: checks::probe(draft),
+        ..check::Config::default()
+    }
+}
+
+/// The check of a server, but for certificates.
+pub(crate) fn check_of(line: &ServerDraft, common: &check::Config) -> check::Config {
+    let mut config = line.check.clone();
+    config.timeout_connect = common.timeout_connect;
+    config.timeout_check = common.timeout_check;
+    config.log = common.log;
+    config.probe = common.probe.clone();
+    // `ssl` counts only while the check goes where the traffic goes.
+    let elsewhere = config.port.is_some() || config.addr.is_some();
+    config.tls = line.check_ssl || line.ssl && !elsewhere;
+    config
 }
 
 /// Whether any connection of a server's checks speaks TLS.
@@ -81,20 +114,13 @@ fn ca_file(loader: &Loader, line: &ServerDraft) -> Option<PathBuf> {
 }
 
 fn health(loader: &Loader, draft: &Draft, line: &ServerDraft) -> check::Config {
-    let mut config = line.check.clone();
-    config.timeout_connect = limit(draft.back.connect_timeout);
-    config.timeout_check = limit(draft.check_timeout);
-    config.log = draft.log_health_checks;
-    // `ssl` counts only while the check goes where the traffic goes.
-    let elsewhere = config.port.is_some() || config.addr.is_some();
-    config.tls = line.check_ssl || line.ssl && !elsewhere;
+    let mut config = check_of(line, &template(draft));
     config.verify = match ca_file(loader, line) {
         Some(file) if verifies(loader, line) => {
             Verify::Required { ca_file: file.display().to_string(), host: line.verify_host.clone() }
         }
         _ => Verify::None,
     };
-    config.probe = checks::probe(draft);
     config
 }
 

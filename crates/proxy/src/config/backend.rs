@@ -30,6 +30,13 @@ pub struct Backend {
     pub mode: Mode,
     /// Its servers, in the order of the file.
     pub servers: Vec<Server>,
+    /// How a server is checked that is added while the process runs; `None`: no server can be.
+    pub check_of_added: Option<Box<check::Config>>,
+    /// The last position of a server that a rule names or another server tracks: none up to there
+    /// can be removed.
+    pub servers_named: Option<usize>,
+    /// `id` was given, and not counted.
+    pub forced_id: bool,
     /// How one is picked.
     pub algorithm: Algorithm,
     /// `hash-type` and `hash-balance-factor`, where the algorithm hashes.
@@ -130,6 +137,9 @@ impl Backend {
             shares_servers_with: None,
             mode: Mode::Tcp,
             servers: Vec::new(),
+            check_of_added: None,
+            servers_named: None,
+            forced_id: false,
             algorithm: Algorithm::RoundRobin,
             hash: HashType::default(),
             hash_expr: None,
@@ -240,6 +250,11 @@ pub struct NextUpstream {
 pub struct Server {
     /// HAProxy's server id: from 1 in each backend.
     pub id: u32,
+    /// `id` was given, and not counted.
+    pub forced_id: bool,
+    /// It was added over the runtime API: it begins in maintenance, and nothing is checked before
+    /// somebody says so.
+    pub added: bool,
     /// Its name; for nginx the address as written.
     pub name: String,
     /// Where it is.
@@ -296,6 +311,8 @@ impl Server {
     pub fn new(id: u32, name: impl Into<String>, address: ServerAddress) -> Self {
         Self {
             id,
+            forced_id: false,
+            added: false,
             name: name.into(),
             address,
             weight: 1,

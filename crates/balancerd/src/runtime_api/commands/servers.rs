@@ -331,6 +331,10 @@ fn set_address(call: &Call<'_>, found: Found) -> Outcome {
     if after != before {
         state.move_to(Target::Inet(after));
     }
+    if found.config().added && found.config().resolve.is_none() {
+        // Now it has an address.
+        found.ward().happen(Event::Resolved(true));
+    }
     Ok(Reply::info_line(format_args!("{} {BY}", said.join(", "))))
 }
 

@@ -9,7 +9,6 @@ const PLANNED: &[(Level, &[&str])] = &[
     (
         Level::Admin,
         &[
-            "add server",
             "abort ssl ca-file",
             "abort ssl cert",
             "abort ssl crl-file",
@@ -20,7 +19,6 @@ const PLANNED: &[(Level, &[&str])] = &[
             "commit ssl cert",
             "commit ssl crl-file",
             "del backend",
-            "del server",
             "del ssl ca-file",
             "del ssl cert",
             "del ssl crl-file",

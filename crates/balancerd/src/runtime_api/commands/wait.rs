@@ -80,7 +80,9 @@ fn is_removable(shared: &Shared, board: &Board, backend: &str, server: &str) -> 
         Some((at, servers.iter().position(|known| known.name == server)?))
     });
     let Some((at, server)) = place else { return Removable::Never };
-    if !board.backends[at].servers[server].standing().admin().is_maint() {
+    if !board.backends[at].servers[server].standing().admin().is_maint()
+        || super::dynamic::is_named(&backends[at], server)
+    {
         return Removable::Never;
     }
     let view = shared.backends[at].balancer.look(|pool| pool.server(ServerId(server)));
