@@ -112,12 +112,41 @@ impl Binder {
     ) -> bool {
         let first_new = self.problems.len();
         let known = self.dispatch(table, place, stmt, model);
+        self.give_context(first_new, place);
+        known
+    }
+
+    /// Applies one statement whose row its dialect has found already to `model`.
+    ///
+    /// Nothing happens if another row is the statement's.
+    pub fn bind_row<T>(
+        &mut self,
+        keyword: &Keyword<T>,
+        place: Place<'_>,
+        stmt: &Stmt,
+        model: &mut T,
+    ) {
+        let first_new = self.problems.len();
+        let negated = self.negates(stmt);
+        let words = &stmt.words[usize::from(negated)..];
+        let named = keyword.matches(words);
+        if named > 0 {
+            self.carry_out((named, keyword), negated, place, stmt, model);
+        }
+        self.give_context(first_new, place);
+    }
+
+    fn give_context(&mut self, first_new: usize, place: Place<'_>) {
         for problem in &mut self.problems[first_new..] {
             if problem.context.is_empty() {
                 place.context.clone_into(&mut problem.context);
             }
         }
-        known
+    }
+
+    /// Whether a statement begins with `no`, and that is one.
+    fn negates(&self, stmt: &Stmt) -> bool {
+        self.manners.negation && stmt.words.len() > 1 && stmt.words[0].text == "no"
     }
 
     fn dispatch<T>(
@@ -127,20 +156,35 @@ impl Binder {
         stmt: &Stmt,
         model: &mut T,
     ) -> bool {
-        let negated = self.manners.negation && stmt.words.len() > 1 && stmt.words[0].text == "no";
+        let negated = self.negates(stmt);
         let words = &stmt.words[usize::from(negated)..];
         let Some(first) = words.first() else { return true };
-        let Some((named, keyword)) = find(table, place.within, words) else {
+        let Some(found) = find(table, place.within, words) else {
             let here = table.iter().filter(|k| k.within.includes(place.within)).map(|k| k.name);
             let nearest = nearest(&first.text, here).map(str::to_owned);
             let (word, section) = (first.text.clone(), place.section.to_owned());
             self.error(first.span, Problem::UnknownKeyword { word, section, nearest });
             return false;
         };
+        self.carry_out(found, negated, place, stmt, model);
+        true
+    }
+
+    /// Applies a statement that is named by so many words.
+    fn carry_out<T>(
+        &mut self,
+        (named, keyword): (usize, &Keyword<T>),
+        negated: bool,
+        place: Place<'_>,
+        stmt: &Stmt,
+        model: &mut T,
+    ) {
+        let words = &stmt.words[usize::from(negated)..];
+        let Some(first) = words.first() else { return };
         if !keyword.within.includes(place.within) {
             let (keyword, section) = (keyword.name.to_owned(), place.section.to_owned());
             self.error(first.span, Problem::Misplaced { keyword, section });
-            return true;
+            return;
         }
         match keyword.status {
             Status::Done => {}
@@ -157,7 +201,6 @@ impl Binder {
             }
         }
         self.apply(keyword, negated, &words[named..], stmt, model);
-        true
     }
 
     fn apply<T>(

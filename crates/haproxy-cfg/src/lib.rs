@@ -233,7 +233,7 @@ fn finish(mut loader: Loader) -> Loaded {
         let text = "Fatal errors found in configuration.";
         loader.binder.complain(Severity::Error, say::SUMMARY, Span::default(), text);
     }
-    let bound = |proxy: &draft::Draft| {
+    let bound = |proxy: &Rc<draft::Draft>| {
         !proxy.front.disabled && !proxy.binds.is_empty() || proxy.bind_ignored
     };
     // In HAProxy, where operators are answered counts too.

@@ -22,9 +22,7 @@ use crate::say::{BARE, CAPITAL, Complain, NOWHERE, SUMMARY, TIGHT};
 use crate::table::peers::{self, PeersDraft};
 use crate::table::proxy::misplaced;
 use crate::table::section::{Nothing, SECTIONS, Section};
-use crate::table::{
-    PROXY_TABLES, bit, find, global, global_names, global_var, named, names, tuning,
-};
+use crate::table::{GLOBAL, PROXIES, bit};
 
 pub use files::files;
 pub(crate) use files::strip_os;
@@ -54,7 +52,9 @@ pub(crate) struct Loader {
     pub(crate) binder: Binder,
     pub(crate) context: Shared,
     pub(crate) global: Global,
-    pub(crate) proxies: Vec<Draft>,
+    /// What is read into stands elsewhere as long, and nothing in its place.
+    pub(crate) proxies: Vec<Rc<Draft>>,
+    nothing: Rc<Draft>,
     pub(crate) peers: Vec<PeersDraft>,
     pub(crate) mailers: Vec<mailers::Mailers>,
     pub(crate) resolvers: Vec<resolvers::ResolversDraft>,
@@ -89,6 +89,7 @@ impl Loader {
             global: Global { context: Rc::clone(&context), ..Global::default() },
             context,
             proxies: vec![],
+            nothing: Rc::default(),
             peers: vec![],
             mailers: vec![],
             resolvers: vec![],
@@ -192,9 +193,15 @@ impl Loader {
     fn line(&mut self, raw: &str, at: Span) {
         let line = raw.trim_end_matches(['\n', '\r']);
         let number = self.sources.line(at);
-        let file = self.sources.name(at.file).to_owned();
-        *self.context.here.borrow_mut() = Origin { file: file.clone(), line: number as u32 };
-        let section = match self.current {
+        let file = self.sources.name(at.file);
+        {
+            let mut here = self.context.here.borrow_mut();
+            here.line = number as u32;
+            if here.file != file {
+                file.clone_into(&mut here.file);
+            }
+        }
+        let section = || match self.current {
             Current::Outside => String::new(),
             Current::Global => "global".into(),
             Current::Defaults(i) => format!("defaults {}", self.defaults[i].name),
@@ -206,9 +213,9 @@ impl Loader {
             Current::Broken(keyword) => keyword.into(),
         };
         let pseudo = |name: &str| match name {
-            ".FILE" => Some(file.clone()),
+            ".FILE" => Some(file.to_owned()),
             ".LINE" => Some(number.to_string()),
-            ".SECTION" => Some(section.clone()),
+            ".SECTION" => Some(section()),
             _ => None,
         };
         let words = lexer::words(line, at, &self.context.env.borrow(), &pseudo);
@@ -251,9 +258,9 @@ impl Loader {
             return;
         }
         let stmt = Stmt { span: span_of(&words, at), words, block: None };
-        let before = self.binder.problems.len();
-        self.statement(stmt.clone());
-        self.settle(before, stmt.at());
+        let (before, at) = (self.binder.problems.len(), stmt.at());
+        self.statement(stmt);
+        self.settle(before, at);
     }
 
     /// Gives complaints without a word of their own the statement's place, and drops "not supported
@@ -311,12 +318,13 @@ impl Loader {
                 self.defaults[index] = draft;
             }
             Current::Proxy(index) => {
-                let mut draft = std::mem::take(&mut self.proxies[index]);
-                self.proxy_keyword(stmt, &mut draft);
+                let nothing = Rc::clone(&self.nothing);
+                let mut draft = std::mem::replace(&mut self.proxies[index], nothing);
+                self.proxy_keyword(stmt, Rc::make_mut(&mut draft));
                 self.proxies[index] = draft;
             }
             Current::Peers(index) => {
-                if find(&[peers::TABLE], conf::ANYWHERE, &stmt.words).is_none() {
+                if !peers::TABLE.iter().any(|row| row.matches(&stmt.words) > 0) {
                     self.unknown(&stmt, "peers", &[]);
                     return;
                 }
@@ -325,7 +333,7 @@ impl Loader {
             }
             Current::Other(section) => {
                 let place = Place::new(conf::ANYWHERE, section.said);
-                let known = find(&[section.table], conf::ANYWHERE, &stmt.words).is_some();
+                let known = section.table.iter().any(|row| row.matches(&stmt.words) > 0);
                 let manner =
                     if matches!(section.said, "userlist" | "fcgi-app") { TIGHT } else { "" };
                 // A section that is refused as a whole has been complained about.
@@ -481,7 +489,7 @@ impl Loader {
         let mut draft = base.inherit(kind, &name.text);
         draft.at = stmt.at();
         draft.origin = self.context.origin();
-        self.proxies.push(draft);
+        self.proxies.push(Rc::new(draft));
         self.current = Current::Proxy(self.proxies.len() - 1);
     }
 
@@ -514,7 +522,8 @@ impl Loader {
 
     /// Two proxies with one forced id.
     fn same_id(&mut self, draft: &Draft, span: Span) {
-        let twin = |other: &&Draft| draft.forced_id.is_some() && other.forced_id == draft.forced_id;
+        let twin =
+            |other: &&Rc<Draft>| draft.forced_id.is_some() && other.forced_id == draft.forced_id;
         let Some(other) = self.proxies.iter().find(twin) else { return };
         let text = format!(
             "{} {} reuses same custom id as {} {} (declared at {}).",
@@ -566,9 +575,8 @@ impl Loader {
 
     fn global_keyword(&mut self, mut stmt: Stmt) {
         let Some(negated) = self.prefix(&mut stmt) else { return };
-        let tables = [global::TABLE, global_names::TABLE, global_var::TABLE, tuning::TABLE];
-        let Some((table, row)) = find(&tables, conf::ANYWHERE, &stmt.words) else {
-            let known = names(&tables, conf::ANYWHERE);
+        let Some(row) = GLOBAL.find(conf::ANYWHERE, &stmt.words) else {
+            let known = GLOBAL.names(conf::ANYWHERE);
             self.unknown(&stmt, "global", &known);
             return;
         };
@@ -580,18 +588,19 @@ impl Loader {
             }
             return;
         }
-        if let (Form::Flag(_), Some(extra)) = (&row.form, stmt.words.get(named(row, &stmt.words))) {
+        if let (Form::Flag(_), Some(extra)) = (&row.form, stmt.words.get(row.matches(&stmt.words)))
+        {
             crate::number::unexpected(&mut self.binder, row.name, &extra.text, extra.span);
             return;
         }
         let place = Place::new(conf::ANYWHERE, "global");
-        self.binder.bind_one(table, place, &stmt, &mut self.global);
+        self.binder.bind_row(row, place, &stmt, &mut self.global);
     }
 
     fn proxy_keyword(&mut self, mut stmt: Stmt, draft: &mut Draft) {
         let Some(negated) = self.prefix(&mut stmt) else { return };
         let (here, kind) = (bit(draft.kind), draft.kind);
-        let Some((table, row)) = find(&PROXY_TABLES, here, &stmt.words) else {
+        let Some(row) = PROXIES.find(here, &stmt.words) else {
             let whose = match kind {
                 Kind::Defaults => "'defaults' section".to_owned(),
                 _ => format!("proxy '{}'", draft.name),
@@ -606,7 +615,7 @@ impl Loader {
                     return;
                 }
                 _ => {
-                    let known = names(&PROXY_TABLES, here);
+                    let known = PROXIES.names(here);
                     self.unknown(&stmt, kind.keyword(), &known);
                     return;
                 }
@@ -667,7 +676,7 @@ impl Loader {
                 _ => {}
             }
         }
-        let words_of_name = named(row, &stmt.words);
+        let words_of_name = row.matches(&stmt.words);
         if let (true, Some(extra)) = (switch, stmt.words.get(words_of_name)) {
             crate::number::unexpected(&mut self.binder, row.name, &extra.text, extra.span);
             return;
@@ -677,7 +686,7 @@ impl Loader {
         }
         let place = Place::new(here, kind.keyword());
         let before = self.binder.problems.len();
-        self.binder.bind_one(table, place, &stmt, draft);
+        self.binder.bind_row(row, place, &stmt, draft);
         let rules = ["http-request", "http-response", "http-after-response", "stats http-request"];
         let rule_of_http = rules.contains(&row.name);
         let wrong = |d: &Diagnostic| d.severity == Severity::Error && !is_planned(d);

@@ -10,6 +10,7 @@ mod stick;
 mod transport;
 mod tuning;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use conf::Severity;
@@ -36,7 +37,7 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
     (config.process.tables, config.process.peers) = stick::tables(loader);
     let names = rules::Names::new(&loader.proxies, &config.process.tables);
     for index in 0..loader.proxies.len() {
-        let draft = loader.proxies[index].clone();
+        let draft = Rc::clone(&loader.proxies[index]);
         // A disabled proxy is known by name, and looked at no further.
         let mut lowered = rules::Lowered::default();
         if !draft.front.disabled {
@@ -126,7 +127,7 @@ fn become_tcp(loader: &mut Loader) {
             "http frontend '{}' ({}) becomes tcp, like the tcp backend '{name}' ({origin}) which is its default backend: HAProxy refuses this (see 'mode').",
             draft.name, draft.origin
         );
-        draft.mode = Mode::Tcp;
+        Rc::make_mut(draft).mode = Mode::Tcp;
         loader.binder.complain(Severity::Warning, NOWHERE, draft.at, text).help =
             Some(format!("write 'mode tcp' into frontend '{}'", draft.name));
     }
@@ -154,7 +155,8 @@ fn same_mode(loader: &mut Loader, draft: &Draft) {
     let default = draft.default_backend.iter().map(|name| (name, "as its default backend"));
     let mut said = vec![];
     for (target, how) in switched.chain(default) {
-        let tcp = |p: &&Draft| p.kind.is_server_side() && p.name == *target && p.mode == Mode::Tcp;
+        let tcp =
+            |p: &&Rc<Draft>| p.kind.is_server_side() && p.name == *target && p.mode == Mode::Tcp;
         if let Some(backend) = loader.proxies.iter().find(tcp) {
             said.push(format!(
                 "http {} '{}' ({}) tries to use incompatible tcp {} '{}' ({}) {how} (see 'mode').",
@@ -173,7 +175,7 @@ fn same_mode(loader: &mut Loader, draft: &Draft) {
 }
 
 /// Ids: forced ones first, the others from `next` upwards in the order of the file.
-fn number(proxies: &mut [Draft], mut next: u32) {
+fn number(proxies: &mut [Rc<Draft>], mut next: u32) {
     let forced: Vec<u32> = proxies.iter().filter_map(|p| p.forced_id).collect();
     for draft in proxies {
         let id = draft.forced_id.unwrap_or_else(|| {
@@ -183,6 +185,7 @@ fn number(proxies: &mut [Draft], mut next: u32) {
             next += 1;
             next - 1
         });
+        let draft = Rc::make_mut(draft);
         (draft.front.id, draft.back.id) = (id, id);
     }
 }

@@ -1,9 +1,12 @@
 //! The tables: a keyword is a row, and everything else follows from it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use conf::{Binder, Form, Keyword, Place, Row, Severity, Stmt, Table, Within, Word};
 
 use crate::context::is_planned;
-use crate::draft::Kind;
+use crate::draft::{Draft, Global, Kind, ServerDraft};
 
 pub(crate) mod bind;
 pub(crate) mod check;
@@ -150,8 +153,12 @@ fn variables() -> Vec<Row> {
     rows.chain(crate::format::unbuilt().map(unbuilt)).collect()
 }
 
+/// The keywords of `global`.
+pub(crate) static GLOBAL: LazyLock<Index<Global>> =
+    LazyLock::new(|| Index::new(&[global::TABLE, global_names::TABLE, global_var::TABLE, tuning::TABLE]));
+
 /// The tables of a proxy section.
-pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 9] = [
+pub(crate) const PROXY_TABLES: [&[Keyword<Draft>]; 9] = [
     proxy::TABLE,
     log::TABLE,
     option::TABLE,
@@ -163,37 +170,53 @@ pub(crate) const PROXY_TABLES: [&[Keyword<crate::draft::Draft>]; 9] = [
     rules::TABLE,
 ];
 
-/// How many words of a statement name a row: 0 where it is another one.
-pub(crate) fn named<T>(row: &Keyword<T>, words: &[Word]) -> usize {
-    // Nearly all rows differ in their first word, and that is cheaply seen.
-    let Some(first) = words.first() else { return 0 };
-    match row.name.strip_prefix(first.text.as_str()) {
-        Some("") => return 1,
-        Some(rest) if rest.starts_with(' ') => {}
-        _ => return 0,
+/// The keywords of a proxy section.
+pub(crate) static PROXIES: LazyLock<Index<Draft>> = LazyLock::new(|| Index::new(&PROXY_TABLES));
+
+/// The parameters of `server` and `default-server`.
+static SERVERS: LazyLock<Index<ServerDraft>> = LazyLock::new(|| {
+    Index::new(&[
+        server::TABLE,
+        server_transport::TABLE,
+        check_option::SERVERS,
+        server_names::TABLE,
+    ])
+});
+
+/// The parameters of `bind` and `stats socket`.
+static BINDS: LazyLock<Index<bind::Line>> = LazyLock::new(|| Index::new(&[bind::TABLE]));
+
+/// Tables by the first words of their rows: files of ten thousand lines are read with them.
+pub(crate) struct Index<T: 'static> {
+    rows: Vec<&'static Keyword<T>>,
+    by_first: HashMap<&'static str, Vec<usize>>,
+}
+
+impl<T> Index<T> {
+    /// Of the rows of these tables, in their order.
+    pub(crate) fn new(tables: &[&'static [Keyword<T>]]) -> Self {
+        let rows: Vec<_> = tables.iter().flat_map(|table| table.iter()).collect();
+        let mut by_first: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let first = row.name.split(' ').next().unwrap_or(row.name);
+            by_first.entry(first).or_default().push(at);
+        }
+        Self { rows, by_first }
     }
-    let parts = || row.name.split(' ');
-    let hit = words.len() >= parts().count() && parts().zip(words).all(|(n, w)| n == w.text);
-    if hit { parts().count() } else { 0 }
-}
 
-/// The row of a statement and the table it is in; the longest name wins, then the one allowed here.
-pub(crate) fn find<'t, T>(
-    tables: &[&'t [Keyword<T>]],
-    within: Within,
-    words: &[Word],
-) -> Option<(&'t [Keyword<T>], &'t Keyword<T>)> {
-    tables
-        .iter()
-        .flat_map(|table| table.iter().map(move |row| (*table, row)))
-        .filter(|(_, row)| named(row, words) > 0)
-        .max_by_key(|(_, row)| (named(row, words), row.within.includes(within)))
-}
+    /// The row of a statement; the longest name wins, then the one allowed here.
+    pub(crate) fn find(&self, within: Within, words: &[Word]) -> Option<&'static Keyword<T>> {
+        let candidates = self.by_first.get(words.first()?.text.as_str())?;
+        let rows = candidates.iter().map(|at| self.rows[*at]);
+        rows.filter(|row| row.matches(words) > 0)
+            .max_by_key(|row| (row.matches(words), row.within.includes(within)))
+    }
 
-/// The names of all rows that are allowed somewhere of `within`.
-pub(crate) fn names<T>(tables: &[&[Keyword<T>]], within: Within) -> Vec<&'static str> {
-    let rows = tables.iter().flat_map(|table| table.iter());
-    rows.filter(|row| row.within.includes(within)).map(|row| row.name).collect()
+    /// The names of all rows that are allowed somewhere of `within`.
+    pub(crate) fn names(&self, within: Within) -> Vec<&'static str> {
+        let rows = self.rows.iter().filter(|row| row.within.includes(within));
+        rows.map(|row| row.name).collect()
+    }
 }
 
 /// How many words after its name a row takes on a `bind` or `server` line.
@@ -209,14 +232,14 @@ pub(crate) fn arguments<T>(row: &Keyword<T>) -> usize {
 /// Applies the parameters of a `bind`, `server` or `stats socket` line, up to the first mistake.
 pub(crate) fn parameters<T>(
     b: &mut Binder,
-    tables: &[&[Keyword<T>]],
+    index: &Index<T>,
     place: Place<'_>,
     mut words: &[Word],
     model: &mut T,
 ) {
     while let Some(first) = words.first() {
-        let Some((table, row)) = find(tables, place.within, words) else {
-            let nearest = conf::nearest(&first.text, names(tables, place.within).into_iter());
+        let Some(row) = index.find(place.within, words) else {
+            let nearest = conf::nearest(&first.text, index.names(place.within).into_iter());
             let problem = conf::Problem::UnknownKeyword {
                 word: first.text.clone(),
                 section: place.section.to_owned(),
@@ -229,7 +252,7 @@ pub(crate) fn parameters<T>(
         let span = first.span.to(words[taken - 1].span);
         let stmt = Stmt { words: words[..taken].to_vec(), block: None, span };
         let before = b.problems.len();
-        b.bind_one(table, place, &stmt, model);
+        b.bind_row(row, place, &stmt, model);
         let failed = |d: &conf::Diagnostic| d.severity == Severity::Error && !is_planned(d);
         if b.problems[before..].iter().any(failed) {
             return;

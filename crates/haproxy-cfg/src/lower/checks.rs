@@ -127,9 +127,9 @@ fn tracked(all: &[&Draft], own: usize, at: usize, line: &ServerDraft) -> Result<
 
 /// `track` of all servers, by backend and server; with what is wrong said.
 pub(super) fn track(loader: &mut Loader, backends: &mut [proxy::Backend]) {
-    let drafts: Vec<Draft> =
+    let drafts: Vec<_> =
         loader.proxies.iter().filter(|p| p.kind.is_server_side()).cloned().collect();
-    let all: Vec<&Draft> = drafts.iter().collect();
+    let all: Vec<&Draft> = drafts.iter().map(AsRef::as_ref).collect();
     for (own, draft) in drafts.iter().enumerate() {
         for (at, line) in draft.servers.iter().enumerate() {
             if line.track.is_none() || draft.front.disabled || line.checked || line.agent_checked {

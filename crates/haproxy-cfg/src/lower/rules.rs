@@ -1,5 +1,7 @@
 //! Rules: names become positions, and named ACLs the tests they stand for.
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use conf::{Problem, Severity, Span};
@@ -35,6 +37,8 @@ pub(super) struct Names {
     pub(super) frontends: Vec<String>,
     /// Backends with their servers.
     pub(super) backends: Vec<(String, Vec<String>)>,
+    /// Where each backend stands: the first of its name.
+    places: HashMap<String, usize>,
     /// Stick tables and what their keys are.
     pub(super) tables: Vec<(String, stick::KeyType)>,
     /// Servers that rules name: their backends and their places there.
@@ -42,20 +46,23 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(proxies: &[Draft], tables: &[proxy::StickTable]) -> Self {
-        let servers = |p: &Draft| p.servers.iter().map(|server| server.name.clone()).collect();
+    pub(super) fn new(proxies: &[Rc<Draft>], tables: &[proxy::StickTable]) -> Self {
+        let servers = |p: &Rc<Draft>| p.servers.iter().map(|server| server.name.clone()).collect();
         let fronts = proxies.iter().filter(|p| p.kind.is_client_side());
         let backs = proxies.iter().filter(|p| p.kind.is_server_side());
+        let backends: Vec<_> = backs.map(|p| (p.name.clone(), servers(p))).collect();
+        let places = backends.iter().enumerate().rev();
         Self {
             frontends: fronts.map(|p| p.name.clone()).collect(),
-            backends: backs.map(|p| (p.name.clone(), servers(p))).collect(),
+            places: places.map(|(at, (name, _))| (name.clone(), at)).collect(),
+            backends,
             tables: tables.iter().map(|table| (table.name.clone(), table.config.key)).collect(),
             named: std::cell::RefCell::default(),
         }
     }
 
     fn backend(&self, name: &str) -> Option<usize> {
-        self.backends.iter().position(|(known, _)| known == name)
+        self.places.get(name).copied()
     }
 }
 

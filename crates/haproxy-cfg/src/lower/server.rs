@@ -1,5 +1,6 @@
 //! Servers, and how they are checked.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use check::{Action, Verify};
@@ -130,13 +131,16 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
         return;
     }
     let (noun, proxy) = (draft.kind.noun(), &draft.name);
-    for (index, line) in draft.servers.iter().enumerate() {
-        if let Some(other) = draft.servers[..index].iter().find(|other| other.name == line.name) {
+    let mut known: HashMap<&str, usize> = HashMap::with_capacity(draft.servers.len());
+    for line in &draft.servers {
+        if let Some(other) = known.get(line.name.as_str()) {
             let text = format!(
                 "{noun} '{proxy}', another server named '{}' was already defined at line {}, please use distinct names.",
-                line.name, other.line
+                line.name, other
             );
             loader.binder.refuse(line.at, text);
+        } else {
+            known.insert(&line.name, line.line);
         }
     }
     checks::check(loader, draft);

@@ -4,7 +4,7 @@ use conf::Form::{Flag, Words};
 use conf::{Binder, Keyword, Place, Problem, Status, Word};
 use proxy::{Bind, BindAddress, Level, StatsSocket};
 
-use super::{PROXY, parameters, text};
+use super::{BINDS, PROXY, parameters, text};
 use crate::address::{Address, Host, Ports, is_placeholder, parse};
 use crate::context::Context;
 use crate::draft::{Draft, Global};
@@ -333,7 +333,7 @@ pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     }
     let name = format!("bind {}' in section '{}", first.text, draft.kind.keyword());
     let place = Place::new(PROXY, "bind").context(&name);
-    parameters(b, &[TABLE], place, &words[1..], &mut line);
+    parameters(b, &BINDS, place, &words[1..], &mut line);
     for address in addresses {
         draft.binds.push(Bind { address, ..line.bind.clone() });
     }
@@ -453,7 +453,7 @@ pub(crate) fn stats_socket(global: &mut Global, words: &[Word], b: &mut Binder) 
     let Some(addresses) = addresses(&context, b, first, &prefix) else { return };
     let mut line = line(&context);
     let place = Place::new(PROXY, "stats socket").context("stats socket");
-    parameters(b, &[TABLE], place, &words[1..], &mut line);
+    parameters(b, &BINDS, place, &words[1..], &mut line);
     for address in addresses {
         global.process.stats_sockets.push(StatsSocket {
             address,

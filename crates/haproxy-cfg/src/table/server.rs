@@ -7,7 +7,7 @@ use conf::{Binder, Keyword, Place, Problem, Severity, Status, Unit, Word};
 use proxy::{OnMarkedDown, ServerAddress};
 
 use super::bind::{placeholder, unset};
-use super::{PROXY, parameters, server_names, server_transport, text};
+use super::{PROXY, SERVERS, parameters, server_transport, text};
 use crate::address::{Address, Host, Ports, is_placeholder, parse, plain_ip};
 use crate::draft::{Draft, InitAddr, ServerDraft, VerifyWord};
 use crate::number::{NotTime, integer, leading, limit, time};
@@ -345,13 +345,7 @@ pub(crate) fn template(draft: &mut Draft, words: &[Word], b: &mut Binder) {
 pub(crate) fn default_server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     draft.default_server.context = draft.context.clone();
     let place = Place::new(PROXY, "default-server").context("default-server");
-    parameters(
-        b,
-        &[TABLE, server_transport::TABLE, super::check_option::SERVERS, server_names::TABLE],
-        place,
-        words,
-        &mut draft.default_server,
-    );
+    parameters(b, &SERVERS, place, words, &mut draft.default_server);
 }
 
 /// `server <name> <address> [param…]`.
@@ -384,7 +378,7 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
         new.for_each(|p| line_name.clone_into(&mut p.context));
     };
     named(b, before);
-    let Some(where_) = where_ else { return };
+    let Some((where_, offset)) = where_ else { return };
     let mut server = ServerDraft { context: context.clone(), ..draft.default_server.clone() };
     server.name = name.owned();
     server.at = name.span;
@@ -393,19 +387,12 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     server.server.origin = context.origin();
     server.forced_id = None;
     server.line = server.server.origin.line as usize;
-    if let Ok(Address::Inet { ports: Ports::Relative(offset), .. }) = parse(&context, &address.text)
-    {
+    if offset != 0 {
         server.server.outbound.get_or_insert_default().offset = offset;
     }
     let rest = server_transport::take_tlvs(rest, &mut server.tlvs, b);
     let place = Place::new(PROXY, "server").context(&line_name);
-    parameters(
-        b,
-        &[TABLE, server_transport::TABLE, super::check_option::SERVERS, server_names::TABLE],
-        place,
-        &rest,
-        &mut server,
-    );
+    parameters(b, &SERVERS, place, &rest, &mut server);
     if let Some(id) = server.forced_id {
         let clash = draft.servers.iter().find(|other| other.forced_id == Some(id));
         if let Some(other) = clash {
@@ -432,12 +419,12 @@ pub(crate) fn server(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     draft.servers.push(server);
 }
 
-/// Where a server is; names are kept for later.
+/// Where a server is, and how far its port is from the client's; names are kept for later.
 fn server_address(
     context: &crate::context::Context,
     b: &mut Binder,
     word: &Word,
-) -> Option<ServerAddress> {
+) -> Option<(ServerAddress, i32)> {
     let (expanded, missing) = context.expand(&word.text);
     if let Some(name) = missing.first() {
         if expanded.chars().all(|c| c == ':') {
@@ -459,9 +446,9 @@ fn server_address(
             b.refuse(word.span, error);
             return None;
         }
-        Ok(Address::Unix(path)) => return Some(ServerAddress::Unix(path)),
+        Ok(Address::Unix(path)) => return Some((ServerAddress::Unix(path), 0)),
         Ok(Address::Abstract(name)) => {
-            return Some(ServerAddress::Unix(format!("\0{name}").into()));
+            return Some((ServerAddress::Unix(format!("\0{name}").into()), 0));
         }
         Ok(Address::Fd(_)) => {
             let text = format!("a file descriptor is not acceptable here in '{}'", word.text);
@@ -476,9 +463,13 @@ fn server_address(
         }
         Ok(Address::Inet { host, ports, .. }) => (host, ports),
     };
+    let mut offset = 0;
     let port = match ports {
-        // How far from the client's port it is, is kept beside it.
-        Ports::Missing | Ports::Relative(_) => 0,
+        Ports::Missing => 0,
+        Ports::Relative(by) => {
+            offset = by;
+            0
+        }
         Ports::Range(from, to, _) if from != to => {
             b.refuse(word.span, format!("port range not permitted here in '{}'", word.text));
             return None;
@@ -491,10 +482,11 @@ fn server_address(
             port as u16
         }
     };
-    match host {
+    let where_ = match host {
         // The address the client connected to: transparent proxying.
-        Host::Any => Some(ServerAddress::Socket((std::net::Ipv4Addr::UNSPECIFIED, port).into())),
-        Host::Ip(ip) => Some(ServerAddress::Socket((ip, port).into())),
-        Host::Name(name) => Some(ServerAddress::Host { name, port, resolved: None }),
-    }
+        Host::Any => ServerAddress::Socket((std::net::Ipv4Addr::UNSPECIFIED, port).into()),
+        Host::Ip(ip) => ServerAddress::Socket((ip, port).into()),
+        Host::Name(name) => ServerAddress::Host { name, port, resolved: None },
+    };
+    Some((where_, offset))
 }
