@@ -1,5 +1,6 @@
 //! ACLs and conditions: `src 10.0.0.0/8`, `if a !b || { … }`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,6 +18,31 @@ use crate::say::{Complain, NOWHERE};
 pub(crate) struct AclDraft {
     pub(crate) name: String,
     pub(crate) tests: Vec<TestDraft>,
+}
+
+/// The named ACLs of a section, in the order of their first lines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Acls {
+    all: Vec<AclDraft>,
+    places: HashMap<String, usize>,
+}
+
+impl Acls {
+    /// Adds a test to the ACL of this name.
+    pub(crate) fn add(&mut self, name: &str, test: TestDraft) {
+        match self.places.get(name) {
+            Some(at) => self.all[*at].tests.push(test),
+            None => {
+                self.places.insert(name.to_owned(), self.all.len());
+                self.all.push(AclDraft { name: name.to_owned(), tests: vec![test] });
+            }
+        }
+    }
+
+    /// All of them; [`AclRef::Named`] counts in this order.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, AclDraft> {
+        self.all.iter()
+    }
 }
 
 /// A test, and where it stands.
@@ -265,7 +291,7 @@ fn keys(text: &str) -> String {
 pub(crate) fn condition(
     context: &Context,
     b: &mut Binder,
-    known: &[AclDraft],
+    known: &Acls,
     unless: bool,
     words: &[Word],
     planned: &mut Vec<String>,
@@ -296,8 +322,8 @@ pub(crate) fn condition(
                 rest = &rest[end + 1..];
                 AclRef::Own(AclDraft { name: String::new(), tests: vec![own] })
             }
-            name => match known.iter().position(|acl| acl.name == name) {
-                Some(at) => AclRef::Named(at),
+            name => match known.places.get(name) {
+                Some(at) => AclRef::Named(*at),
                 None => {
                     let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
                     let Some((_, words)) = built_in else {
@@ -320,7 +346,7 @@ pub(crate) fn condition(
 /// What is said of ACLs in a condition whose fetches find nothing where it stands; `of` names the
 /// rule.
 pub(crate) fn conflicts(
-    known: &[AclDraft],
+    known: &Acls,
     condition: &ConditionDraft,
     places: &[Place],
     of: &str,
@@ -330,7 +356,7 @@ pub(crate) fn conflicts(
     let mut said = vec![];
     for (_, acl) in condition.any.iter().flatten() {
         let acl = match acl {
-            AclRef::Named(at) => &known[*at],
+            AclRef::Named(at) => &known.all[*at],
             AclRef::Own(acl) => acl,
         };
         let tests = || acl.tests.iter().filter_map(|test| Some((test, test.test.as_ref()?)));

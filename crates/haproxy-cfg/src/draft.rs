@@ -8,7 +8,7 @@ use check::{Action, Step};
 use conf::Span;
 use proxy::{Backend, Bind, Frontend, LogFormat, LogTarget, Mode, Origin, Process, ServerAddress};
 
-use crate::acl::{AclDraft, ConditionDraft};
+use crate::acl::{Acls, ConditionDraft};
 use crate::context::Shared;
 
 /// What a section is; also its bit in a keyword's `within`.
@@ -178,7 +178,7 @@ pub(crate) struct Draft {
     pub(crate) default_server: ServerDraft,
     pub(crate) servers: Vec<ServerDraft>,
     pub(crate) default_backend: Option<String>,
-    pub(crate) acls: Vec<AclDraft>,
+    pub(crate) acls: Acls,
     pub(crate) rules: RuleDrafts,
     pub(crate) logs: Vec<LogLine>,
     /// `unique-id-format`, as it is written.
@@ -227,7 +227,7 @@ impl Default for Draft {
             default_server: ServerDraft::default(),
             servers: vec![],
             default_backend: None,
-            acls: vec![],
+            acls: Acls::default(),
             rules: RuleDrafts::default(),
             logs: vec![],
             unique_id_format: None,
@@ -279,7 +279,7 @@ impl Draft {
         draft.back.description = None;
         // What defaults inherit from others are not rules.
         if kind == Kind::Defaults {
-            draft.acls.clear();
+            draft.acls = Acls::default();
             draft.rules = RuleDrafts::default();
             let http = &mut draft.http;
             for rules in [

@@ -200,13 +200,9 @@ fn drafts<'a>(
     let positions = known.find(config.backends.iter().map(|backend| backend.name.as_str()));
     let mut unresolved = Vec::new();
     let mut drafts: Vec<Draft<'a>> = Vec::with_capacity(config.backends.len());
+    let reaches = reaches(config, maxconn);
     for (index, (backend, was)) in config.backends.iter().zip(positions).enumerate() {
-        let reach: u32 = config
-            .frontends
-            .iter()
-            .filter(|frontend| reaches(frontend, BackendIndex(index)))
-            .map(|frontend| frontend.maxconn.unwrap_or(maxconn))
-            .fold(0, u32::saturating_add);
+        let reach = reaches[index];
         let old = before
             .zip(was)
             .map(|(before, was)| (&before.config.backends[was], &before.backends[was]));
@@ -445,11 +441,23 @@ fn target(address: &ServerAddress) -> Option<Target> {
     }
 }
 
-/// Whether a frontend names a backend. One whose name a format makes does not count.
-fn reaches(frontend: &Frontend, backend: BackendIndex) -> bool {
-    let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
-    frontend.default_backend == Some(backend)
-        || rules.iter().any(|rule| rule.target == SwitchTarget::Backend(backend))
+/// For each backend the sum of the `maxconn` of the frontends that name it. A rule whose format makes
+/// the name does not count.
+fn reaches(config: &Running, maxconn: u32) -> Vec<u32> {
+    let mut sums = vec![0_u32; config.backends.len()];
+    for frontend in &config.frontends {
+        let rules = frontend.rules.as_deref().map_or(&[][..], |rules| &rules.switching);
+        let switched = rules.iter().filter_map(|rule| match rule.target {
+            SwitchTarget::Backend(backend) => Some(backend),
+            SwitchTarget::Named(_) => None,
+        });
+        let named: HashSet<_> = switched.chain(frontend.default_backend).map(|at| at.0).collect();
+        for at in named {
+            let Some(sum) = sums.get_mut(at) else { continue };
+            *sum = sum.saturating_add(frontend.maxconn.unwrap_or(maxconn));
+        }
+    }
+    sums
 }
 
 /// The backends `use_backend` rules may send sessions to.

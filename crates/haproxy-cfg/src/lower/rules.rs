@@ -69,7 +69,7 @@ impl Names {
 /// Lowers the rules of one section, and complains about what they name and nobody knows.
 pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowered {
     let mut lowering = Lowering { loader, draft, names, acls: vec![] };
-    for acl in &draft.acls {
+    for acl in draft.acls.iter() {
         let acl = lowering.acl(acl);
         lowering.acls.push(acl);
     }
@@ -129,7 +129,7 @@ impl<'l> Lowering<'l> {
     pub(super) fn new(loader: &'l mut Loader, draft: &'l Draft, names: &'l Names) -> Self {
         let mut lowering = Lowering { loader, draft, names, acls: vec![] };
         let complaints = lowering.loader.binder.problems.len();
-        for acl in &draft.acls {
+        for acl in draft.acls.iter() {
             let acl = lowering.acl(acl);
             lowering.acls.push(acl);
         }

@@ -6,7 +6,7 @@ use rules::Place;
 
 use super::tcp_rules::{Family, refuse_planned, rule as tcp_rule};
 use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, stick, text};
-use crate::acl::{AclDraft, condition, conflicts, test};
+use crate::acl::{condition, conflicts, test};
 use crate::draft::{Draft, Kind, TargetDraft};
 use crate::expr::texts;
 use crate::number::bind_time;
@@ -135,10 +135,7 @@ fn acl(p: &mut Draft, words: &[Word], b: &mut Binder) {
     match test(&context, b, span, &rest, &mut planned) {
         Ok(test) => {
             refuse_planned(b, span, planned);
-            match p.acls.iter_mut().find(|acl| acl.name == name) {
-                Some(acl) => acl.tests.push(test),
-                None => p.acls.push(AclDraft { name: name.to_owned(), tests: vec![test] }),
-            }
+            p.acls.add(name, test);
         }
         Err(why) => {
             b.refuse(span, format!("error detected while parsing ACL '{name}' : {why}"));
