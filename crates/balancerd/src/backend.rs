@@ -50,6 +50,11 @@ impl Slot {
         Self { shared, backend, server }
     }
 
+    /// Of an address that is no server.
+    pub(crate) fn elsewhere(shared: &'static Shared, backend: u32) -> Self {
+        Self { shared, backend, server: ELSEWHERE }
+    }
+
     /// What those who end sessions from outside know its backend and its server by.
     pub(crate) fn ids(&self) -> (u32, u32) {
         let state = self.state();
@@ -176,7 +181,12 @@ impl Connecting {
         if let Some(expr) = &backend.hash_expr {
             candidates.set_key(self.hash_key(expr));
         }
-        let wanted = self.wanted_server();
+        let wanted = self.wanted_server().or_else(|| self.rdp_server(backend, state));
+        if wanted.is_none()
+            && let Some(elsewhere) = &backend.elsewhere
+        {
+            return self.dispatch(backend, elsewhere, index).await;
+        }
         match (wanted, self.stuck_to(wanted.is_some())) {
             (Some(server), _) => candidates.demand(server),
             (None, Some(stuck)) if stuck.forced => candidates.force(stuck.server),
@@ -312,7 +322,7 @@ impl Connecting {
         match self.attempt(backend, how).await {
             Ok(stream) => {
                 let shared = self.session.shared;
-                Ok((stream, Slot { shared, backend: index, server: ELSEWHERE }))
+                Ok((stream, Slot::elsewhere(shared, index)))
             }
             Err(why) => {
                 self.session.refuse(502);
@@ -436,7 +446,7 @@ impl Connecting {
     }
 
     /// One connect.
-    async fn attempt(
+    pub(crate) async fn attempt(
         &mut self,
         backend: &'static Backend,
         how: Towards<'_>,
@@ -573,7 +583,7 @@ impl Connecting {
     }
 
     /// Waits before the next try; the client's patience may end meanwhile.
-    async fn pause(&mut self, pause: Duration) -> Result<(), Termination> {
+    pub(crate) async fn pause(&mut self, pause: Duration) -> Result<(), Termination> {
         if pause.is_zero() {
             return Ok(());
         }
@@ -640,11 +650,11 @@ impl Connecting {
 
 /// Where an attempt goes, and how.
 #[derive(Clone, Copy)]
-struct Towards<'a> {
-    target: &'a Target,
-    source: Option<SocketAddr>,
-    ways: Ways,
-    header: Option<ProxyHeader>,
+pub(crate) struct Towards<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) ways: Ways,
+    pub(crate) header: Option<ProxyHeader>,
 }
 
 impl Connecting {
@@ -670,7 +680,7 @@ impl Connecting {
 }
 
 /// Why an attempt did not succeed.
-enum Attempt {
+pub(crate) enum Attempt {
     /// The server did not answer, or said no.
     Failed { timed_out: bool },
     /// There is no point in another one.

@@ -34,6 +34,7 @@ pub mod bind;
 pub mod cli_haproxy;
 pub mod cli_nginx;
 mod control;
+mod dispatch;
 mod facts;
 mod health;
 mod http;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use linux::process::Capability;
 use nix::unistd::{Gid, Group, Uid, User, chdir, chroot, setgid, setgroups, setuid};
 use proxy::Process;
 
@@ -81,16 +82,28 @@ pub fn confine(process: &Process, transparent: bool) -> Result<(), ConfineError>
     {
         let step = || Step::User(uid.to_string());
         let failed = |error| ConfineError { step: step(), error };
-        if transparent {
+        let kept = kept(process, transparent);
+        if !kept.is_empty() {
             linux::process::keep_capabilities().map_err(failed)?;
         }
         setuid(uid).map_err(|error| failed(ids(error)))?;
-        if transparent {
-            let raw = linux::process::Capability::NetRaw;
-            linux::process::regain_capability(raw).map_err(failed)?;
+        if !kept.is_empty() {
+            linux::process::regain_capabilities(&kept).map_err(failed)?;
         }
     }
     Ok(())
+}
+
+/// What outlives the change of the user: what `setcap` names, and what `transparent` needs.
+fn kept(process: &Process, transparent: bool) -> Vec<Capability> {
+    let named = process.global.capabilities.iter().filter_map(|name| match *name {
+        "cap_net_raw" => Some(Capability::NetRaw),
+        "cap_net_admin" => Some(Capability::NetAdmin),
+        "cap_net_bind_service" => Some(Capability::NetBindService),
+        "cap_sys_admin" => Some(Capability::SysAdmin),
+        _ => None,
+    });
+    named.chain(transparent.then_some(Capability::NetRaw)).collect()
 }
 
 /// The id of a user given by name or as digits.

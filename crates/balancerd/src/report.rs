@@ -29,6 +29,18 @@ pub(crate) fn say(
     shared.log.send(route, severity, text);
 }
 
+/// SIGUSR1, with a `grace`.
+pub(crate) fn grace(shared: &Shared, foreground: bool, time: std::time::Duration) {
+    let text = format_args!("Scheduling a soft-stop in {} ms.", time.as_millis());
+    say(shared, &shared.log_route, Severity::Notice, foreground, text);
+}
+
+/// The `grace` is over.
+pub(crate) fn grace_expired(shared: &Shared, foreground: bool) {
+    let text = "Grace period expired, proceeding with soft-stop now.";
+    say(shared, &shared.log_route, Severity::Notice, foreground, text);
+}
+
 /// SIGUSR1: every proxy stops.
 pub(crate) fn stopped(shared: &Shared, foreground: bool) {
     let total = |traffic: &crate::state::Traffic| traffic.total.load(Relaxed);

@@ -387,7 +387,14 @@ impl Worker {
         mut signals: Option<Signals>,
         mut orders: Option<mpsc::UnboundedReceiver<Order>>,
     ) -> Ended {
+        let mut grace = None;
         loop {
+            let over = async {
+                match grace {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
             let order = async {
                 match &mut orders {
                     Some(orders) => orders.recv().await,
@@ -403,16 +410,27 @@ impl Worker {
             tokio::select! {
                 biased;
                 wish = signal => match wish {
-                    Wish::Drain => return self.drain(foreground).await,
+                    Wish::Drain if grace.is_some() => {}
+                    Wish::Drain => match self.shared.config.process.global.grace {
+                        Some(time) if !time.is_zero() => {
+                            report::grace(self.shared, foreground, time);
+                            grace = Some(tokio::time::Instant::now() + time);
+                        }
+                        _ => return self.drain(foreground).await,
+                    },
                     Wish::Stop => {
                         self.end();
                         return Ended::Stopped;
                     }
                     Wish::Turn(door) => report::all_turned(self.shared, door),
-                        Wish::Show => report::servers(self.shared, foreground),
+                    Wish::Show => report::servers(self.shared, foreground),
                     Wish::Reopen => self.shared.log.reopen(),
                 },
                 Some(change) = self.changes.recv() => self.change(change, foreground).await,
+                () = over => {
+                    report::grace_expired(self.shared, foreground);
+                    return self.drain(foreground).await;
+                }
                 order = order => match order {
                     Some(order) => self.follow(order, foreground).await,
                     None => orders = None,

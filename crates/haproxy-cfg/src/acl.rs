@@ -182,7 +182,7 @@ impl<'c> Patterns<'c> {
                         return Err(self.unspecified());
                     }
                     let text = if self.context.reach_out.get() || argument.is_empty() {
-                        read_file(argument)?
+                        read_file(self.context, argument)?
                     } else {
                         String::new()
                     };

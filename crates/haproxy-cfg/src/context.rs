@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,6 +27,36 @@ pub(crate) struct Context {
     pub(crate) lists: RefCell<Vec<Arc<List>>>,
     /// Whether names are resolved, files looked at and users looked up.
     pub(crate) reach_out: Cell<bool>,
+    /// `unix-bind`.
+    pub(crate) unix_bind: RefCell<UnixBind>,
+    /// `default-path`.
+    pub(crate) base: RefCell<Base>,
+    /// `dns-accept-family`.
+    pub(crate) families: Cell<proxy::Families>,
+}
+
+/// What UNIX sockets have whose lines do not say otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnixBind {
+    /// What paths of `bind` lines begin with.
+    pub(crate) prefix: String,
+    pub(crate) mode: Option<u32>,
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+}
+
+/// Where files are that are named without a directory.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Base {
+    /// Where the process began.
+    #[default]
+    Current,
+    /// Beside the file that names them.
+    Config,
+    /// In the directory above that.
+    Parent,
+    /// In this directory.
+    Origin(PathBuf),
 }
 
 /// A shared [`Context`].
@@ -96,11 +127,32 @@ impl Context {
             Ok(all.map(|found| format!("{}\n", found.ip())).collect::<String>().into_bytes())
         });
         let found = found.unwrap_or_default();
-        String::from_utf8_lossy(&found).lines().filter_map(|line| line.parse().ok()).collect()
+        let families = self.families.get();
+        let text = String::from_utf8_lossy(&found);
+        let all = text.lines().filter_map(|line| line.parse().ok());
+        all.filter(|ip| families.takes(*ip)).collect()
+    }
+
+    /// The file a name in the present line means.
+    pub(crate) fn locate(&self, name: &Path) -> PathBuf {
+        let here = self.here.borrow();
+        let beside = || Path::new(&here.file).parent().unwrap_or(Path::new(""));
+        match &*self.base.borrow() {
+            Base::Current => name.to_owned(),
+            Base::Config => beside().join(name),
+            Base::Parent => beside().join("..").join(name),
+            Base::Origin(directory) => directory.join(name),
+        }
+    }
+
+    /// Reads a file that the present line names.
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, std::io::Error> {
+        let path = self.locate(Path::new(name));
+        conf::outside::ask("read", &path.to_string_lossy(), || std::fs::read(&path))
     }
 
     /// Whether a file can be opened; the reason if not.
-    pub(crate) fn can_read(&self, path: &std::path::Path) -> Result<(), std::io::Error> {
+    pub(crate) fn can_read(&self, path: &Path) -> Result<(), std::io::Error> {
         if !self.reach_out.get() {
             return Ok(());
         }

@@ -178,6 +178,14 @@ pub(crate) struct Draft {
     pub(crate) default_server: ServerDraft,
     pub(crate) servers: Vec<ServerDraft>,
     pub(crate) default_backend: Option<String>,
+    /// What is refused of its lines once its mode is known.
+    pub(crate) misfits: Vec<(Span, String)>,
+    /// `balance` was said, here or in the defaults.
+    pub(crate) balanced: bool,
+    /// `dispatch`.
+    pub(crate) dispatch: Option<proxy::Elsewhere>,
+    /// `option transparent`.
+    pub(crate) transparent: bool,
     pub(crate) acls: Acls,
     pub(crate) rules: RuleDrafts,
     pub(crate) logs: Vec<LogLine>,
@@ -227,6 +235,10 @@ impl Default for Draft {
             default_server: ServerDraft::default(),
             servers: vec![],
             default_backend: None,
+            misfits: vec![],
+            balanced: false,
+            dispatch: None,
+            transparent: false,
             acls: Acls::default(),
             rules: RuleDrafts::default(),
             logs: vec![],
@@ -345,6 +357,8 @@ pub(crate) struct ServerDraft {
     /// `set-proxy-v2-tlv-fmt`, as it is written.
     pub(crate) tlvs: Vec<(u8, conf::Word)>,
     pub(crate) check_proto: Option<&'static str>,
+    /// `proto`, unless it is `none`.
+    pub(crate) multiplexer: Option<&'static str>,
     /// `agent-check`.
     pub(crate) agent_checked: bool,
     pub(crate) agent: check::Agent,
@@ -386,6 +400,7 @@ impl Default for ServerDraft {
             header: crate::table::server_transport::Header::default(),
             tlvs: vec![],
             check_proto: None,
+            multiplexer: None,
             agent_checked: false,
             agent: crate::table::check_option::agent(),
             track: None,
@@ -414,6 +429,8 @@ pub(crate) struct Global {
     pub(crate) context: Shared,
     pub(crate) process: Process,
     pub(crate) ca_base: Option<PathBuf>,
+    /// `noreuseport`.
+    pub(crate) no_reuse_port: bool,
     /// `no strict-limits`.
     pub(crate) lax_limits: bool,
     /// `external-check`.

@@ -1,7 +1,5 @@
 //! Expressions: `src,ipmask(24)` → a fetch, converters and their arguments.
 
-use std::path::Path;
-
 use conf::{Unit, Word};
 use rules::convert::{self, Converter};
 use rules::fetch::{self, Fetch};
@@ -299,7 +297,7 @@ fn finish_converter(
 ) -> Result<(), Wrong> {
     if let Some(kind) = convert::map_named(converter.name) {
         let file = text_of(&args[0]);
-        let text = if context.reach_out.get() { read_file(&file)? } else { String::new() };
+        let text = if context.reach_out.get() { read_file(context, &file)? } else { String::new() };
         let mut map = Map::read(&file, "", kind.matched, kind.out, Flags::default())?;
         map.keyed = converter.name.ends_with("_key");
         map.expands = converter.name == "map_regm";
@@ -311,8 +309,8 @@ fn finish_converter(
 }
 
 /// The text of a file of patterns.
-pub(crate) fn read_file(file: &str) -> Result<String, String> {
-    match conf::outside::ask("read", file, || std::fs::read(Path::new(file))) {
+pub(crate) fn read_file(context: &Context, file: &str) -> Result<String, String> {
+    match context.read(file) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(_) => Err(format!("failed to open pattern file <{file}>")),
     }

@@ -45,7 +45,8 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         }
         let targets = targets(loader, &draft);
         if draft.kind.is_client_side() {
-            let mut frontend = frontend(&draft, &targets, &backends);
+            let no_reuse_port = loader.global.no_reuse_port;
+            let mut frontend = frontend(&draft, &targets, &backends, no_reuse_port);
             (frontend.rules, frontend.log.format) = (lowered.frontend, lowered.log);
             frontend.http = lowered.http.clone();
             frontend.unique_id = lowered.unique_id;
@@ -262,7 +263,12 @@ fn keepalive(on: bool, timers: &KeepAlive) -> Option<KeepAlive> {
     on.then_some(*timers)
 }
 
-fn frontend(draft: &Draft, targets: &[LogTarget], backends: &[(String, bool)]) -> proxy::Frontend {
+fn frontend(
+    draft: &Draft,
+    targets: &[LogTarget],
+    backends: &[(String, bool)],
+    no_reuse_port: bool,
+) -> proxy::Frontend {
     let mut front = draft.front.clone();
     front.name.clone_from(&draft.name);
     front.mode = draft.mode;
@@ -273,6 +279,7 @@ fn frontend(draft: &Draft, targets: &[LogTarget], backends: &[(String, bool)]) -
             bind.id = last + 1;
         }
         last = bind.id;
+        bind.reuseport &= !no_reuse_port;
     }
     let target = match draft.kind {
         Kind::Listen => {

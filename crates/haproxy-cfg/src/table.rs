@@ -22,7 +22,9 @@ pub(crate) mod http_rules;
 pub(crate) mod log;
 pub(crate) mod option;
 pub(crate) mod peers;
+pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod proxy_names;
 pub(crate) mod rules;
 pub(crate) mod section;
 pub(crate) mod server;
@@ -72,9 +74,18 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
     let mut all: Vec<(&'static str, Vec<Row>)> = vec![
         (
             "global",
-            join(&[&global::TABLE, &global_names::TABLE, &global_var::TABLE, &tuning::TABLE]),
+            join(&[
+                &global::TABLE,
+                &process::TABLE,
+                &global_names::TABLE,
+                &global_var::TABLE,
+                &tuning::TABLE,
+            ]),
         ),
-        ("defaults, frontend, listen, backend", join(&[&proxy::TABLE, &log::TABLE])),
+        (
+            "defaults, frontend, listen, backend",
+            join(&[&proxy::TABLE, &proxy_names::TABLE, &log::TABLE]),
+        ),
         ("option", join(&[&option::TABLE, &check_option::TABLE])),
         ("timeout", timeout::TABLE.rows()),
         ("tcp-check and http-check", check::TABLE.rows()),
@@ -154,12 +165,20 @@ fn variables() -> Vec<Row> {
 }
 
 /// The keywords of `global`.
-pub(crate) static GLOBAL: LazyLock<Index<Global>> =
-    LazyLock::new(|| Index::new(&[global::TABLE, global_names::TABLE, global_var::TABLE, tuning::TABLE]));
+pub(crate) static GLOBAL: LazyLock<Index<Global>> = LazyLock::new(|| {
+    Index::new(&[
+        global::TABLE,
+        process::TABLE,
+        global_names::TABLE,
+        global_var::TABLE,
+        tuning::TABLE,
+    ])
+});
 
 /// The tables of a proxy section.
-pub(crate) const PROXY_TABLES: [&[Keyword<Draft>]; 9] = [
+pub(crate) const PROXY_TABLES: [&[Keyword<Draft>]; 10] = [
     proxy::TABLE,
+    proxy_names::TABLE,
     log::TABLE,
     option::TABLE,
     check_option::TABLE,

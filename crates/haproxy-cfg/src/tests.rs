@@ -143,8 +143,8 @@ fn what_a_proxy_of_mode_http_does_not_do_is_refused_by_name_and_line() {
 #[test]
 fn what_is_not_built_hides_no_other_mistake() {
     let text =
-        said(&read(&listen(" dispatch :1\n use_backend x if TRUE\n default_backend nope\n")));
-    assert!(text.contains("not supported yet: dispatch"));
+        said(&read(&listen(" filter-sequence a\n use_backend x if TRUE\n default_backend nope\n")));
+    assert!(text.contains("not supported yet: filter-sequence"));
     assert!(text.contains("unable to find required use_backend: 'x'"));
     assert!(text.contains("unable to find required default_backend: 'nope'"));
 }

@@ -13,7 +13,6 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("duplicate backend", "3.3 refuses what 3.2 warns of, and this, too"),
     ("duplicate frontend/listen name", "3.3 refuses what 3.2 warns of, and this, too"),
     ("env undefined unquoted", "a variable that is not set is worth a warning"),
-    ("removed keywords", "`dispatch` is refused by name"),
 ];
 
 /// The complaints alone: not how many there were, nor who says it.

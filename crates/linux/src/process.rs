@@ -67,13 +67,17 @@ pub fn with_usual_niceness(command: &mut Command) {
     }
 }
 
-/// The capabilities a VRRP daemon cannot do without.
+/// The capabilities these daemons may need.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Capability {
     /// `CAP_NET_ADMIN`: addresses, interfaces.
     NetAdmin = 12,
-    /// `CAP_NET_RAW`: raw and packet sockets.
+    /// `CAP_NET_RAW`: raw and packet sockets, addresses of others.
     NetRaw = 13,
+    /// `CAP_NET_BIND_SERVICE`: ports below 1024.
+    NetBindService = 10,
+    /// `CAP_SYS_ADMIN`: namespaces.
+    SysAdmin = 21,
 }
 
 // linux/capability.h; the libc crate does not have them.
@@ -113,7 +117,7 @@ pub fn has_capability(capability: Capability) -> io::Result<bool> {
 }
 
 /// Lets the capabilities this thread is permitted outlive a change of its user, whom the effective
-/// ones leave: [`regain_capability`] brings one of them back.
+/// ones leave: [`regain_capabilities`] brings some of them back.
 ///
 /// # Errors
 ///
@@ -122,17 +126,20 @@ pub fn keep_capabilities() -> io::Result<()> {
     Ok(prctl::set_keepcaps(true)?)
 }
 
-/// Makes `capability`, which [`keep_capabilities`] has kept, effective, and gives up every other one.
+/// Makes `capabilities`, which [`keep_capabilities`] has kept, effective, and gives up all others.
 ///
 /// # Errors
 ///
-/// `EPERM` if it is not permitted.
-pub fn regain_capability(capability: Capability) -> io::Result<()> {
+/// `EPERM` if one is not permitted.
+pub fn regain_capabilities(capabilities: &[Capability]) -> io::Result<()> {
     let mut header = Header { version: VERSION_3, pid: 0 };
-    let bit = capability as u32;
     let mut sets = [Set::default(); 2];
-    let set = &mut sets[(bit / 32) as usize];
-    (set.effective, set.permitted) = (1 << (bit % 32), 1 << (bit % 32));
+    for capability in capabilities {
+        let bit = *capability as u32;
+        let set = &mut sets[(bit / 32) as usize];
+        set.effective |= 1 << (bit % 32);
+        set.permitted |= 1 << (bit % 32);
+    }
     // SAFETY: capset(2) reads one header and, for version 3, two sets; both live here and have the
     // layout of the kernel's header file.
     let result = unsafe {

@@ -16,7 +16,7 @@ use crate::clock::LocalTime;
 use crate::packet::FrameSocket;
 use crate::pidfd::ChildFd;
 use crate::process::{
-    Capability, dies_with_parent, has_capability, keep_capabilities, regain_capability, set_name,
+    Capability, dies_with_parent, has_capability, keep_capabilities, regain_capabilities, set_name,
     trim_heap,
 };
 use crate::raw::{Cast, IPPROTO_VRRP, VrrpSocket};
@@ -336,18 +336,19 @@ fn the_tcp_listeners_of_a_process_are_copied_and_nothing_else() {
 fn a_capability_is_kept_across_a_change_of_the_user_and_the_others_are_not() {
     if !has_capability(Capability::NetAdmin).expect("capget never fails") || !may_open_raw_sockets()
     {
-        assert!(regain_capability(Capability::NetAdmin).is_err());
+        assert!(regain_capabilities(&[Capability::NetAdmin]).is_err());
         return;
     }
     // Capabilities and, where the system call is made for a thread alone, users are a thread's.
     let kept = std::thread::spawn(|| {
         keep_capabilities().expect("nobody has forbidden it");
-        regain_capability(Capability::NetRaw).expect("it is permitted");
+        let both = [Capability::NetRaw, Capability::NetBindService];
+        regain_capabilities(&both).expect("they are permitted");
         let has = |one| has_capability(one).expect("capget never fails");
         (
-            has(Capability::NetRaw),
+            has(Capability::NetRaw) && has(Capability::NetBindService),
             has(Capability::NetAdmin),
-            regain_capability(Capability::NetAdmin),
+            regain_capabilities(&[Capability::NetAdmin]),
         )
     });
     let (raw, admin, again) = kept.join().expect("it ends");

@@ -7,6 +7,7 @@ mod active;
 mod backend;
 mod checks;
 mod frontend;
+mod global;
 mod http;
 mod log;
 mod nginx;
@@ -27,11 +28,12 @@ use ::rules::list::List;
 pub use self::http::{Forwarded, Http, Stats};
 pub use active::{ActiveCheck, CheckKind, Expected, Matching};
 pub use backend::{
-    Backend, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress, StateFrom,
+    Backend, Elsewhere, HalfClose, NextUpstream, OnMarkedDown, Server, ServerAddress, StateFrom,
 };
 pub use balance::{Algorithm, Passive};
 pub use checks::{CheckAct, CheckWords, EmailAlert, Tracked};
 pub use frontend::{Bind, BindAddress, Frontend, FrontendKind, KeepAlive, Mode};
+pub use global::{Codes, Families, Global, StatusCodes};
 pub use log::{
     ErrorLog, ErrorLogTarget, Facility, LogAddress, LogFormat, LogFraming, LogPolicy, LogTarget,
     Severity,
@@ -186,6 +188,8 @@ pub struct Process {
     pub limit_zones: Vec<LimitZone>,
     /// What tunes the process, its sockets and its memory.
     pub tuning: Tuning,
+    /// What few `global` sections say.
+    pub global: Box<Global>,
 }
 
 /// How many cores serve connections: `nbthread`, `worker_processes`.

@@ -85,11 +85,13 @@ impl Session {
             return;
         }
         self.traffic().http.answer(status);
-        match status {
-            400..=499 => self.count_in_tables(Data::HttpErrCnt, Data::HttpErrRate),
-            501 | 505 => {}
-            500..=599 => self.count_in_tables(Data::HttpFailCnt, Data::HttpFailRate),
-            _ => {}
+        let codes = &self.shared.config.process.global.codes;
+        let code = u16::try_from(status).unwrap_or(0);
+        if codes.errors.has(code) {
+            self.count_in_tables(Data::HttpErrCnt, Data::HttpErrRate);
+        }
+        if codes.failures.has(code) {
+            self.count_in_tables(Data::HttpFailCnt, Data::HttpFailRate);
         }
         let Some(backend) = self.backend().map(|at| &self.shared.backends[at]) else {
             self.traffic().http.intercepted.add();

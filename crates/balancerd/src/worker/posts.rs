@@ -253,6 +253,7 @@ async fn accept(
     listener: Rc<Listener>,
 ) {
     let gate = &shared.frontends[frontend as usize].gate;
+    let reject_privileged = shared.config.process.global.reject_privileged_ports;
     let mut complained = false;
     let (mut attended, mut closed) = (false, false);
     loop {
@@ -291,6 +292,7 @@ async fn accept(
         })
         .await;
         match accepted {
+            Ok((_, Some(peer))) if reject_privileged && peer.port() < 1024 => {}
             Ok((client, peer)) => {
                 complained = false;
                 if shared.is_nginx() && shared.process.current() >= shared.process.limit() {

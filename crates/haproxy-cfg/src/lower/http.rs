@@ -13,6 +13,7 @@ fn warn(b: &mut Binder, draft: &Draft, text: String) {
 /// Before the complaint about timeouts.
 pub(super) fn before_timeouts(b: &mut Binder, draft: &Draft) {
     let (noun, name, http) = (draft.kind.noun(), &draft.name, &draft.http);
+    misfits(b, draft);
     if draft.mode == Mode::Tcp {
         if http.cookie && draft.kind.is_server_side() {
             warn(
@@ -43,6 +44,30 @@ pub(super) fn before_timeouts(b: &mut Binder, draft: &Draft) {
                 "{noun} '{name}' uses http-check rules without 'option httpchk', so the rules are ignored."
             ),
         );
+    }
+}
+
+/// Protocols beside bytes that lines ask for.
+fn misfits(b: &mut Binder, draft: &Draft) {
+    let name = &draft.name;
+    let servers = draft.servers.iter().filter_map(|server| {
+        let origin = &server.server.origin;
+        let proto = server.multiplexer?;
+        let text = format!(
+            "MUX protocol '{proto}' is not usable for server '{}' at [{origin}].",
+            server.name
+        );
+        Some((server.at, text))
+    });
+    for (at, text) in draft.misfits.iter().cloned().chain(servers) {
+        // One that speaks HTTP could be meant, and speaks HTTP/1.1 alone.
+        if draft.mode == Mode::Http {
+            if !text.contains("'h1'") {
+                b.error(at, conf::Problem::Planned { keyword: "proto (in mode http)".to_owned() });
+            }
+            continue;
+        }
+        b.complain(Severity::Error, NOWHERE, at, format!("proxy '{name}' : {text}"));
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) fn backend(loader: &mut Loader, draft: &Draft, targets: &[LogTarget])
     back.listen = draft.kind == Kind::Listen;
     back.mode = draft.mode;
     back.log = targets.to_vec();
+    if !draft.balanced {
+        let original = draft.transparent.then_some(proxy::Elsewhere::Original);
+        back.elsewhere = draft.dispatch.clone().or(original);
+    }
     back.check_words = draft.checks.words.clone();
     if draft.checks.no_retries {
         back.retries = 0;
@@ -111,7 +115,13 @@ fn ca_file(loader: &Loader, line: &ServerDraft) -> Option<PathBuf> {
     if file.is_absolute() || file.to_string_lossy().starts_with('@') {
         return Some(file.clone());
     }
-    Some(loader.global.ca_base.as_ref().map_or_else(|| file.clone(), |base| base.join(file)))
+    Some(match &loader.global.ca_base {
+        Some(base) => base.join(file),
+        None => {
+            loader.returns_to(line.at);
+            loader.context.locate(file)
+        }
+    })
 }
 
 fn health(loader: &Loader, draft: &Draft, line: &ServerDraft) -> check::Config {
@@ -131,6 +141,15 @@ pub(super) fn check(loader: &mut Loader, draft: &Draft) {
         return;
     }
     let (noun, proxy) = (draft.kind.noun(), &draft.name);
+    if draft.dispatch.is_some() && draft.balanced {
+        let text = format!("dispatch address of {noun} '{proxy}' will be ignored in balance mode.");
+        loader.binder.complain(Severity::Warning, NOWHERE, draft.at, text);
+    }
+    let elsewhere = draft.dispatch.is_some() || draft.transparent;
+    if elsewhere && !draft.balanced && draft.mode == proxy::Mode::Http {
+        let keyword = "dispatch and transparent (in mode http)".to_owned();
+        loader.binder.error(draft.at, conf::Problem::Planned { keyword });
+    }
     let mut known: HashMap<&str, usize> = HashMap::with_capacity(draft.servers.len());
     for line in &draft.servers {
         if let Some(other) = known.get(line.name.as_str()) {

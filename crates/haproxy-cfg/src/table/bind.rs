@@ -19,7 +19,11 @@ pub(crate) struct Line {
     pub(crate) bind: Bind,
     pub(crate) level: Level,
     pub(crate) expose: bool,
+    /// `proto`, unless it is `none`.
+    pub(crate) multiplexer: Option<&'static str>,
 }
+
+const QUIC: &str = "QUIC is not spoken";
 
 /// TLS and PROXY protocol on the client's side.
 const NO_TLS: Status = Status::Planned;
@@ -189,7 +193,12 @@ pub(crate) const TABLE: &[K] = &[
         }),
     )
     .status(Status::Accepted("answers carry no severity")),
-    K::planned("proto", "<name>"),
+    K::new("proto", Words("none|h1|h2|fcgi", 0..=1, |l, w, b| {
+        if let Some(proto) = multiplexer(b, w, "") {
+            l.multiplexer = proto;
+        }
+    }))
+    .doc("What a connection carries beside bytes: `none` for a tcp proxy."),
     K::new("ssl", conf::Form::Known("")).status(NO_TLS).doc("Terminate TLS."),
     K::new(
         "tcp-ut",
@@ -230,13 +239,29 @@ pub(crate) const TABLE: &[K] = &[
     .doc("How connections of clients avoid congestion (TCP_CONGESTION)."),
     K::accepted("guid-prefix", "<name>", "statistics have no guids"),
     K::accepted("label", "<name>", "statistics have no labels"),
-    K::planned("nbconn", "<n>"),
+    K::new("nbconn", Words("<n>", 0..=1, |_, w, b| {
+        refuse(b, w, "'nbconn' is experimental, must be allowed via a global 'expose-experimental-directives'".to_owned());
+    }))
+    .doc("Refused, as HAProxy does without `expose-experimental-directives`: of `rhttp@`, which is not built."),
     K::planned("tcp-md5sig", "<password>"),
     K::planned("tcp-ss", "<n>"),
-    K::planned("idle-ping", "<time>"),
-    K::planned("quic-cc-algo", "<algorithm>"),
-    K::planned("quic-force-retry", ""),
-    K::planned("quic-socket", "<kind>"),
+    K::new("idle-ping", Words("<time>", 0..=1, |_, w, b| match w.first() {
+        None => refuse(b, w, "'idle-ping' expects an argument.".to_owned()),
+        Some(word) => {
+            if let Err(crate::number::NotTime::Unexpected(c)) = crate::number::time(&word.text, conf::Unit::Millis) {
+                refuse(b, w, format!("unexpected character '{c}' in 'idle-ping' argument on bind line."));
+            }
+        }
+    }))
+    .status(Status::Accepted("HTTP/2 is not spoken")),
+    K::accepted("quic-cc-algo", "<algorithm>", QUIC),
+    K::accepted("quic-force-retry", "", QUIC),
+    K::new("quic-socket", Words("connection|listener", 0..=1, |_, w, b| {
+        if !matches!(text(w, 0), "connection" | "listener") {
+            refuse(b, w, "'quic-socket' : unknown argument, use either connection or listener.".to_owned());
+        }
+    }))
+    .status(Status::Accepted(QUIC)),
     tls("alpn"),
     tls("npn"),
     tls("ca-file"),
@@ -281,6 +306,27 @@ pub(crate) const TABLE: &[K] = &[
     tls_flag("strict-sni"),
     tls_flag("tls-tickets"),
 ];
+
+/// `proto <name>`: `Some(None)` for none, nothing where it is refused; `end` ends complaints.
+pub(crate) fn multiplexer(
+    b: &mut Binder,
+    words: &[Word],
+    end: &str,
+) -> Option<Option<&'static str>> {
+    const KNOWN: [&str; 5] = ["h1", "h2", "fcgi", "quic", "spop"];
+    let Some(word) = words.first() else {
+        refuse(b, words, format!("'proto' : missing value{end}"));
+        return None;
+    };
+    if word.text == "none" {
+        return Some(None);
+    }
+    let known = KNOWN.iter().find(|known| **known == word.text);
+    if known.is_none() {
+        refuse(b, words, format!("'proto' :  unknown MUX protocol '{}'{end}", word.text));
+    }
+    known.map(|known| Some(*known))
+}
 
 fn is_multipath(context: &Context, text: &str) -> bool {
     text.split(',')
@@ -327,6 +373,12 @@ pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     }
     let Some(addresses) = addresses(&context, b, first, "'bind' : ") else { return };
     let mut line = line(&context);
+    {
+        // Of these lines alone: a `stats socket` has nothing of it.
+        let defaults = context.unix_bind.borrow();
+        line.bind.mode = defaults.mode;
+        (line.bind.user, line.bind.group) = (defaults.user.clone(), defaults.group.clone());
+    }
     // Of all of its addresses or of none: a line has one kind of socket.
     if first.text.contains("mptcp") && is_multipath(&context, &first.text) {
         inbound(&mut line).multipath = true;
@@ -334,7 +386,18 @@ pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
     let name = format!("bind {}' in section '{}", first.text, draft.kind.keyword());
     let place = Place::new(PROXY, "bind").context(&name);
     parameters(b, &BINDS, place, &words[1..], &mut line);
+    if let Some(proto) = line.multiplexer {
+        let text = format!(
+            "MUX protocol '{proto}' is not usable for 'bind {}' at [{}].",
+            first.text, line.bind.origin
+        );
+        draft.misfits.push((first.span, text));
+    }
     for address in addresses {
+        let address = match address {
+            BindAddress::Unix(path) => BindAddress::Unix(context.unix_bind.borrow().path(path)),
+            other => other,
+        };
         draft.binds.push(Bind { address, ..line.bind.clone() });
     }
 }
@@ -353,7 +416,7 @@ pub(crate) fn placeholder(b: &mut Binder, keyword: &str, what: &str, words: &[Wo
 fn line(context: &Context) -> Line {
     let mut bind = Bind::new(BindAddress::Fd(-1));
     bind.origin = context.origin();
-    Line { bind, level: Level::default(), expose: false }
+    Line { bind, level: Level::default(), expose: false, multiplexer: None }
 }
 
 /// The addresses of one word: a comma list, each perhaps with a range of ports.

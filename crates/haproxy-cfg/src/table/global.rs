@@ -276,14 +276,6 @@ pub(crate) const TABLE: &[G] = &[
     }))
     .status(Status::Accepted("TLS is not terminated yet"))
     .default("2048"),
-    G::new("unix-bind", Words("[prefix|mode|user|uid|group|gid …]", 0..=ALL, |_, w, b| {
-        let known = |k: &str| matches!(k, "prefix" | "mode" | "user" | "uid" | "group" | "gid");
-        match w.iter().step_by(2).find(|word| !known(&word.text)) {
-            Some(word) => { b.refuse(word.span, "'unix-bind' only supports the 'prefix', 'mode', 'uid', 'gid', 'user' and 'group' options."); }
-            None => { b.error(here(b, w), conf::Problem::Planned { keyword: "unix-bind".into() }); }
-        }
-    }))
-    .status(Status::Planned),
 ];
 
 /// Where a complaint about a statement without words points: nowhere yet, so at its first word.

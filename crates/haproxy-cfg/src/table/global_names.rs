@@ -13,12 +13,9 @@ pub(super) const HTTP: &str = "a part of HTTP that is not served";
 
 /// Rows that are accepted without an effect, or refused as not built.
 pub(crate) const TABLE: &[G] = &[
-    G::planned("close-spread-time", "…"),
     G::accepted("cpu-policy", "…", TUNING),
-    G::planned("default-path", "…"),
     G::new("external-check", Words("", 0..=1, |g, _, _| g.external_check = true))
         .doc("Programs may be run to check servers."),
-    G::planned("grace", "…"),
     G::new("insecure-fork-wanted", Words("", 0..=1, |g, _, _| g.insecure_fork = true))
         .doc("A reminder that external checks run programs."),
     G::new(
@@ -29,7 +26,6 @@ pub(crate) const TABLE: &[G] = &[
     )
     .doc("What this process is called among its peers; by default the machine's name."),
     G::planned("lua-load", "…"),
-    G::planned("noreuseport", "…"),
     G::accepted("numa-cpu-mapping", "…", TUNING),
     G::accepted("ssl-dh-param-file", "…", TLS),
     G::accepted("thread-group", "…", TUNING),
@@ -37,22 +33,15 @@ pub(crate) const TABLE: &[G] = &[
     G::accepted("tune.maxaccept", "…", TUNING),
     G::accepted("tune.ssl.lifetime", "…", TLS),
     G::accepted("cluster-secret", "…", TLS),
-    G::planned("cpu-affinity", "…"),
     G::accepted("cpu-set", "…", TUNING),
-    G::planned("dns-accept-family", "…"),
     G::accepted("h1-case-adjust", "…", HTTP),
     G::accepted("h1-case-adjust-file", "…", HTTP),
-    G::planned("harden.reject-privileged-ports.tcp", "…"),
-    G::planned("http-err-codes", "…"),
-    G::planned("http-fail-codes", "…"),
     G::accepted("issuers-chain-path", "…", TLS),
     G::accepted("key-base", "…", TLS),
     G::planned("lua-load-per-thread", "…"),
     G::planned("lua-prepend-path", "…"),
-    G::planned("max-threads-per-group", "…"),
     G::accepted("maxcomprate", "…", HTTP),
     G::accepted("profiling.memory", "…", TUNING),
-    G::planned("setcap", "…"),
     G::accepted("ssl-default-bind-curves", "…", TLS),
     G::accepted("ssl-default-bind-sigalgs", "…", TLS),
     G::accepted("ssl-default-server-curves", "…", TLS),
@@ -73,16 +62,12 @@ pub(crate) const TABLE: &[G] = &[
     )
     .default("3")
     .doc("How many counters a connection may track."),
-    G::planned("warn-blocked-traffic-after", "…"),
     G::accepted("acme.scheduler", "…", HTTP),
-    G::planned("anonkey", "…"),
-    G::planned("debug.counters", "…"),
     G::accepted("deviceatlas-json-file", "…", HTTP),
     G::accepted("deviceatlas-log-level", "…", HTTP),
     G::accepted("deviceatlas-properties-cookie", "…", HTTP),
     G::accepted("deviceatlas-separator", "…", HTTP),
     G::planned("force-cfg-parser-pause", "…"),
-    G::planned("harden.reject-privileged-ports.quic", "…"),
     G::accepted("httpclient.resolvers.id", "…", HTTP),
     G::accepted("httpclient.resolvers.prefer", "…", HTTP),
     G::accepted("httpclient.retries", "…", HTTP),
@@ -96,7 +81,6 @@ pub(crate) const TABLE: &[G] = &[
     G::accepted("ocsp-update.httpproxy", "…", TLS),
     G::accepted("ocsp-update.maxdelay", "…", TLS),
     G::accepted("ocsp-update.mode", "…", TLS),
-    G::planned("quick-exit", "…"),
     G::planned("shm-stats-file", "…"),
     G::planned("shm-stats-file-max-objects", "…"),
     G::accepted("ssl-default-bind-client-sigalgs", "…", TLS),
@@ -109,7 +93,6 @@ pub(crate) const TABLE: &[G] = &[
     G::accepted("ssl-provider", "…", TLS),
     G::accepted("ssl-provider-path", "…", TLS),
     G::accepted("ssl-security-level", "…", TLS),
-    G::planned("stats calculate-max-counters", "…"),
     G::accepted("tune.bufsize.large", "…", TUNING),
     G::accepted("tune.chksize", "…", TUNING),
     G::accepted("tune.cli.max-payload-size", "…", TUNING),

@@ -199,7 +199,7 @@ fn errorfile(p: &mut Draft, words: &[Word], b: &mut Binder) {
     };
     let mut message = Vec::new();
     if p.context.reach_out.get() {
-        match conf::outside::ask("read", &file.text, || std::fs::read(&file.text)) {
+        match p.context.read(&file.text) {
             Ok(bytes) => message = bytes,
             Err(_) => {
                 let text = format!("errorfile : error opening file '{}'.", file.text);

@@ -369,8 +369,7 @@ fn reply<'w>(
         if !p.context.reach_out.get() {
             return Ok(vec![]);
         }
-        conf::outside::ask("read", file, || std::fs::read(file))
-            .map_err(|_| format!("error opening file '{file}'.").into())
+        p.context.read(file).map_err(|_| format!("error opening file '{file}'.").into())
     };
     while let [keyword, behind @ ..] = rest {
         let value = behind.first().map(|word| word.text.as_str());

@@ -138,8 +138,6 @@ pub(crate) const TABLE: &[P] = &[
     P::new("option httpchk", Words("[[<method>] <uri> [<version> [<host>]]]", 0..=ALL, httpchk))
         .within(SERVER)
         .doc("Checks are HTTP requests, of a host where one is said (HAProxy since 2.9)."),
-    P::planned("option transparent", "").within(SERVER),
-    P::planned("option http_proxy", "").within(PROXY),
     P::new("option persist", conf::Form::Switch(|p, on| p.stick.persist = on))
         .within(SERVER)
         .doc("A server that is remembered is used although it is down."),
@@ -154,9 +152,6 @@ pub(crate) const TABLE: &[P] = &[
     P::new("option splice-response", Switch(|_, _| {})).within(PROXY).status(SPLICE),
     P::new("option tcp-smart-accept", Switch(|_, _| {})).within(CLIENT).status(TUNING),
     P::new("option tcp-smart-connect", Switch(|_, _| {})).within(SERVER).status(TUNING),
-    P::new("option rdp-cookie", Words("[<name>]", 0..=1, |_, _, _| {}))
-        .within(SERVER)
-        .status(Status::Planned),
     P::new(
         "option forwardfor",
         Words("[except <net>] [header <name>] [if-none]", 0..=ALL, |p, w, b| {

@@ -28,8 +28,7 @@ pub(crate) const TABLE: &[P] = &[
     .doc("Length of the kernel's queue; `maxconn` if absent."),
     P::new("balance", Words("<algorithm>", 0..=ALL, balance))
         .within(SERVER)
-        .default("roundrobin")
-        .doc("How a server is picked."),
+        .doc("How a server is picked: roundrobin where nothing is said."),
     P::new("bind", Words("[<address>]:<ports>[,…] [param…]", 0..=ALL, bind::bind))
         .within(CLIENT_ONLY)
         .doc("Where connections arrive."),
@@ -182,14 +181,6 @@ pub(crate) const TABLE: &[P] = &[
         .within(SERVER_ONLY)
         .doc("The name of the backend's own file; without one it is the backend's."),
     P::accepted("guid", "<name>", "statistics have no guids").within(NAMED),
-    P::planned("dispatch", "<address>:<port>").within(SERVER),
-    P::planned("filter", "<name> …").within(NAMED),
-    P::planned("filter-sequence", "<name>…").within(NAMED),
-    P::planned("be-unpublished", "").within(SERVER),
-    P::planned("ssl-f-use", "<param…>").within(CLIENT_ONLY),
-    P::planned("hash-preserve-affinity", "<mode>").within(SERVER),
-    P::planned("max-session-srv-conns", "<n>").within(PROXY),
-    P::planned("persist rdp-cookie", "[(<name>)]").within(SERVER),
     P::new("rate-limit sessions", Words("<n>", 0..=ALL, rate_limit))
         .within(PROXY)
         .doc("Sessions a second that a frontend accepts; more wait in the kernel. 0 is no limit. Read over a sliding second, by thread: a little more may pass."),
@@ -214,9 +205,6 @@ pub(crate) const TABLE: &[P] = &[
     }))
     .within(CLIENT)
     .doc("What identifies a connection: `%ID`, `unique-id`, the header's TLV."),
-    P::planned("declare capture", "request|response len <n>").within(CLIENT_ONLY),
-    P::planned("dynamic-cookie-key", "<key>").within(SERVER),
-    P::planned("transparent", "").within(PROXY),
     removed("clitimeout", "the 'clitimeout' directive is not supported anymore since HAProxy 2.1. Use 'timeout client'."),
     removed("contimeout", "the 'contimeout' directive is not supported anymore since HAProxy 2.1. Use 'timeout connect'."),
     removed("srvtimeout", "the 'srvtimeout' directive is not supported anymore since HAProxy 2.1. Use 'timeout server'."),
@@ -325,6 +313,7 @@ fn balance(p: &mut Draft, words: &[Word], b: &mut Binder) {
         None => (word, None),
     };
     p.http.layer7_balance = false;
+    p.balanced = true;
     p.back.algorithm = match name {
         "" | "roundrobin" => Algorithm::RoundRobin,
         "static-rr" => Algorithm::StaticRoundRobin,
@@ -351,7 +340,16 @@ fn balance(p: &mut Draft, words: &[Word], b: &mut Binder) {
             }
             None => return,
         },
-        "rdp-cookie" | "log-hash" | "sticky" => {
+        "rdp-cookie" => {
+            let name = argument.unwrap_or("mstshash");
+            if name.is_empty() {
+                b.refuse(span, "balance rdp-cookie : missing cookie name.");
+                return;
+            }
+            p.back.hash_expr = super::proxy_names::rdp_cookie(p, name);
+            Algorithm::Hash
+        }
+        "log-hash" | "sticky" => {
             b.error(span, Problem::Planned { keyword: format!("balance {name}") });
             return;
         }
@@ -488,6 +486,10 @@ pub(crate) fn misplaced(keyword: &str, kind: Kind, name: &str) -> (Severity, &'s
             _ => "",
         };
         let first = keyword.split(' ').next().unwrap_or(keyword);
+        if first == "declare" {
+            let text = "'declare' not available in default section";
+            return (Severity::Error, "", text.to_owned());
+        }
         return (
             Severity::Error,
             manner,
@@ -495,6 +497,10 @@ pub(crate) fn misplaced(keyword: &str, kind: Kind, name: &str) -> (Severity, &'s
         );
     }
     let side = if kind == Kind::Backend { "frontend" } else { "backend" };
+    if keyword.starts_with("declare") {
+        let text = "'declare' only available in frontend or listen section";
+        return (Severity::Error, "", text.to_owned());
+    }
     if let "server" | "default-server" | "server-template" = keyword {
         let text =
             format!("'{keyword}' not allowed because {noun} '{name}' has no {side} capability.");

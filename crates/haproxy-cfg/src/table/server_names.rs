@@ -1,6 +1,7 @@
 //! `server` and `default-server`: parameters known by name.
 
-use conf::Keyword;
+use conf::Form::Words;
+use conf::{Keyword, Status};
 
 use crate::draft::ServerDraft;
 
@@ -10,6 +11,7 @@ const PLAIN: &str = "takes back what is refused anyway";
 const TLS: &str = "TLS to servers is refused; checks speak TLS 1.2 and 1.3";
 const HTTP: &str = "a part of HTTP that is not served";
 const TUNING: &str = "tunes HAProxy's own engine";
+const OWN: &str = "every check has a connection of its own";
 const RING: &str = "has an effect in `ring` sections only";
 
 /// Rows that are accepted without an effect, or refused as not built.
@@ -35,15 +37,31 @@ pub(crate) const TABLE: &[S] = &[
     S::accepted("pool-low-conn", "<value>", HTTP),
     S::accepted("pool-max-conn", "<value>", HTTP),
     S::accepted("pool-purge-delay", "<value>", HTTP),
-    S::planned("proto", "<value>"),
+    S::new(
+        "proto",
+        Words("none|h1|h2|fcgi", 0..=1, |s, w, b| {
+            if let Some(proto) = super::bind::multiplexer(b, w, ".") {
+                s.multiplexer = proto;
+            }
+        }),
+    )
+    .doc("What a connection carries beside bytes: `none` for a tcp proxy."),
     S::accepted("redir", "<value>", HTTP),
     S::planned("socks4", "<value>"),
     S::accepted("ssl-max-ver", "<value>", TLS),
     S::accepted("ssl-min-ver", "<value>", TLS),
     S::new("stick", conf::Form::Flag(|s| s.server.non_stick = false))
         .doc("Takes `non-stick` back."),
-    S::planned("check-pool-conn-name", "<value>"),
-    S::planned("check-reuse-pool", ""),
+    S::new(
+        "check-pool-conn-name",
+        Words("<name>", 0..=1, |_, w, b| {
+            if w.is_empty() {
+                super::server::refuse(b, w, "'check-pool-conn-name' : missing value.");
+            }
+        }),
+    )
+    .status(Status::Accepted(OWN)),
+    S::accepted("check-reuse-pool", "", OWN),
     S::accepted("check-sni-auto", "", TLS),
     S::accepted("curves", "<value>", TLS),
     S::accepted("force-tlsv12", "", TLS),
@@ -70,9 +88,9 @@ pub(crate) const TABLE: &[S] = &[
     S::accepted("force-tlsv10", "", TLS),
     S::accepted("force-tlsv11", "", TLS),
     S::accepted("ktls", "<value>", TLS),
-    S::planned("no-check-reuse-pool", ""),
+    S::accepted("no-check-reuse-pool", "", OWN),
     S::accepted("no-renegotiate", "", TLS),
-    S::planned("quic-cc-algo", "<value>"),
+    S::accepted("quic-cc-algo", "<value>", "QUIC is not spoken"),
     S::accepted("renegotiate", "", TLS),
     S::accepted("sigalgs", "<value>", TLS),
 ];

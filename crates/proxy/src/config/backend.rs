@@ -37,6 +37,10 @@ pub struct Backend {
     pub servers_named: Option<usize>,
     /// `id` was given, and not counted.
     pub forced_id: bool,
+    /// Where connections go in place of a server, unless a rule names one.
+    pub elsewhere: Option<Elsewhere>,
+    /// `persist rdp-cookie`: what names the server of a client.
+    pub rdp_cookie: Option<rules::Expr>,
     /// How one is picked.
     pub algorithm: Algorithm,
     /// `hash-type` and `hash-balance-factor`, where the algorithm hashes.
@@ -127,6 +131,17 @@ pub struct Backend {
     pub active_check: Option<Box<ActiveCheck>>,
 }
 
+/// What is no server of a backend, and gets its connections.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Elsewhere {
+    /// `dispatch` with an address.
+    Address(SocketAddr),
+    /// `dispatch` with the path of a UNIX socket.
+    Unix(PathBuf),
+    /// `option transparent`: where the client wanted to go.
+    Original,
+}
+
 impl Backend {
     /// A backend without servers, with HAProxy's defaults.
     pub fn new(id: u32, name: impl Into<String>) -> Self {
@@ -140,6 +155,8 @@ impl Backend {
             check_of_added: None,
             servers_named: None,
             forced_id: false,
+            elsewhere: None,
+            rdp_cookie: None,
             algorithm: Algorithm::RoundRobin,
             hash: HashType::default(),
             hash_expr: None,

@@ -41,6 +41,10 @@ pub fn obstacle(old: &Running, new: &Config) -> Option<&'static str> {
     same.variables = process.variables.clone();
     same.set_variables = process.set_variables.clone();
     same.limit_zones = process.limit_zones.clone();
+    // Capabilities are given up once.
+    let capabilities = std::mem::take(&mut same.global.capabilities);
+    same.global = process.global.clone();
+    same.global.capabilities = capabilities;
     if same != process {
         return Some("what concerns the process itself changed");
     }
