@@ -22,6 +22,7 @@
 //! ```
 
 pub mod clock;
+pub mod close;
 pub mod file;
 pub mod namespace;
 pub mod packet;

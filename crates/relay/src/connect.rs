@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
+use crate::executor;
 use crate::ready::Ready;
 use crate::stream::{Nagle, Stream};
 
@@ -88,14 +89,15 @@ impl Dial {
     /// As [`start`](Self::start), and theirs.
     pub fn start_with(
         &self,
-        make: impl FnOnce(Domain, Type, Option<Protocol>) -> io::Result<Socket>,
+        make: impl Fn(Domain, Type, Option<Protocol>) -> io::Result<Socket>,
         prepare: impl FnOnce(&Socket) -> io::Result<()>,
     ) -> io::Result<Stream> {
         let (domain, address) = match &self.to {
             Target::Inet(to) => (Domain::for_address(*to), SockAddr::from(*to)),
             Target::Unix(path) => (Domain::UNIX, SockAddr::unix(path)?),
         };
-        let socket = make(domain, Type::STREAM.nonblocking().cloexec(), None)?;
+        let make = || make(domain, Type::STREAM.nonblocking().cloexec(), None);
+        let socket = executor::with_descriptor(make)?;
         prepare(&socket)?;
         if domain != Domain::UNIX {
             if let Some(keepalive) = &self.keepalive {

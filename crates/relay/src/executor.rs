@@ -10,7 +10,9 @@
 //!
 //! It does what a general runtime does, but for one thread only: a socket is asked for once in its
 //! life (edge-triggered, never taken out before it is closed), what it is ready for is a byte
-//! without a lock, and one waker serves both of its directions.
+//! without a lock, and one waker serves both of its directions. Sockets are closed together, before
+//! the next wait: the two of a connection usually have neighbouring numbers, and one call does for
+//! them.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -35,6 +37,8 @@ use crate::timer;
 const EVENTS: usize = 256;
 /// How many tasks are polled before the sockets are looked at again.
 const POLLS: usize = 256;
+/// How many sockets may wait for being closed.
+const CLOSING: usize = 64;
 /// The future of [`block_on`], which has no place among the tasks.
 const ROOT: u32 = u32::MAX;
 /// The data of the eventfd's events.
@@ -135,6 +139,7 @@ impl Drop for Running<'_> {
             drop(entry);
         }
         self.0.queue.borrow_mut().clear();
+        self.0.close();
         self.0.running.set(false);
     }
 }
@@ -227,6 +232,8 @@ struct Local {
     tasks: RefCell<Slab<Entry>>,
     sources: RefCell<Slab<Source>>,
     listeners: RefCell<BTreeMap<u32, Rc<OwnedFd>>>,
+    /// Sockets of connections that are over.
+    closing: RefCell<Vec<OwnedFd>>,
     watch: OnceCell<Watch>,
     generation: Cell<u32>,
     turn: Cell<u32>,
@@ -240,6 +247,7 @@ impl Local {
             tasks: RefCell::new(Slab::new()),
             sources: RefCell::new(Slab::new()),
             listeners: RefCell::new(BTreeMap::new()),
+            closing: RefCell::new(Vec::new()),
             watch: OnceCell::new(),
             generation: Cell::new(0),
             turn: Cell::new(0),
@@ -306,8 +314,17 @@ impl Local {
         drop(future);
     }
 
+    /// Closes what is over; whether there was something.
+    fn close(&self) -> bool {
+        let mut closing = self.closing.borrow_mut();
+        let some = !closing.is_empty();
+        linux::close::all(&mut closing);
+        some
+    }
+
     /// Waits for sockets, timers and other threads.
     fn wait(&self, watch: &Watch, events: &mut [EpollEvent]) -> io::Result<()> {
+        self.close();
         self.turn.set(self.turn.get().wrapping_add(1));
         let deadline = timer::wake_due_here();
         let timeout = match deadline {
@@ -361,8 +378,9 @@ impl Local {
 
 /// Watches a socket of this thread: always for everything, told when something changes.
 pub(crate) fn register(fd: impl AsFd) -> io::Result<Key> {
-    let all = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP;
-    LOCAL.with(|local| local.register(fd, Kind::Stream, all | EpollFlags::EPOLLET))
+    let read = EpollFlags::EPOLLIN | EpollFlags::EPOLLPRI | EpollFlags::EPOLLRDHUP;
+    let all = read | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+    LOCAL.with(|local| local.register(fd, Kind::Stream, all))
 }
 
 /// Watches a listening socket of this thread: told in every turn in which connections wait.
@@ -410,9 +428,37 @@ pub(crate) fn forget_listener(key: Key) {
 }
 
 /// Forgets a socket that is about to be closed, which is what takes it out of the epoll set.
-pub(crate) fn forget(Key(key): Key) {
+fn forget(Key(key): Key) {
     let source = LOCAL.try_with(|local| local.sources.borrow_mut().try_remove(key as usize));
     drop(source);
+}
+
+/// Forgets a socket and closes it before the thread waits again; at once where none does.
+pub(crate) fn close(key: Key, fd: OwnedFd) {
+    forget(key);
+    // A thread that is ending closes it by dropping it.
+    let _ = LOCAL.try_with(|local| {
+        local.closing.borrow_mut().push(fd);
+        if !local.running.get() || local.closing.borrow().len() >= CLOSING {
+            local.close();
+        }
+    });
+}
+
+/// Does something that takes a descriptor, and if there is none left, once more when what is over
+/// has been closed.
+pub(crate) fn with_descriptor<T>(mut take: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match take() {
+        Err(error)
+            if matches!(
+                Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+                Errno::EMFILE | Errno::ENFILE
+            ) && LOCAL.with(Local::close) =>
+        {
+            take()
+        }
+        done => done,
+    }
 }
 
 /// What a socket is ready for, as far as it is asked for; if for nothing, the task is woken once
@@ -437,6 +483,15 @@ pub(crate) fn ready(Key(key): Key) -> Ready {
     LOCAL.with(|local| {
         local.sources.borrow().get(key as usize).map_or(Ready::NOTHING, |source| source.ready)
     })
+}
+
+/// Something is known of it that no event has told.
+pub(crate) fn note(Key(key): Key, what: Ready) {
+    LOCAL.with(|local| {
+        if let Some(source) = local.sources.borrow_mut().get_mut(key as usize) {
+            source.ready |= what;
+        }
+    });
 }
 
 /// It is not ready for this any more, until it is told again.

@@ -60,7 +60,7 @@ impl Listener {
                 most = if storm { (most * 2).min(MOST) } else { 1 };
                 left = most;
             }
-            match linux::tcp::accept(&self.fd) {
+            match executor::with_descriptor(|| linux::tcp::accept(&self.fd)) {
                 Ok((socket, peer)) => {
                     self.row.set((most, left - 1));
                     // Also for a UNIX socket: recv, send and shutdown are the same calls.

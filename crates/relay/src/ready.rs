@@ -22,6 +22,10 @@ impl Ready {
     const WRITE: Self = Self(2);
     const READ_CLOSED: Self = Self(4);
     const WRITE_CLOSED: Self = Self(8);
+    /// Urgent data is among what is to be read: a read stops there (tcp(7)).
+    pub(crate) const URGENT: Self = Self(32);
+    /// All was read that will ever come.
+    pub(crate) const AT_END: Self = Self(64);
 
     pub(crate) fn from_epoll(events: EpollFlags) -> Self {
         let mut ready = Self::NOTHING;
@@ -29,6 +33,7 @@ impl Ready {
             (EpollFlags::EPOLLIN, Self::READ),
             (EpollFlags::EPOLLOUT, Self::WRITE),
             (EpollFlags::EPOLLRDHUP, Self::READABLE),
+            (EpollFlags::EPOLLPRI, Self::URGENT),
             (EpollFlags::EPOLLHUP, Self::READABLE | Self::WRITABLE),
             (EpollFlags::EPOLLERR, Self::READABLE | Self::WRITABLE | Self::ERROR),
         ] {
@@ -43,7 +48,7 @@ impl Ready {
         Self(self.0 & !other.0)
     }
 
-    const fn has(self, other: Self) -> bool {
+    pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 

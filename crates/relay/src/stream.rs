@@ -23,7 +23,8 @@ const ONE_SEGMENT: usize = 512;
 /// A connection, of TCP or UNIX, on the thread it was made on. One task at a time waits for it.
 #[derive(Debug)]
 pub struct Stream {
-    fd: OwnedFd,
+    /// `None` once it is closed.
+    fd: Option<OwnedFd>,
     key: Key,
     nagle: Cell<Nagle>,
     /// The key means something on one thread only.
@@ -54,7 +55,7 @@ impl Stream {
 
     pub(crate) fn with(fd: OwnedFd, nagle: Nagle) -> io::Result<Self> {
         let key = executor::register(&fd)?;
-        Ok(Self { fd, key, nagle: Cell::new(nagle), here: PhantomData })
+        Ok(Self { fd: Some(fd), key, nagle: Cell::new(nagle), here: PhantomData })
     }
 
     /// The address of this end.
@@ -63,7 +64,7 @@ impl Stream {
     ///
     /// When it is closed, or a UNIX socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        let address = SockRef::from(&self.fd).local_addr()?;
+        let address = SockRef::from(self).local_addr()?;
         address.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
@@ -73,7 +74,7 @@ impl Stream {
     ///
     /// When it is closed, or a UNIX socket.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        let address = SockRef::from(&self.fd).peer_addr()?;
+        let address = SockRef::from(self).peer_addr()?;
         address.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
@@ -83,7 +84,7 @@ impl Stream {
     ///
     /// What getsockopt(2) gives.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        SockRef::from(&self.fd).take_error()
+        SockRef::from(self).take_error()
     }
 
     /// Waits until it is ready for something of `what`, and says for what.
@@ -118,7 +119,8 @@ impl Stream {
         self.ready(Ready::WRITABLE).await.map(drop)
     }
 
-    /// Reads what is there; 0 at the end.
+    /// Reads what is there; 0 at the end. A read that is shorter than the buffer is the last until
+    /// more is told; after one that was told of together with the end, the end is not asked for.
     ///
     /// # Errors
     ///
@@ -129,19 +131,26 @@ impl Stream {
         if !before.is_readable() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        if before.has(Ready::AT_END) {
+            return Ok(0);
+        }
         let read = loop {
-            match (&*SockRef::from(&self.fd)).read(buffer) {
+            match (&*SockRef::from(self)).read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
         };
         match &read {
-            // All there was: nothing is asked for until more is told. An end is still to be read.
-            Ok(read) if *read > 0 && *read < buffer.len() && !before.is_read_closed() => {
-                executor::clear(self.key, Ready::READABLE);
+            // All there was, up to the end if that was told before.
+            Ok(read) if *read > 0 && *read < buffer.len() && !before.has(Ready::URGENT) => {
+                match (before.is_read_closed(), before.is_error()) {
+                    (false, _) => executor::clear(self.key, Ready::READABLE),
+                    (true, false) => executor::note(self.key, Ready::AT_END),
+                    (true, true) => {}
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                executor::clear(self.key, Ready::READABLE);
+                executor::clear(self.key, Ready::READABLE | Ready::URGENT);
             }
             _ => {}
         }
@@ -159,7 +168,7 @@ impl Stream {
         }
         self.before_send(bytes.len());
         let written = loop {
-            match send(self.fd.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
+            match send(self.as_fd().as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
                 Err(Errno::EINTR) => {}
                 written => break written.map_err(io::Error::from),
             }
@@ -230,7 +239,7 @@ impl Stream {
             Nagle::Off | Nagle::OffNext => {
                 self.nagle.set(Nagle::Settled);
                 // One that broke is found out by sending.
-                let _ = SockRef::from(&self.fd).set_tcp_nodelay(true);
+                let _ = SockRef::from(self).set_tcp_nodelay(true);
             }
         }
     }
@@ -238,13 +247,15 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        executor::forget(self.key);
+        if let Some(fd) = self.fd.take() {
+            executor::close(self.key, fd);
+        }
     }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.as_ref().expect("it is closed when it is dropped").as_fd()
     }
 }
 
@@ -274,6 +285,9 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&self.fd).shutdown(std::net::Shutdown::Write))
+        Poll::Ready(SockRef::from(&*self).shutdown(std::net::Shutdown::Write))
     }
 }
+
+#[cfg(test)]
+mod tests;
