@@ -20,7 +20,7 @@ use crate::HaProxy;
 use crate::context::Context;
 use crate::draft::{Draft, Kind, VerifyWord};
 use crate::lower;
-use crate::table::{PROXY, arguments, check_option, find, server, server_names, server_transport};
+use crate::table::{PROXY, SERVERS, arguments, server};
 
 /// What HAProxy 3.2 does not take for a server that is added.
 const REFUSED: &[&str] = &[
@@ -148,13 +148,11 @@ fn free_id(backend: &Backend) -> u32 {
 
 /// The first keyword that is not for a server that is added.
 fn refused(mut words: &[Word]) -> Option<&str> {
-    let tables: [&[_]; 4] =
-        [server::TABLE, server_transport::TABLE, check_option::SERVERS, server_names::TABLE];
     while let Some(first) = words.first() {
         if REFUSED.contains(&first.text.as_str()) {
             return Some(&first.text);
         }
-        let (_, row) = find(&tables, Place::new(PROXY, "server").within, words)?;
+        let row = SERVERS.find(Place::new(PROXY, "server").within, words)?;
         words = words.get(1 + arguments(row)..).unwrap_or_default();
     }
     None

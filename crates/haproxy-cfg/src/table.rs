@@ -193,7 +193,7 @@ pub(crate) const PROXY_TABLES: [&[Keyword<Draft>]; 10] = [
 pub(crate) static PROXIES: LazyLock<Index<Draft>> = LazyLock::new(|| Index::new(&PROXY_TABLES));
 
 /// The parameters of `server` and `default-server`.
-static SERVERS: LazyLock<Index<ServerDraft>> = LazyLock::new(|| {
+pub(crate) static SERVERS: LazyLock<Index<ServerDraft>> = LazyLock::new(|| {
     Index::new(&[
         server::TABLE,
         server_transport::TABLE,

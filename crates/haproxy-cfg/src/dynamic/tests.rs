@@ -1,4 +1,5 @@
 use super::*;
+use crate::table::{check_option, server_names, server_transport};
 use crate::{Options, load_texts};
 
 /// The backend of a file.
