@@ -7,6 +7,7 @@
 //! cargo xtask gen                  the pages made from the keyword tables
 //! cargo xtask deb | tarball | oci   packages for Debian, archives, container images
 //! cargo xtask bench                what a connection costs, here and in the originals
+//! cargo xtask peers                the newest HAProxy and nginx, for `bench`
 //! cargo xtask migrate-check /etc   whether configurations run here, and what is wrong with them
 //! cargo xtask tidy                 the rules of the layers and of the house
 //! ```
@@ -17,6 +18,7 @@ mod demo;
 mod fuzz;
 mod generate;
 mod originals;
+mod peers;
 mod test;
 mod tidy;
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "deb" => deb::run(args),
         "demo" => demo::run(args),
         "oci" => deb::oci(args),
+        "peers" => peers::run(args),
         "tarball" => deb::tarball(args),
         "test" => test::run(args),
         "fuzz" => fuzz::run(args),
@@ -69,6 +72,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   deb [--arch ARCH] [--test [SUITE]]       packages for Debian; --test tries them in a Debian of their own
   tarball | oci [--arch ARCH]              archives and container images of static binaries
   bench [--quick] [--write]                what a connection costs, here and in the originals
+  peers [SUITE]                            the newest HAProxy and nginx Debian has, for `bench` to run beside
   bench failover|scale|scripts             what failoverd does and costs, beside keepalived
   migrate-check PATH…                      whether what is in /etc runs here, and its mistakes
   tidy                                     the rules of the layers and of the house";
