@@ -8,6 +8,10 @@
 //! is compared is the CPU time it used, from the scheduler, its system calls, from strace(1), how
 //! late its answers are, and its proportional memory. The rounds of the programs alternate, and of
 //! each measure the median counts. What failoverd weighs at rest is measured on a node of the lab.
+//!
+//! The originals are the programs that `HAPROXY` and `NGINX` name, else those that `cargo xtask peers`
+//! has fetched, else those that are installed. balancerd is measured twice: under HAProxy's name with
+//! HAProxy's file, under nginx's with nginx's, each beside its original.
 
 mod calls;
 mod datagrams;
@@ -20,11 +24,11 @@ mod rest;
 mod scale;
 mod scripts;
 mod section;
+mod subjects;
 mod vrrp;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
@@ -36,6 +40,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
 use self::rest::AtRest;
+use self::subjects::{Subject, nginx, version_of};
 use crate::generate::root;
 
 /// How much is done of everything.
@@ -101,22 +106,6 @@ impl Used {
     }
 }
 
-/// A program to measure.
-struct Subject {
-    name: &'static str,
-    version: String,
-    command: fn(&Path, SocketAddr, SocketAddr) -> anyhow::Result<Command>,
-    many: fn(&Path, SocketAddr) -> anyhow::Result<Command>,
-    rounds: Vec<Used>,
-}
-
-impl Subject {
-    /// What counts, once something was measured.
-    fn used(&self) -> Option<Used> {
-        (!self.rounds.is_empty()).then(|| Used::median(&self.rounds))
-    }
-}
-
 /// Another benchmark than that of connections: whether it is to be quick, and to write its page.
 type Other = fn(bool, bool) -> anyhow::Result<ExitCode>;
 
@@ -126,8 +115,8 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         rounds: 5,
         idle: 4_000,
         connections: 10_000,
-        requests: 200_000,
-        gigabytes: 4,
+        requests: 100_000,
+        gigabytes: 3,
         rate: 0.0,
         seconds: 4,
     };
@@ -178,7 +167,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     amount.idle = amount.idle.min(usize::try_from(files.saturating_sub(200) / 2)?);
 
     let place = Place::new()?;
-    let mut subjects = subjects(&place.directory);
+    let mut subjects = subjects::all(&place.directory)?;
     // From here on everything that is started stays off the core of the programs.
     let cores = thread::available_parallelism()?.get();
     pin_to(cores.min(2) - 1)?;
@@ -191,7 +180,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     amount.rate = slowest / 2.0;
     for round in 1..=amount.rounds {
         for subject in &mut subjects {
-            eprintln!("round {round} of {}: {}", amount.rounds, subject.name);
+            eprintln!("round {round} of {}: {} {}", amount.rounds, subject.name, subject.version);
             let used = measure(subject, &place.directory, server, amount)
                 .with_context(|| format!("measuring {}", subject.name))?;
             subject.rounds.push(used);
@@ -227,116 +216,6 @@ impl Drop for Place {
     }
 }
 
-fn subjects(directory: &Path) -> Vec<Subject> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    let link = directory.join("haproxy");
-    let _ = symlink(target.join("release/balancerd"), link);
-    let mut subjects = vec![Subject {
-        name: "balancerd",
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: |directory, listen, server| {
-            let mut command = Command::new("taskset");
-            command.args(["-c", "0"]).arg(directory.join("haproxy"));
-            command.arg("-db").arg("-f").arg(haproxy_cfg(directory, listen, server)?);
-            Ok(command)
-        },
-        many: |directory, listen| {
-            let mut command = Command::new("taskset");
-            command.args(["-c", "0"]).arg(directory.join("haproxy"));
-            command.arg("-W").arg("-f").arg(many::haproxy_cfg(directory, listen)?);
-            Ok(command)
-        },
-        rounds: Vec::new(),
-    }];
-    if let Some(version) = version_of("haproxy", "-v") {
-        subjects.push(Subject {
-            name: "HAProxy",
-            version,
-            command: |directory, listen, server| {
-                let mut command = Command::new("taskset");
-                command.args(["-c", "0", "haproxy", "-db", "-f"]);
-                command.arg(haproxy_cfg(directory, listen, server)?);
-                Ok(command)
-            },
-            many: |directory, listen| {
-                let mut command = Command::new("taskset");
-                command.args(["-c", "0", "haproxy", "-W", "-f"]);
-                command.arg(many::haproxy_cfg(directory, listen)?);
-                Ok(command)
-            },
-            rounds: Vec::new(),
-        });
-    }
-    if let Some(version) = version_of("nginx", "-v") {
-        subjects.push(Subject {
-            name: "nginx stream",
-            version,
-            command: |directory, listen, server| {
-                let mut command = Command::new("taskset");
-                command.args(["-c", "0", "nginx", "-c"]);
-                command.arg(nginx_conf(directory, listen, server)?);
-                Ok(command)
-            },
-            many: |directory, listen| {
-                let mut command = Command::new("taskset");
-                command.args(["-c", "0", "nginx", "-c"]);
-                command.arg(many::nginx_conf(directory, listen)?);
-                Ok(command)
-            },
-            rounds: Vec::new(),
-        });
-    }
-    subjects
-}
-
-/// The first number with a dot that a program prints about itself.
-fn version_of(program: &str, flag: &str) -> Option<String> {
-    let output = Command::new(program).arg(flag).output().ok()?;
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let words = text.split([' ', '/', '\n']);
-    words
-        .map(|word| word.split('-').next().unwrap_or(word).trim_start_matches('v'))
-        .find(|word| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()))
-        .map(str::to_owned)
-}
-
-fn haproxy_cfg(
-    directory: &Path,
-    listen: SocketAddr,
-    server: SocketAddr,
-) -> anyhow::Result<PathBuf> {
-    let path = directory.join("haproxy.cfg");
-    let text = format!(
-        "global\n    nbthread 1\n    maxconn 9000\n\
-         defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n\
-         listen bench\n    bind {listen}\n    maxconn 9000\n    server s {server}\n"
-    );
-    fs::write(&path, text)?;
-    Ok(path)
-}
-
-fn nginx_conf(directory: &Path, listen: SocketAddr, server: SocketAddr) -> anyhow::Result<PathBuf> {
-    let path = directory.join("nginx.conf");
-    let pid = directory.join("nginx.pid");
-    let load = load_stream();
-    let text = format!(
-        "{load}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\n\
-         worker_rlimit_nofile 20000;\nevents {{ worker_connections 18000; }}\n\
-         stream {{ server {{ listen {listen}; proxy_pass {server}; }} }}\n",
-        pid.display()
-    );
-    fs::write(&path, text)?;
-    Ok(path)
-}
-
-/// nginx's line for its stream module, where that is one of its own.
-fn load_stream() -> String {
-    let module = Path::new("/usr/lib/nginx/modules/ngx_stream_module.so");
-    if module.exists() { format!("load_module {};\n", module.display()) } else { String::new() }
-}
-
 /// A program while it runs; it is ended with the value.
 struct Running {
     child: Child,
@@ -348,7 +227,7 @@ struct Running {
 impl Running {
     fn start(subject: &Subject, directory: &Path, server: SocketAddr) -> anyhow::Result<Self> {
         let listen = free_address()?;
-        Self::begin((subject.command)(directory, listen, server)?, listen)
+        Self::begin(subject.command(directory, listen, server)?, listen)
     }
 
     fn begin(mut command: Command, listen: SocketAddr) -> anyhow::Result<Self> {

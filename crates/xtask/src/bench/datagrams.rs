@@ -16,7 +16,7 @@ use std::{fs, thread};
 
 use anyhow::{Context as _, ensure};
 
-use super::{Place, Running, cpu_time, free_address, load_stream, pin_to, section, version_of};
+use super::{Place, Running, cpu_time, free_address, nginx, pin_to, section, version_of};
 use crate::generate::root;
 
 /// What is sent, and comes back.
@@ -46,7 +46,8 @@ pub(super) fn run(quick: bool, write: bool) -> anyhow::Result<ExitCode> {
         .status()
         .context("cargo build")?;
     ensure!(built.success(), "balancerd does not build");
-    let version = version_of("nginx", "-v").context("nginx is not installed")?;
+    let theirs = nginx();
+    let version = version_of(&theirs, "-v").context("nginx is not installed")?;
     let place = Place::new()?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
@@ -55,7 +56,7 @@ pub(super) fn run(quick: bool, write: bool) -> anyhow::Result<ExitCode> {
     pin_to(thread::available_parallelism()?.get().min(2) - 1)?;
     let server = repeat()?;
     let (rounds, count) = if quick { (3, 10_000) } else { (7, 100_000) };
-    let programs = [ours.as_path(), Path::new("nginx")];
+    let programs = [ours.as_path(), theirs.as_path()];
     let mut used: [Vec<Used>; 2] = [Vec::new(), Vec::new()];
     for round in 1..=rounds {
         for (program, used) in programs.into_iter().zip(&mut used) {
@@ -121,7 +122,7 @@ fn measure(
     let ready = free_address()?;
     let (long, short) = (free_datagrams()?, free_datagrams()?);
     let conf = directory.join("datagrams.conf");
-    let (load, pid) = (load_stream(), directory.join("nginx.pid"));
+    let (load, pid) = (super::subjects::load_stream(program), directory.join("nginx.pid"));
     let text = format!(
         "{load}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\n\
          events {{ worker_connections 4000; }}\nstream {{\n\

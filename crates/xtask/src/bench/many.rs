@@ -11,7 +11,7 @@ use anyhow::ensure;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Running, Subject, free_address, load_stream};
+use super::{Running, Subject, free_address};
 
 /// How many groups of servers.
 pub(super) const BACKENDS: usize = 500;
@@ -41,10 +41,13 @@ pub(super) fn haproxy_cfg(directory: &Path, listen: SocketAddr) -> anyhow::Resul
 }
 
 /// The file for nginx.
-pub(super) fn nginx_conf(directory: &Path, listen: SocketAddr) -> anyhow::Result<PathBuf> {
+pub(super) fn nginx_conf(
+    directory: &Path,
+    listen: SocketAddr,
+    load: &str,
+) -> anyhow::Result<PathBuf> {
     let mut text = format!(
-        "{}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\nevents {{}}\nstream {{\n",
-        load_stream(),
+        "{load}pid {};\nerror_log stderr;\ndaemon off;\nmaster_process off;\nevents {{}}\nstream {{\n",
         directory.join("many.pid").display()
     );
     for backend in 0..BACKENDS {
@@ -63,7 +66,7 @@ pub(super) fn nginx_conf(directory: &Path, listen: SocketAddr) -> anyhow::Result
 /// Microseconds until it serves, and until a reload has replaced the process that does.
 pub(super) fn measure(subject: &Subject, directory: &Path) -> anyhow::Result<(f64, Option<f64>)> {
     let listen = free_address()?;
-    let running = Running::begin((subject.many)(directory, listen)?, listen)?;
+    let running = Running::begin(subject.many(directory, listen)?, listen)?;
     let start = running.took.as_secs_f64() * 1e6;
     let master = running.child.id();
     let Some(&worker) = children(master)?.first() else { return Ok((start, None)) };
