@@ -310,7 +310,9 @@ impl Connecting {
                     match self.ahead(&mut bytes, room, until).await {
                         Ahead::Bytes => continue,
                         Ahead::Late | Ahead::Ended => {
-                            self.session.began();
+                            if !bytes.is_empty() {
+                                self.session.began();
+                            }
                             break (200, true);
                         }
                         Ahead::Broke => break (400, true),
@@ -372,7 +374,8 @@ impl Hello {
         let offered = offered.unwrap_or_default().chunks_exact(2);
         let offered = offered.filter(|version| version[0] == 3).map(|version| version[1]);
         let (major, minor) = hello.version();
-        let own = if major == 3 { Some(minor) } else { None };
+        // A newer one is not said there.
+        let own = if major == 3 && minor <= 3 { Some(minor) } else { None };
         let protocol = match offered.chain(own).max() {
             Some(0) => "SSLv3",
             Some(1) => "TLSv1",

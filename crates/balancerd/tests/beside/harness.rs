@@ -1,6 +1,6 @@
 //! The same configuration given to nginx and to ours: what came of it is compared.
 //!
-//! The peer is the installed nginx, or the program that the environment variable `NGINX` names; its
+//! The peer is the installed nginx, or the program that the environment variable `NGINX_PROGRAM` names; its
 //! stream module is the one `NGINX_STREAM_MODULE` names, or is part of it when that is empty.
 
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
@@ -25,7 +25,7 @@ const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 pub(crate) fn peer() -> (PathBuf, PathBuf) {
     let named =
         |name, usual: &str| std::env::var_os(name).map_or_else(|| usual.into(), PathBuf::from);
-    (named("NGINX", "/usr/sbin/nginx"), named("NGINX_STREAM_MODULE", MODULE))
+    (named("NGINX_PROGRAM", "/usr/sbin/nginx"), named("NGINX_STREAM_MODULE", MODULE))
 }
 
 /// The longest anything may take on a busy machine.
@@ -301,5 +301,7 @@ pub(crate) fn same_with(
         act(&running)
     });
     assert!(!theirs.is_empty(), "nothing was compared");
-    assert_eq!(ours, theirs);
+    assert_eq!(ours.len(), theirs.len(), "ours: {ours:?}, nginx's: {theirs:?}");
+    let differ: Vec<_> = ours.iter().zip(&theirs).filter(|(ours, theirs)| ours != theirs).collect();
+    assert!(differ.is_empty(), "ours, and nginx's: {differ:#?}");
 }
