@@ -7,10 +7,13 @@
 //!                        └── so many in a row ─► State::Up, State::Down, a line ◄─────┘
 //! ```
 //!
-//! Slots that name servers fill are asked while somebody is in them; whoever is new begins anew.
+//! Slots that name servers fill are asked while somebody is in them; whoever is new begins anew. What was
+//! found out of a server is remembered while it stays, whatever becomes of the configuration.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use balance::{ServerId, State};
@@ -20,10 +23,11 @@ use relay::Target;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UdpSocket, UnixStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use wire::proxy_protocol::{self, Addresses};
 
 use crate::backend::upstream;
-use crate::state::Shared;
+use crate::state::{Shared, lock};
 
 /// The most that is kept of an answer.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -34,6 +38,7 @@ const HELLO: &[u8] = b"nginx health check";
 /// Asks every server that is to be asked, until it is dropped.
 pub(crate) async fn run(shared: &'static Shared) {
     let mut tasks = JoinSet::new();
+    let mut watched = Vec::new();
     for (backend, configured) in shared.config.backends.iter().enumerate() {
         let Some(check) = configured.active_check.as_deref() else { continue };
         if configured.shares_servers_with.is_some() {
@@ -42,10 +47,12 @@ pub(crate) async fn run(shared: &'static Shared) {
         for server in 0..configured.servers.len() {
             let configured = &configured.servers[server];
             if !configured.disabled && !configured.draining {
+                watched.extend(shared.backends[backend].servers.get(server).map(|one| one.id));
                 tasks.spawn(Watcher { shared, check, backend, server }.watch());
             }
         }
     }
+    shared.checked.forget_all_but(&watched, shared);
     while tasks.join_next().await.is_some() {}
 }
 
@@ -59,11 +66,53 @@ struct Watcher {
 }
 
 /// What is known of a server.
+#[derive(Clone, Debug)]
 struct Known {
     target: Target,
     healthy: bool,
     /// Results of one kind in a row that are not the state it has.
     against: u32,
+    /// How it was asked, and when it is to be asked again.
+    check: &'static ActiveCheck,
+    due: Instant,
+}
+
+/// What is known of servers, by [`ServerState::id`](crate::state::ServerState::id), for whoever asks
+/// them after a reload.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<HashMap<u32, Known>>);
+
+impl Memory {
+    fn of(&self, id: u32) -> Option<Known> {
+        lock(&self.0).get(&id).cloned()
+    }
+
+    fn note(&self, id: u32, known: Option<&Known>) {
+        match known {
+            Some(known) => lock(&self.0).insert(id, known.clone()),
+            None => lock(&self.0).remove(&id),
+        };
+    }
+
+    /// Only these are asked from now on. What the others failed does not keep clients from them any
+    /// longer.
+    fn forget_all_but(&self, watched: &[u32], shared: &Shared) {
+        let mut freed = Vec::new();
+        lock(&self.0).retain(|id, known| {
+            let stays = watched.contains(id);
+            if !stays && !known.healthy {
+                freed.push(*id);
+            }
+            stays
+        });
+        for (backend, state) in shared.backends.iter().enumerate().filter(|_| !freed.is_empty()) {
+            for (server, one) in state.servers.iter().enumerate() {
+                if freed.contains(&one.id) {
+                    shared.set_server_state(backend, server, State::Up);
+                }
+            }
+        }
+    }
 }
 
 impl Watcher {
@@ -74,8 +123,16 @@ impl Watcher {
             _ => None,
         };
         let state = &self.shared.backends[self.backend];
-        let again = self.check.persistent && self.shared.generations() > 1;
-        let mut known: Option<Known> = None;
+        let Some(id) = state.servers.get(self.server).map(|one| one.id) else { return };
+        let mut known = self.shared.checked.of(id);
+        if let Some(known) = &mut known {
+            if *known.check == *self.check {
+                tokio::time::sleep_until(known.due).await;
+            } else {
+                known.against = 0;
+            }
+            known.check = self.check;
+        }
         loop {
             let view = state.balancer.look(|pool| pool.server(ServerId(self.server)));
             if view.weight == 0 {
@@ -83,10 +140,11 @@ impl Watcher {
             } else {
                 let target = state.servers[self.server].target();
                 if known.as_ref().is_none_or(|known| known.target != target) {
-                    let healthy = !self.check.mandatory || again;
+                    let healthy = !self.check.mandatory;
                     self.set(healthy);
                     let against = if healthy { 0 } else { self.check.passes - 1 };
-                    known = Some(Known { target: target.clone(), healthy, against });
+                    let (target, due) = (target.clone(), Instant::now());
+                    known = Some(Known { target, healthy, against, check: self.check, due });
                 }
                 let result = match tokio::time::timeout(
                     self.check.timeout,
@@ -103,7 +161,12 @@ impl Watcher {
                 }
             }
             let jitter = self.check.jitter.mul_f64(fastrand::f64());
-            tokio::time::sleep(self.check.interval + jitter).await;
+            let due = Instant::now() + self.check.interval + jitter;
+            if let Some(known) = &mut known {
+                known.due = due;
+            }
+            self.shared.checked.note(id, known.as_ref());
+            tokio::time::sleep_until(due).await;
         }
     }
 

@@ -3,11 +3,33 @@
 use std::os::fd::OwnedFd;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::health::{self, Board};
 use crate::runtime_api;
 use crate::state::Shared;
 use crate::worker::Stage;
+
+/// Those who follow names and ask servers on behalf of one configuration. They end with this.
+#[derive(Default)]
+pub(crate) struct Followers(JoinSet<()>);
+
+impl Followers {
+    /// Begins with what a configuration says; where others did the same for the one before, they go
+    /// on from where those are. Runs in a [`LocalSet`](tokio::task::LocalSet).
+    pub(crate) fn of(shared: &'static Shared, board: &'static Board) -> Self {
+        let mut tasks = JoinSet::new();
+        tasks.spawn_local(crate::resolver::follow::run(shared));
+        tasks.spawn_local(crate::resolver::named::run(shared, board));
+        tasks.spawn_local(crate::active_check::run(shared));
+        Self(tasks)
+    }
+
+    /// Nobody asks any more.
+    pub(crate) fn end(&mut self) {
+        self.0.abort_all();
+    }
+}
 
 /// Starts the tasks that look after servers and answer operators. `stats` are the listening
 /// sockets of `stats socket` lines, by their position in the configuration.
@@ -24,9 +46,6 @@ pub(crate) fn start(
     shared.foreground.store(foreground, std::sync::atomic::Ordering::Relaxed);
     crate::http::know(shared, board);
     tokio::task::spawn_local(health::run(shared, board, foreground));
-    tokio::task::spawn_local(crate::resolver::follow::run(shared));
-    tokio::task::spawn_local(crate::resolver::named::run(shared, board));
-    tokio::task::spawn_local(crate::active_check::run(shared));
     if let Some(control) = from_master() {
         tokio::task::spawn_local(runtime_api::serve_master(shared, board, control));
     }

@@ -106,6 +106,8 @@ pub(crate) struct Caches {
     caches: Mutex<Vec<(Resolver, Arc<Cache>)>>,
     /// What was asked for HAProxy's `resolvers`.
     pub(crate) sections: named::Sections,
+    /// How far the questions for it have come.
+    pub(crate) courses: named::Courses,
 }
 
 impl Caches {

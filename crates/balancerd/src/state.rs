@@ -91,10 +91,7 @@ impl Shared {
     /// The servers whose names have no address, as `backend/server` and the name.
     pub fn new(config: Config) -> Result<Self, Vec<Unresolved>> {
         let threads = bind::thread_count(&config.process);
-        let maxconn = config
-            .process
-            .maxconn
-            .unwrap_or_else(|| automatic_maxconn(threads, config.process.tuning.most_files));
+        let maxconn = maxconn(&config.process, threads);
         let lasting = Arc::new(Lasting::new(threads, maxconn));
         let log = Arc::new(Logger::new(&config));
         generation::build(Running::from(config), lasting, log, None)
@@ -161,6 +158,11 @@ impl FrontendState {
 }
 
 /// Half of the open files, less what is needed besides connections: HAProxy's reckoning.
+/// How many connections a process with so many threads takes.
+pub(crate) fn maxconn(process: &proxy::Process, threads: usize) -> u32 {
+    process.maxconn.unwrap_or_else(|| automatic_maxconn(threads, process.tuning.most_files))
+}
+
 fn automatic_maxconn(threads: usize, most_files: Option<u64>) -> u32 {
     let reserved = 50 + 10 * threads as u64;
     let files = privilege::open_files_limit().min(most_files.unwrap_or(u64::MAX));

@@ -206,6 +206,7 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
             .run_until(async {
                 let stage = worker.stage.subscribe();
                 control::start(shared, board, listeners.stats, &stage, foreground);
+                worker.followers = control::Followers::of(shared, board);
                 let peers = peers::start(process, &shared.tables, waiting, &stage);
                 let peers = shared.peers.get_or_init(|| peers);
                 ready();
@@ -321,6 +322,8 @@ fn keep_to(shared: &Shared, thread: u16) {
 pub(crate) struct Worker {
     shared: &'static Shared,
     board: &'static Board,
+    /// Who follows names and asks servers.
+    followers: control::Followers,
     /// What each thread is told by, and whether it is one for datagrams.
     told: Vec<(bool, mpsc::UnboundedSender<Renewal>)>,
     /// What operators want changed.
@@ -378,7 +381,8 @@ impl Worker {
             };
             threads.push(builder().name(format!("worker {index}")).spawn(serve)?);
         }
-        Ok(Self { shared, board, told, changes, stage, accepting, threads })
+        let followers = control::Followers::default();
+        Ok(Self { shared, board, followers, told, changes, stage, accepting, threads })
     }
 
     async fn until_told(

@@ -183,7 +183,7 @@ fn reloads_lose_nobody_while_names_are_followed_and_servers_checked() {
     let file = nginx.directory.path().join("n.conf");
     let text = std::fs::read_to_string(&file).expect("it is there");
     let text = text.replace("proxy_pass u;", "proxy_pass u; health_check interval=50ms;");
-    std::fs::write(&file, text).expect("written");
+    std::fs::write(&file, &text).expect("written");
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let told = Arc::clone(&stop);
     let to = nginx.port;
@@ -203,15 +203,23 @@ fn reloads_lose_nobody_while_names_are_followed_and_servers_checked() {
         served
     });
     let id = nix::unistd::Pid::from_raw(nginx.child.id().cast_signed());
-    let started = || {
+    let said = |what: &str| {
         let log = std::fs::read_to_string(nginx.directory.path().join("error.log"));
-        log.unwrap_or_default().matches("start worker process ").count()
+        log.unwrap_or_default().matches(what).count()
     };
-    for _ in 0..10 {
-        let before = started();
+    for turn in 0..10 {
+        let before = said("hanged in place");
+        let next = text.replace("=50ms", &format!("={}ms", 50 + turn));
+        // A server of the same upstream that nobody has to ask for comes and goes.
+        let next = match turn % 2 {
+            0 => next.replace("resolve;", &format!("resolve; server 127.0.0.1:{port} backup;")),
+            _ => next,
+        };
+        std::fs::write(&file, next).expect("written");
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGHUP).expect("ours");
-        until("another worker", || (started() > before).then_some(()));
+        until("it has reloaded", || (said("hanged in place") > before).then_some(()));
     }
+    assert_eq!(said("start worker process "), 1, "no other process");
     // The load takes turns as well.
     until("all of them", || (nginx.all() == "123").then_some(()));
     stop.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -40,7 +40,27 @@ impl SharedTable {
         &self.name
     }
 
-    /// What it is.
+    /// Makes it one of another size, and of entries that live for another time: see
+    /// [`Table::resize`]. False, and nothing happens, where its entries would not fit.
+    pub fn resize(&self, config: &Config) -> bool {
+        let fits = self.config.fits(config);
+        if fits {
+            self.with(|table, now| {
+                if table.config() != config {
+                    table.resize(now, config);
+                }
+            });
+        }
+        fits
+    }
+
+    /// Entries it holds at most.
+    pub fn size(&self) -> usize {
+        self.lock().config().size
+    }
+
+    /// What it was made as: its size and the time entries live may have
+    /// [changed](Self::resize) since.
     pub const fn config(&self) -> &Config {
         &self.config
     }

@@ -248,6 +248,12 @@ impl Config {
         }
     }
 
+    /// Whether entries of a table of this kind are entries of the other: only how many there may be,
+    /// for how long, and what happens to a full table may differ.
+    pub fn fits(&self, other: &Self) -> bool {
+        self.key == other.key && self.server_key == other.server_key && self.data == other.data
+    }
+
     /// How something is stored, if it is.
     pub fn stored(&self, data: Data) -> Option<&Stored> {
         self.data.iter().find(|stored| stored.data == data)

@@ -101,6 +101,27 @@ impl Table {
         &self.config
     }
 
+    /// From now on it holds so many entries, for so long, and refuses new ones when it is full or does
+    /// not: everything else of `config` has to be as it is. Entries stay, and live from when they were
+    /// last touched; where there are too many, those that were touched least recently go.
+    pub fn resize(&mut self, now: Millis, config: &Config) {
+        let (before, after) = (self.config.expire.unwrap_or(0), config.expire.unwrap_or(0));
+        self.config.size = config.size;
+        self.config.expire = config.expire;
+        self.config.nopurge = config.nopurge;
+        if before != after {
+            for at in 0..self.entries.len() {
+                let Some(entry) = self.entries[at].as_mut() else { continue };
+                entry.expires = entry.expires.saturating_add(after).saturating_sub(before);
+                let expires = entry.expires;
+                if expires < entry.queued {
+                    self.requeue(u32::try_from(at).unwrap_or(u32::MAX), expires);
+                }
+            }
+        }
+        while self.keys.len() > self.config.size && self.purge(now) {}
+    }
+
     /// How many entries it has, those included whose time is over and whose place was not needed.
     pub fn len(&self) -> usize {
         self.keys.len()

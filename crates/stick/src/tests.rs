@@ -271,3 +271,48 @@ proptest! {
         prop_assert_eq!(rate.per(now + 2_001, 1_000), 0);
     }
 }
+
+#[test]
+fn a_table_of_another_size_keeps_its_entries_and_drops_the_oldest_where_there_are_too_many() {
+    let mut table = table(8, Some(1_000));
+    for number in 0..8 {
+        let entry = table.create(u64::from(number), &key(number)).expect("room");
+        table.add(10, entry, Data::ConnCnt, 0, 7);
+    }
+    let held = table.lookup(10, &key(0)).expect("there");
+    table.hold(held);
+    let config = Config { size: 3, ..table.config().clone() };
+    table.resize(10, &config);
+    assert!(table.len() <= 3, "{}", table.len());
+    assert_eq!(table.lookup(10, &key(0)), Some(held), "somebody holds it");
+    let newest = table.lookup(10, &key(7)).expect("the newest");
+    assert_eq!(table.number(10, newest, Data::ConnCnt, 0), Some(7));
+    assert_eq!(table.lookup(10, &key(1)), None, "it was the oldest");
+    table.resize(10, &Config { size: 100, ..config });
+    for number in 100..190 {
+        assert!(table.create(10, &key(number)).is_some(), "{number}");
+    }
+}
+
+#[test]
+fn entries_live_for_another_time_from_when_they_were_last_touched() {
+    for (before, after, over) in [
+        (Some(1_000), Some(200), Some(300)),
+        (Some(200), Some(1_000), Some(1_100)),
+        (None, Some(500), Some(600)),
+        (Some(500), None, None),
+    ] {
+        let mut table = table(8, before);
+        table.create(100, &key(1)).expect("room");
+        let config = Config { expire: after, ..table.config().clone() };
+        table.resize(150, &config);
+        match over {
+            Some(over) => {
+                assert!(table.lookup(over - 1, &key(1)).is_some(), "{before:?} {after:?}");
+                assert!(table.lookup(over, &key(1)).is_none(), "{before:?} {after:?}");
+                assert_eq!(table.expire(over, 8), 1, "{before:?} {after:?}");
+            }
+            None => assert!(table.lookup(1 << 40, &key(1)).is_some()),
+        }
+    }
+}

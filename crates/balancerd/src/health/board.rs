@@ -132,12 +132,28 @@ pub(crate) fn is_same(old: &Server, new: &Server) -> bool {
     let limits = |server: &Server| {
         server.check.as_ref().map(|check| (check.rise, check.fall, check.init_state))
     };
-    old.address == new.address
+    is_same_place(old, new)
         && old.disabled == new.disabled
         && old.observe == new.observe
         && old.track.is_some() == new.track.is_some()
         && old.agent.is_some() == new.agent.is_some()
         && limits(old) == limits(new)
+}
+
+/// Whether two lines mean the same place. What a name stood for when the file was read does not
+/// matter where name servers are asked for it all the time.
+fn is_same_place(old: &Server, new: &Server) -> bool {
+    use proxy::ServerAddress::Host;
+    match (&old.address, &new.address) {
+        (Host { name, port, .. }, Host { name: other, port: at, .. })
+            if old.resolve.is_some() && new.resolve.is_some() =>
+        {
+            name == other && port == at
+        }
+        (old_address, new_address) => {
+            old_address == new_address && old.resolve.is_some() == new.resolve.is_some()
+        }
+    }
 }
 
 impl BackendRecord {

@@ -68,6 +68,39 @@ impl Sections {
     }
 }
 
+/// How far a question has come: whoever asks it after a reload goes on from there.
+#[derive(Clone, Debug)]
+struct Course {
+    section: Resolvers,
+    /// The servers that wait, by [`ServerState::id`](crate::state::ServerState::id).
+    seats: Vec<u32>,
+    last_good: Option<Instant>,
+    /// The addresses there were, and when.
+    seen: HashMap<IpAddr, Instant>,
+    due: Instant,
+}
+
+/// What tells one question from another: the section, the name, and whether IPv4 is preferred.
+type Key = (String, String, bool);
+
+/// The courses of all questions: they outlive a configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Courses(Mutex<HashMap<Key, Course>>);
+
+impl Courses {
+    fn of(&self, key: &Key) -> Option<Course> {
+        lock(&self.0).get(key).cloned()
+    }
+
+    fn note(&self, key: &Key, course: &Course) {
+        lock(&self.0).insert(key.clone(), course.clone());
+    }
+
+    fn forget_all_but(&self, asked: &[Key]) {
+        lock(&self.0).retain(|key, _| asked.contains(key));
+    }
+}
+
 /// Why there is no answer, as HAProxy says it of a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Nothing {
@@ -125,15 +158,24 @@ pub(crate) async fn run(shared: &'static Shared, board: &'static Board) {
         }
     }
     let mut tasks = JoinSet::new();
+    let mut asked = Vec::new();
     for question in questions {
         let Some(section) = shared.config.process.resolvers.get(question.resolve.resolvers) else {
             continue;
         };
+        asked.push(question.key(section));
         let counts = shared.known.sections.of(section);
         let asker = Asker { shared, board, section, counts };
         tasks.spawn_local(asker.follow(question));
     }
+    shared.known.courses.forget_all_but(&asked);
     while tasks.join_next().await.is_some() {}
+}
+
+impl Question {
+    fn key(&self, section: &Resolvers) -> Key {
+        (section.name.clone(), self.resolve.name.clone(), self.resolve.prefer_v4)
+    }
 }
 
 struct Asker {
@@ -159,16 +201,25 @@ struct Place {
 
 impl Asker {
     async fn follow(self, question: Question) {
-        let mut last_good: Option<Instant> = None;
-        let mut seen: HashMap<IpAddr, Instant> = HashMap::new();
+        let (key, courses) = (question.key(self.section), &self.shared.known.courses);
+        let id = |seat: &Seat| self.shared.backends[seat.backend].servers[seat.server].id;
+        let seats: Vec<u32> = question.seats.iter().map(id).collect();
+        let known = courses.of(&key);
+        let same = known.as_ref().filter(|one| one.section == *self.section && one.seats == seats);
+        if let Some(same) = same {
+            tokio::time::sleep_until(same.due.into()).await;
+        }
+        let (last_good, seen) = known.map(|one| (one.last_good, one.seen)).unwrap_or_default();
+        let (section, due) = (self.section.clone(), Instant::now());
+        let mut course = Course { section, seats, last_good, seen, due };
         loop {
             let began = Instant::now();
             match self.ask(question.resolve).await {
                 Ok((got, by)) => {
-                    last_good = Some(Instant::now());
+                    course.last_good = Some(Instant::now());
                     let changed = match got {
                         Got::Addresses(all) => {
-                            let all = self.with_obsolete(all, &mut seen);
+                            let all = self.with_obsolete(all, &mut course.seen);
                             self.hosts(&question, &all, &by)
                         }
                         Got::Places(places) => self.service(&question, &places, &by),
@@ -178,7 +229,8 @@ impl Asker {
                     }
                 }
                 Err(why) => {
-                    let held = last_good.is_some_and(|at| at.elapsed() < why.hold(self.section));
+                    let good = course.last_good;
+                    let held = good.is_some_and(|at| at.elapsed() < why.hold(self.section));
                     if !held && !question.resolve.service {
                         for seat in &question.seats {
                             self.withdraw(*seat, why.said());
@@ -188,7 +240,9 @@ impl Asker {
                     }
                 }
             }
-            tokio::time::sleep_until((began + self.section.resolve.max(SOONEST)).into()).await;
+            course.due = began + self.section.resolve.max(SOONEST);
+            courses.note(&key, &course);
+            tokio::time::sleep_until(course.due.into()).await;
         }
     }
 

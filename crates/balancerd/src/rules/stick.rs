@@ -19,10 +19,8 @@ const MOST_STORES: usize = 8;
 /// The tables of a process: those of an earlier one that are the same are kept with all they hold.
 pub(crate) fn tables(process: &Process, before: &[Arc<SharedTable>]) -> Vec<Arc<SharedTable>> {
     let table = |table: &proxy::StickTable| {
-        let same = |known: &&Arc<SharedTable>| {
-            known.name() == table.name && *known.config() == table.config
-        };
-        match before.iter().find(same) {
+        let same = |known: &&Arc<SharedTable>| known.name() == table.name;
+        match before.iter().find(same).filter(|known| known.resize(&table.config)) {
             Some(known) => Arc::clone(known),
             None => Arc::new(SharedTable::new(&table.name, table.config.clone(), timer::now)),
         }

@@ -83,7 +83,7 @@ fn head(table: &SharedTable, entries: &mut Table, now: Millis, out: &mut String)
         "# table: {}, type: {}, size:{}, used:{}",
         table.name(),
         config.key.name(),
-        config.size,
+        table.size(),
         entries.len()
     );
 }

@@ -12,8 +12,8 @@ use super::lock;
 pub struct Gate {
     current: AtomicU32,
     limit: AtomicU32,
-    /// The limit it was made with.
-    highest: u32,
+    /// The limit that is configured.
+    highest: AtomicU32,
     waiting: AtomicU32,
     wakers: Mutex<Vec<Waker>>,
     door: AtomicU8,
@@ -38,7 +38,7 @@ impl Gate {
         Self {
             current: AtomicU32::new(0),
             limit: AtomicU32::new(limit),
-            highest: limit,
+            highest: AtomicU32::new(limit),
             waiting: AtomicU32::new(0),
             wakers: Mutex::default(),
             door: AtomicU8::new(Door::Open as u8),
@@ -79,9 +79,16 @@ impl Gate {
         }
     }
 
-    /// The limit it was made with.
+    /// The limit that is configured.
     pub fn highest(&self) -> u32 {
-        self.highest
+        self.highest.load(Relaxed)
+    }
+
+    /// Makes it one of another limit; what it was, for whoever wants it back.
+    pub(crate) fn resize(&self, (limit, highest): (u32, u32)) -> (u32, u32) {
+        let before = (self.limit(), self.highest.swap(highest, Relaxed));
+        self.set_limit(limit);
+        before
     }
 
     /// Changes it; those there are stay, even if they are more.

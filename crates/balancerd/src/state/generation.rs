@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use balance::{Pool, PoolConfig, ServerId};
+use balance::{Pool, PoolConfig, ServerConfig, ServerId};
 use proxy::{Backend, BackendIndex, Frontend, Running, ServerAddress, SwitchTarget};
 use relay::{Limits, Target};
 
@@ -297,7 +297,11 @@ impl Draft<'_> {
             (Servers::Same(state), _) => same(state),
             (Servers::Changed(servers), old) => {
                 let (servers, kept): (Vec<_>, Vec<_>) = servers.into_iter().unzip();
-                let configs = backend.servers.iter().map(proxy::Server::pool_config);
+                let mut configs: Vec<_> =
+                    backend.servers.iter().map(proxy::Server::pool_config).collect();
+                if let Some((_, state)) = old {
+                    keep_filled(backend, state, &kept, &mut configs);
+                }
                 let balancer = match old {
                     Some((old, state)) if old.shares_servers_with.is_none() => {
                         state.balancer.followed(config, configs, &kept, lasting.clock.now())
@@ -335,6 +339,25 @@ fn sockets(frontend: &Frontend, before: Option<(&Shared, usize)>) -> Vec<Arc<Tra
             at.map(|at| Arc::clone(known.swap_remove(at).1)).unwrap_or_default()
         })
         .collect()
+}
+
+/// Who is in a slot that a name server filled stays there.
+fn keep_filled(
+    backend: &Backend,
+    before: &BackendState,
+    kept: &[Option<ServerId>],
+    configs: &mut [ServerConfig],
+) {
+    before.balancer.look(|pool| {
+        for slot in backend.discoveries.iter().flat_map(|one| one.first..one.first + one.slots) {
+            let was = kept.get(slot).copied().flatten().filter(|was| was.0 < pool.len());
+            let Some((config, was)) = configs.get_mut(slot).zip(was) else { continue };
+            let view = pool.server(was);
+            if view.weight > 0 {
+                (config.weight, config.backup) = (view.weight, view.backup);
+            }
+        }
+    });
 }
 
 fn frontends(

@@ -45,6 +45,8 @@ pub struct Lasting {
     pub datagram_sessions_cut: AtomicU64,
     /// Names that were looked up for clients.
     pub(crate) known: crate::resolver::Caches,
+    /// What nginx's checks found out of servers.
+    pub(crate) checked: crate::active_check::Memory,
     /// Sessions by thread.
     pub(crate) threads: Vec<Registry>,
     kills: AtomicU32,
@@ -78,6 +80,7 @@ impl Lasting {
             requests: AtomicU64::new(0),
             datagram_sessions_cut: AtomicU64::new(0),
             known: crate::resolver::Caches::default(),
+            checked: crate::active_check::Memory::default(),
             threads: (0..threads).map(|_| Registry::default()).collect(),
             kills: AtomicU32::new(0),
             ids: AtomicU32::new(0),

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use super::posts::Renewal;
 use super::{Worker, shares};
 use crate::bind::Bound;
+use crate::control;
 use crate::health::{self, Board};
+use crate::privilege;
 use crate::state::Shared;
 
 /// When what former configurations left behind takes more than so many bytes, the next one is for
@@ -57,9 +59,6 @@ impl Worker {
         if !self.has_threads_for(&config) {
             return Err("datagrams are new to this process".to_owned());
         }
-        if are_followed(&old.config.backends) || are_followed(&config.backends) {
-            return Err("servers are followed by name, or by health_check".to_owned());
-        }
         let known = networks(&old.config.backends);
         if !networks(&config.backends).is_subset(&known) {
             return Err("a network namespace has to be opened".to_owned());
@@ -80,7 +79,12 @@ impl Worker {
         // A path that was removed, and listened on anew.
         moves.retain(|_, to| !opened.iter().any(|one| (one.frontend, one.bind) == *to));
         let opened = self.deal(opened, &running).map_err(|error| error.to_string())?;
-        let next = old.after(running).map_err(|obstacle| obstacle.to_string())?;
+        let maxconn = self.make_room(&running)?;
+        let next = old.after(running).map_err(|obstacle| {
+            // Nothing has changed then.
+            old.process.resize(maxconn);
+            obstacle.to_string()
+        })?;
         List::succeed(&old.config.patterns, &next.config.patterns);
         self.succeed(next, moves, opened, foreground).await;
         Ok(told)
@@ -101,6 +105,8 @@ impl Worker {
         let retired = std::mem::replace(&mut self.board, board);
         next.publish(self.board);
         crate::http::know(next, self.board);
+        self.followers.end();
+        self.followers = control::Followers::of(next, self.board);
         retired.retire();
         old.retire();
         self.shared = next;
@@ -115,6 +121,25 @@ impl Worker {
         drop(done);
         while under_way.recv().await.is_some() {}
         linux::process::trim_heap();
+    }
+
+    /// Lets as many connections in as a configuration says, if that is another number than before;
+    /// how many it was.
+    ///
+    /// # Errors
+    ///
+    /// That many may not be open here.
+    fn make_room(&self, next: &Running) -> Result<(u32, u32), String> {
+        let (gate, process) = (&self.shared.process, &next.process);
+        if process.maxconn == self.shared.config.process.maxconn {
+            return Ok((gate.limit(), gate.highest()));
+        }
+        let limit = crate::state::maxconn(process, self.shared.threads.len());
+        let files = process.nofile.unwrap_or(0).max(u64::from(limit) * 2 + 200);
+        if limit > gate.highest() && privilege::raise_open_files(files) < files {
+            return Err("so many connections need more open files than there may be".to_owned());
+        }
+        Ok(gate.resize((limit, limit)))
     }
 
     /// Deals new sockets out to the threads, in their order.
@@ -138,17 +163,6 @@ impl Worker {
         let mut binds = config.frontends.iter().flat_map(|frontend| &frontend.binds);
         self.told.iter().any(|(datagrams, _)| *datagrams) || !binds.any(|bind| bind.udp)
     }
-}
-
-/// Whether somebody follows the servers of these who began with this configuration: nginx's
-/// `health_check`, and names that are resolved again and again.
-fn are_followed<B: AsRef<Backend>>(backends: &[B]) -> bool {
-    let followed = |backend: &Backend| {
-        backend.active_check.is_some()
-            || !backend.discoveries.is_empty()
-            || backend.servers.iter().any(|server| server.resolve.is_some())
-    };
-    backends.iter().any(|backend| followed(backend.as_ref()))
 }
 
 /// The network namespaces servers are in.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::config::{Backend, Bind, BindAddress, Config, Frontend, Process, Running};
+use crate::config::{Backend, Bind, BindAddress, Config, Frontend, Process, Running, StickTable};
 
 /// A `bind` line: the position of its frontend, and its own.
 pub type BindPlace = (usize, usize);
@@ -45,8 +45,15 @@ pub fn obstacle(old: &Running, new: &Config) -> Option<&'static str> {
     let capabilities = std::mem::take(&mut same.global.capabilities);
     same.global = process.global.clone();
     same.global.capabilities = capabilities;
+    same.maxconn = process.maxconn;
+    // Names that were asked for are asked for anew.
+    same.resolvers = process.resolvers.clone();
+    same.tables = process.tables.clone();
     if same != process {
         return Some("what concerns the process itself changed");
+    }
+    if !told_to_peers(&old.process.tables).eq(told_to_peers(&process.tables)) {
+        return Some("peers have to be told of other tables");
     }
     let moved = moves(&old.frontends, &new.frontends);
     for ((frontend, bind), (to, at)) in &moved {
@@ -64,6 +71,15 @@ pub fn obstacle(old: &Running, new: &Config) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// What peers know of tables: those that are shared, but for their size.
+fn told_to_peers(tables: &[StickTable]) -> impl Iterator<Item = StickTable> {
+    tables.iter().filter(|table| table.peers.is_some()).map(|table| {
+        let mut table = table.clone();
+        (table.config.size, table.config.nopurge) = (0, false);
+        table
+    })
 }
 
 /// Whether a socket of one line does for the other.
@@ -129,8 +145,8 @@ pub fn told(old: &Running, new: &Running) -> String {
         // Writing to a string does not fail.
         let _ = out.write_fmt(text);
     };
-    if old.process != new.process {
-        say(format_args!("global changed"));
+    for part in of_process(&old.process, &new.process) {
+        say(format_args!("{part}"));
     }
     let old_frontends: Vec<_> = old.frontends.iter().map(|one| one.name.as_str()).collect();
     let new_frontends: Vec<_> = new.frontends.iter().map(|one| one.name.as_str()).collect();
@@ -166,6 +182,55 @@ pub fn told(old: &Running, new: &Running) -> String {
         }
     }
     if out.is_empty() { "nothing changed".to_owned() } else { out }
+}
+
+/// What is different in what concerns the whole process.
+fn of_process(old: &Process, new: &Process) -> Vec<String> {
+    let mut said = Vec::new();
+    let mut rest = old.clone();
+    (rest.maxconn, rest.tables) = (new.maxconn, new.tables.clone());
+    rest.resolvers = new.resolvers.clone();
+    if rest != *new {
+        said.push("global changed".to_owned());
+    }
+    if let (true, Some(most)) = (old.maxconn != new.maxconn, new.maxconn) {
+        said.push(format!("maxconn {most}"));
+    } else if old.maxconn != new.maxconn {
+        said.push("maxconn from the limit of open files".to_owned());
+    }
+    let known = |kept: &StickTable, now: &StickTable| match kept.config.fits(&now.config) {
+        true => "changed",
+        false => "changed, and begun anew",
+    };
+    said.extend(
+        sections(&old.tables, &new.tables, |table| &table.name, known)
+            .map(|text| format!("table {text}")),
+    );
+    said.extend(
+        sections(&old.resolvers, &new.resolvers, |one| &one.name, |_, _| "changed")
+            .map(|text| format!("resolvers {text}")),
+    );
+    said
+}
+
+/// Names, and what became of them.
+fn sections<'a, T: PartialEq>(
+    old: &'a [T],
+    new: &'a [T],
+    name: impl Fn(&'a T) -> &'a str,
+    changed: impl Fn(&T, &T) -> &'static str,
+) -> impl Iterator<Item = String> {
+    let old_names: Vec<&str> = old.iter().map(&name).collect();
+    let new_names: Vec<&str> = new.iter().map(&name).collect();
+    let all = changes(&old_names, &new_names);
+    all.into_iter().filter_map(move |(name, change)| match change {
+        Change::Added => Some(format!("{name} added")),
+        Change::Removed => Some(format!("{name} removed")),
+        Change::Kept(was, at) if old[was] != new[at] => {
+            Some(format!("{name} {}", changed(&old[was], &new[at])))
+        }
+        Change::Kept(..) => None,
+    })
 }
 
 fn backend_name<'a>(config: &'a Running, frontend: &Frontend) -> Option<&'a str> {

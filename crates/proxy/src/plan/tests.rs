@@ -183,3 +183,33 @@ fn a_process_cannot_do_again_what_it_did_with_more_rights() {
     );
     assert!(changed(&|new| new.frontends.clear()).is_none());
 }
+
+#[test]
+fn connections_tables_and_resolvers_change_in_place_and_are_told_by_name() {
+    let table = |name: &str, size, peers| crate::StickTable {
+        name: name.to_owned(),
+        shared_name: name.to_owned(),
+        config: stick::Config::new(stick::KeyType::Ip, size),
+        peers,
+    };
+    let mut old = Config::new(Flavour::HaProxy);
+    old.process.maxconn = Some(100);
+    old.process.tables = vec![table("a", 10, None), table("b", 10, Some(0)), table("c", 10, None)];
+    let running = Running::from(old.clone());
+    let mut new = old.clone();
+    new.process.maxconn = Some(200);
+    new.process.tables[0].config.size = 20;
+    new.process.tables[1].config.size = 20;
+    new.process.tables[2].config.key = stick::KeyType::Integer;
+    new.process.tables.push(table("d", 10, None));
+    assert_eq!(in_place::obstacle(&running, &new), None);
+    assert_eq!(
+        in_place::told(&running, &Running::from(new.clone())),
+        "maxconn 200; table a changed; table b changed; table c changed, and begun anew; table d added"
+    );
+    // Those who were told what a table is would have to be told again.
+    new.process.tables[1].config.expire = Some(1);
+    assert_eq!(in_place::obstacle(&running, &new), Some("peers have to be told of other tables"));
+    new.process.tables.remove(1);
+    assert!(in_place::obstacle(&running, &new).is_some());
+}

@@ -1,0 +1,125 @@
+//! Hundreds of reloads of a file that has everything in it: nobody is lost, and nothing is left behind.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+
+mod master;
+
+use master::{Flavour, Master, connect, echo, free, server, try_once};
+
+/// A name server: every name is this machine's.
+fn names() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = socket.local_addr().expect("bound");
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            // Without what the question may hold behind its name (EDNS).
+            let name = 12 + buffer[12..length].iter().position(|byte| *byte == 0).unwrap_or(0);
+            let mut answer = buffer[..(name + 5).min(length)].to_vec();
+            answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    address
+}
+
+/// Everything a reload has to do with: a table that peers share, names, checks, a map, a socket.
+fn everything(
+    own: SocketAddr,
+    servers: [SocketAddr; 2],
+    names: SocketAddr,
+    peers: [SocketAddr; 2],
+    change: usize,
+) -> String {
+    let [a, b] = servers;
+    format!(
+        "global\n nbthread 2\n stats socket unix@socket level admin expose-fd listeners\n\
+         defaults\n mode tcp\n timeout connect 5s\n timeout client {}s\n timeout server 60s\n\
+         resolvers r\n nameserver n {names}\n timeout resolve 100ms\n hold valid 1s\n\
+         peers p\n peer me {}\n peer other {}\n\
+         frontend fe\n bind {own}\n tcp-request connection track-sc0 src table t\n \
+         use_backend %[src,map_ip(map,be)]\n default_backend be\n\
+         backend t\n stick-table type ip size 1k expire 1h store conn_cnt peers p\n\
+         backend be\n stick-table type ip size {}k expire 1h\n stick on src\n \
+         server a {a} check inter 50ms\n \
+         server b b.test:{} check inter 50ms resolvers r resolve-prefer ipv4 init-addr 127.0.0.1\n",
+        60 + change % 7,
+        peers[0],
+        peers[1],
+        1 + change % 3,
+        b.port(),
+    )
+}
+
+/// Descriptors that are open, and kB of memory that are its own share.
+fn cost(pid: i32) -> (usize, u64) {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    (files, kilobytes.unwrap_or(0))
+}
+
+/// Clients that come again and again until told to stop; how many were served.
+fn load(own: SocketAddr, stop: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<u32>> {
+    let client = |_| {
+        let stop = Arc::clone(stop);
+        thread::spawn(move || {
+            let mut served = 0;
+            while !stop.load(Relaxed) {
+                try_once(own).unwrap_or_else(|error| panic!("after {served}: {error}"));
+                served += 1;
+            }
+            served
+        })
+    };
+    (0..3).map(client).collect()
+}
+
+#[test]
+fn two_hundred_reloads_of_everything_lose_nobody_and_leave_nothing_behind() {
+    for new_worker in [false, true] {
+        let (servers, own, names) = ([server(b'a'), server(b'b')], free(), names());
+        let peers = [free(), free()];
+        let text = |change| everything(own, servers, names, peers, change);
+        let manner = if new_worker { "new-worker" } else { "" };
+        let environment = [("EVERGATE_RELOAD", manner), ("HAPROXY_LOCALPEER", "me")];
+        let mut master = Master::start_with(Flavour::HaProxy, &text(0), &environment, |own| {
+            std::fs::write(own.join("map"), "10.0.0.0/8 t\n").expect("writable");
+        });
+        let id = i32::try_from(master.child.id()).expect("small");
+        let (mut long, _) = connect(own);
+        let stop = Arc::new(AtomicBool::new(false));
+        let clients = load(own, &stop);
+        let mut before = ((0, 0), (0, 0));
+        for turn in 1..=200 {
+            std::fs::write(master.path("map"), format!("10.0.0.0/8 t\n10.{turn}.0.0/16 be\n"))
+                .expect("writable");
+            master.write(&text(turn));
+            master.hup();
+            if new_worker {
+                master.until("Loading success.");
+            } else {
+                let said = master.until("hanged in place");
+                assert!(!said.contains("ot changed"), "{said}");
+            }
+            if turn == 40 {
+                before = (cost(id), cost(master.workers()[0]));
+            }
+        }
+        stop.store(true, Relaxed);
+        let served: u32 = clients.into_iter().map(|one| one.join().expect("no error")).sum();
+        assert!(served > 100, "{served} connections");
+        echo(&mut long).expect("the first session goes on");
+        let after = (cost(id), cost(*master.workers().last().expect("one")));
+        eprintln!(
+            "{new_worker} before {before:?} after {after:?} workers {:?} served {served}",
+            master.workers()
+        );
+    }
+}
