@@ -54,11 +54,6 @@ impl SharedTable {
         fits
     }
 
-    /// Entries it holds at most.
-    pub fn size(&self) -> usize {
-        self.lock().config().size
-    }
-
     /// What it was made as: its size and the time entries live may have
     /// [changed](Self::resize) since.
     pub const fn config(&self) -> &Config {

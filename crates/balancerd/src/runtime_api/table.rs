@@ -76,14 +76,14 @@ fn run(shared: &Shared, wanted: Wanted, arguments: &[&str]) -> String {
 
 fn head(table: &SharedTable, entries: &mut Table, now: Millis, out: &mut String) {
     entries.expire(now, usize::MAX);
-    let config = table.config();
+    let config = entries.config();
     // Writing to a string does not fail.
     let _ = writeln!(
         out,
         "# table: {}, type: {}, size:{}, used:{}",
         table.name(),
         config.key.name(),
-        table.size(),
+        config.size,
         entries.len()
     );
 }
