@@ -470,7 +470,13 @@ impl Connecting {
             }
         };
         drop(starving);
-        match self.wait(relay::established(&stream), until, false).await {
+        let established = async {
+            match (how.ways.socks4(), &to) {
+                (Some(_), Target::Inet(to)) => crate::socks::through(&stream, *to).await,
+                _ => relay::established(&stream).await,
+            }
+        };
+        match self.wait(established, until, false).await {
             Waited::Done(Ok(())) => {
                 let took = timer::now() - started;
                 self.session.connect_time = i32::try_from(took).unwrap_or(i32::MAX);

@@ -51,6 +51,7 @@ mod rules;
 mod runtime_api;
 mod server_state;
 mod session;
+mod socks;
 pub mod state;
 mod stats;
 pub mod takeover;

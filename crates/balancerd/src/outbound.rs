@@ -64,6 +64,11 @@ impl Ways {
         self.server.map_or(0, |line| line.offset)
     }
 
+    /// The SOCKS4 proxy the server is behind.
+    pub(crate) fn socks4(self) -> Option<SocketAddr> {
+        self.server.and_then(|line| line.socks4)
+    }
+
     const fn are_plain(self) -> bool {
         self.server.is_none() && self.source.is_none()
     }
@@ -93,6 +98,9 @@ impl Ways {
 
     /// Starts to connect, for a client.
     pub(crate) fn start(self, mut dial: Dial, client: Option<SocketAddr>) -> io::Result<Stream> {
+        if let Some(proxy) = self.socks4() {
+            dial.to = Target::Inet(proxy);
+        }
         if self.are_plain() || matches!(dial.to, Target::Unix(_)) {
             return dial.start();
         }

@@ -20,6 +20,7 @@ use wire::proxy_protocol::{self, Addresses};
 
 use super::Board;
 use crate::bind::reason;
+use crate::socks;
 
 /// Checks one server again and again; keeps what TLS needs between checks.
 pub(super) struct Probe<'a> {
@@ -28,6 +29,8 @@ pub(super) struct Probe<'a> {
     pub(super) target: Target,
     /// Where an operator wants it to look instead: an address, a port.
     pub(super) elsewhere: (Option<IpAddr>, Option<u16>),
+    /// The SOCKS4 proxy it goes through.
+    pub(super) through: Option<SocketAddr>,
     /// What is sent before anything else.
     header: Option<ProxyHeader>,
     board: &'a Board,
@@ -76,7 +79,7 @@ impl<'a> Probe<'a> {
         board: &'a Board,
     ) -> Self {
         let elsewhere = (None, None);
-        Self { config, target, elsewhere, header, board, connectors: Vec::new() }
+        Self { config, target, elsewhere, through: None, header, board, connectors: Vec::new() }
     }
 
     /// One check, never longer than configured.
@@ -163,7 +166,12 @@ impl<'a> Probe<'a> {
                 SocketAddr::new(ip, port.unwrap_or(server.port()))
             }
         };
-        let mut stream = connect_tcp(address, endpoint, header.is_some()).await?;
+        let spoken_to = header.is_some() || self.through.is_some();
+        let first = self.through.unwrap_or(address);
+        let mut stream = connect_tcp(first, endpoint, spoken_to).await?;
+        if self.through.is_some() {
+            pass_through(&mut stream, address).await?;
+        }
         if let Some(version) = header {
             let ends = stream.local_addr().ok().zip(stream.peer_addr().ok());
             stream.write_all(&encoded(version, ends)).await.map_err(Broken::from)?;
@@ -224,6 +232,20 @@ async fn connect_tcp(
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(setup)?;
     }
     Ok(stream)
+}
+
+/// Asks a SOCKS4 proxy for a connection with the server.
+async fn pass_through(stream: &mut TcpStream, to: SocketAddr) -> Result<(), Broken> {
+    let said = |text: &str| Broken::Setup(text.to_owned());
+    let Some(request) = socks::request(to) else {
+        return Err(said("SOCKS4 Proxy unsupported request"));
+    };
+    let sent = stream.write_all(&request).await;
+    sent.map_err(|_| said("SOCKS4 Proxy write error during handshake"))?;
+    let mut answer = [0; socks::ANSWER];
+    let read = stream.read_exact(&mut answer).await;
+    read.map_err(|_| said("SOCKS4 Proxy read error during handshake"))?;
+    socks::judge(answer).map_err(said)
 }
 
 /// The header of a check, as HAProxy's: of our own address, or saying that there is no client.

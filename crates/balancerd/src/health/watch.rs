@@ -91,6 +91,9 @@ impl Watcher {
                     let mut probe = probe::Probe::new(config, target.clone(), header, self.board);
                     let state = &self.shared.backends[self.backend].servers[self.server];
                     probe.elsewhere = state.checked_at();
+                    let line = &self.shared.config.backends[self.backend].servers[self.server];
+                    let ways = line.outbound.as_deref().filter(|line| line.checks_via_socks4);
+                    probe.through = ways.and_then(|ways| ways.socks4);
                     let mut words = words::CheckWords::new(ward, target);
                     probe.run(&self.shared.clock, &mut words).await
                 }

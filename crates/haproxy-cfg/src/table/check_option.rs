@@ -358,8 +358,10 @@ pub(crate) const SERVERS: &[S] = &[
     }))
     .default("up")
     .doc("How the server begins."),
-    S::new("check-via-socks4", Flag(|_| {}))
-        .status(conf::Status::Accepted("has an effect with `socks4` only, which is refused")),
+    S::new("check-via-socks4", Flag(|s| {
+        s.server.outbound.get_or_insert_default().checks_via_socks4 = true;
+    }))
+    .doc("Checks go through the `socks4` proxy as well."),
 ];
 
 /// An agent nobody has described yet.

@@ -47,7 +47,6 @@ pub(crate) const TABLE: &[S] = &[
     )
     .doc("What a connection carries beside bytes: `none` for a tcp proxy."),
     S::accepted("redir", "<value>", HTTP),
-    S::planned("socks4", "<value>"),
     S::accepted("ssl-max-ver", "<value>", TLS),
     S::accepted("ssl-min-ver", "<value>", TLS),
     S::new("stick", conf::Form::Flag(|s| s.server.non_stick = false))

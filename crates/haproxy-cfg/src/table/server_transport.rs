@@ -1,5 +1,6 @@
 //! `server` and `default-server`: how connections are made, and what they begin with.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use conf::Form::{Flag, Words};
@@ -108,6 +109,9 @@ pub(crate) const TABLE: &[S] = &[
         name => outbound(s).congestion = Some(name.to_owned()),
     }))
     .doc("How connections to the server avoid congestion (TCP_CONGESTION)."),
+    S::new("socks4", Words("<address>:<port>", 0..=1, socks4))
+        .doc("The server is reached through a SOCKS4 proxy at this address; over IPv4 alone.")
+        .spec("SOCKS 4"),
     S::planned("tcp-md5sig", "<password>"),
 ];
 
@@ -131,6 +135,33 @@ impl Header {
 
 fn outbound(s: &mut ServerDraft) -> &mut Outbound {
     s.server.outbound.get_or_insert_default()
+}
+
+/// `socks4 <address>:<port>`.
+fn socks4(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
+    let Some(word) = words.first() else {
+        return refuse(b, words, "'socks4' expects <addr>:<port> as argument..");
+    };
+    let context = s.context.clone();
+    let found = match parse(&context, &word.text) {
+        Ok(Address::Inet { ports: Ports::Missing, .. }) => {
+            Err(format!("missing port specification in '{}'", word.text))
+        }
+        Ok(Address::Inet { host, ports: Ports::Range(from, to, _), family, .. }) if from == to => {
+            let ip = host.resolve(&context, family).first().copied();
+            ip.map(|ip| SocketAddr::new(ip, from as u16))
+                .ok_or_else(|| format!("invalid address: '{}' in '{0}'", word.text))
+        }
+        Ok(Address::Inet { ports: Ports::Range(..), .. }) => {
+            Err(format!("port range not permitted here in '{}'", word.text))
+        }
+        Ok(_) => Err(format!("invalid address: '{}' in '{0}'", word.text)),
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(address) => outbound(s).socks4 = Some(address),
+        Err(error) => refuse(b, words, &format!("'socks4 {}' : {error}.", word.text)),
+    }
 }
 
 fn refuse(b: &mut Binder, words: &[Word], text: &str) {

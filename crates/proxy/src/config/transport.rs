@@ -34,6 +34,10 @@ pub struct Outbound {
     pub unsent: Option<u32>,
     /// `tcp-md5sig`: the password of RFC 2385.
     pub md5: Option<String>,
+    /// `socks4`: the proxy the server is reached through.
+    pub socks4: Option<SocketAddr>,
+    /// `check-via-socks4`: checks go that way as well.
+    pub checks_via_socks4: bool,
     /// What a PROXY header of version 2 says besides addresses.
     pub header: HeaderOptions,
 }
