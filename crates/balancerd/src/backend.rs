@@ -27,6 +27,8 @@ pub(crate) struct Connecting {
     pub(crate) kept: Option<Box<crate::http::Kept>>,
     /// The connection begins with a PROXY header.
     pub(crate) has_header: bool,
+    /// The client speaks TLS, and nobody has shaken hands yet.
+    pub(crate) front: Option<&'static tls::Front>,
 }
 
 /// A slot of a server, given back when it is dropped.
@@ -126,7 +128,7 @@ impl Drop for Place {
 }
 
 /// What a wait ended with.
-enum Waited<T> {
+pub(crate) enum Waited<T> {
     Done(T),
     /// The deadline of this step passed.
     TimedOut,
@@ -227,6 +229,7 @@ impl Connecting {
                     source: config.source.or(local),
                     ways: Ways::of(config, backend),
                     header: config.send_proxy,
+                    server: server.0,
                 };
                 let tried = self.attempt(backend, how).await;
                 if let Some(observer) = state.servers[server.0].observer.get() {
@@ -318,6 +321,7 @@ impl Connecting {
             source: self.session.local_address(backend),
             ways: Ways::of_backend(backend),
             header: self.dynamic_header(),
+            server: usize::MAX,
         };
         match self.attempt(backend, how).await {
             Ok(stream) => {
@@ -478,13 +482,16 @@ impl Connecting {
         };
         match self.wait(established, until, false).await {
             Waited::Done(Ok(())) => {
+                if let Some(version) = how.header {
+                    self.send_header(&stream, version, how.ways.header());
+                }
+                if let Some(tls) = how.ways.tls() {
+                    Box::pin(self.shake(&stream, &to, tls, how.server, until)).await?;
+                }
                 let took = timer::now() - started;
                 self.session.connect_time = i32::try_from(took).unwrap_or(i32::MAX);
                 if let Some(tried) = self.session.last_try() {
                     tried.connect = Some(took);
-                }
-                if let Some(version) = how.header {
-                    self.send_header(&stream, version, how.ways.header());
                 }
                 Ok(stream)
             }
@@ -492,20 +499,26 @@ impl Connecting {
                 self.refused(&to, &error);
                 Err(Attempt::Failed { timed_out: false })
             }
-            Waited::TimedOut => {
-                self.session.error_line(Severity::Error, Some(&upstream(&to)), |f| {
-                    f.write_str(
-                        "upstream timed out (110: Connection timed out) while connecting to upstream",
+            waited => Err(self.not_in_time(&waited, &to, "connecting")),
+        }
+    }
+
+    /// What a wait for a server came to that did not end well.
+    pub(crate) fn not_in_time<T>(&self, waited: &Waited<T>, to: &Target, doing: &str) -> Attempt {
+        match waited {
+            Waited::Done(_) | Waited::TimedOut => {
+                self.session.error_line(Severity::Error, Some(&upstream(to)), |f| {
+                    write!(
+                        f,
+                        "upstream timed out (110: Connection timed out) while {doing} to upstream"
                     )
                 });
-                Err(Attempt::Failed { timed_out: true })
+                Attempt::Failed { timed_out: true }
             }
-            Waited::ClientReset => Err(Attempt::Over(RESET)),
-            Waited::ClientEnded => {
-                Err(Attempt::Over(Termination::new(Cause::Client, Phase::Connect)))
-            }
+            Waited::ClientReset => Attempt::Over(RESET),
+            Waited::ClientEnded => Attempt::Over(Termination::new(Cause::Client, Phase::Connect)),
             Waited::ClientTimedOut => {
-                Err(Attempt::Over(Termination::new(Cause::ClientTimeout, Phase::Connect)))
+                Attempt::Over(Termination::new(Cause::ClientTimeout, Phase::Connect))
             }
         }
     }
@@ -605,7 +618,7 @@ impl Connecting {
 
     /// Waits for `what` until a deadline, watching the client. `hurried` says whether the client's
     /// timeout counts here: while a connect is under way it does not.
-    async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &self,
         what: impl Future<Output = T>,
         until: Option<Millis>,
@@ -661,6 +674,8 @@ pub(crate) struct Towards<'a> {
     pub(crate) source: Option<SocketAddr>,
     pub(crate) ways: Ways,
     pub(crate) header: Option<ProxyHeader>,
+    /// Its position, if it is one of the backend's.
+    pub(crate) server: usize,
 }
 
 impl Connecting {

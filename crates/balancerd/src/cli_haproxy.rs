@@ -166,6 +166,9 @@ pub(crate) fn read(arguments: &Arguments) -> Loaded {
     });
     options.env.insert("HAPROXY_LOCALPEER".into(), peer.unwrap_or_else(|| "localhost".into()));
     let mut loaded = haproxy_cfg::load(&arguments.files, &options);
+    for flaw in loaded.config.as_ref().map(crate::transport::flaws).unwrap_or_default() {
+        loaded.refuse(flaw);
+    }
     if let Some(config) = &mut loaded.config {
         if let Some(maxconn) = arguments.maxconn {
             config.process.maxconn = Some(maxconn);

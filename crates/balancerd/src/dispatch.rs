@@ -32,6 +32,7 @@ impl Connecting {
         }
         let traffic = &self.session.shared.backends[index as usize].traffic;
         let how = Towards {
+            server: usize::MAX,
             target: &target,
             source: self.session.local_address(backend),
             ways: Ways::of_backend(backend),

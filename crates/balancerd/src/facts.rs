@@ -48,6 +48,11 @@ pub(crate) struct Extra {
     pub(crate) unique_id: Option<Box<[u8]>>,
     /// The exchange that is under way, where HTTP is spoken.
     pub(crate) http: Option<Box<crate::http::Notes>>,
+    /// What was agreed on with a client that speaks TLS, and what was overlooked of its
+    /// certificate, by OpenSSL's number.
+    pub(crate) tls: Option<Box<(tls::Facts, u32)>>,
+    /// What was agreed on with its server.
+    pub(crate) server_tls: Option<Box<tls::Facts>>,
     /// What HAProxy's rules wrote down.
     pub(crate) rules: crate::rules::Noted,
 }

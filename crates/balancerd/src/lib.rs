@@ -56,6 +56,7 @@ pub mod state;
 mod stats;
 pub mod takeover;
 mod terminal;
+mod transport;
 mod udp;
 pub mod worker;
 mod workers;

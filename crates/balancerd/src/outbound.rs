@@ -73,6 +73,12 @@ impl Ways {
         self.server.is_none() && self.source.is_none()
     }
 
+    /// How TLS is spoken with it, if it is.
+    pub(crate) fn tls(self) -> Option<&'static proxy::ClientTls> {
+        let own = self.server.and_then(|line| line.tls.as_deref());
+        own.or_else(|| self.source.and_then(|source| source.tls.as_deref()))
+    }
+
     /// What a header of version 2 says besides addresses.
     pub(crate) fn header(self) -> Option<&'static HeaderOptions> {
         self.server.map(|line| &line.header).filter(|header| !header.is_empty())

@@ -54,6 +54,9 @@ impl Connecting {
                 self.haproxy_header().await?;
             }
         }
+        if self.front.is_some() {
+            Box::pin(self.secure_client()).await?;
+        }
         if !self.session.shared.is_nginx() {
             return self.rules().await;
         }

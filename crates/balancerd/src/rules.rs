@@ -400,7 +400,10 @@ impl Connecting {
         let held = first.len();
         first.resize(MOST.max(held), 0);
         // Not by the runtime, which has not been told yet that there is something to read.
-        let read = (&*socket2::SockRef::from(&self.client)).read(&mut first[held..]);
+        let read = match self.client.is_layered() {
+            true => self.client.try_read(&mut first[held..]),
+            false => (&*socket2::SockRef::from(&self.client)).read(&mut first[held..]),
+        };
         if matches!(read, Ok(1..)) {
             self.noted().spoken = Some(timer::now());
         }

@@ -514,6 +514,7 @@ impl Serve {
         let mut session = Session::begin(shared, frontend, peer, false);
         session.came_by(bind);
         let has_header = session.listener().is_some_and(|bind| bind.proxy_protocol);
+        let front = shared.transport.front((frontend as usize, bind.into()));
         if shared.is_nginx() {
             let line = fmt::from_fn(|f| {
                 match peer {
@@ -526,7 +527,7 @@ impl Serve {
         } else if session.config().log.format == LogFormat::Connect {
             connect_line(&session, &client);
         }
-        let connecting = Connecting { session, client, thread, kept: None, has_header };
+        let connecting = Connecting { session, client, thread, kept: None, has_header, front };
         Self { doing: Doing::Connecting(Box::pin(connecting.run())), thread }
     }
 

@@ -70,6 +70,8 @@ pub struct Shared {
     pub(crate) limits: Vec<Arc<crate::limits::Zone>>,
     /// As [`Process::tables`](proxy::Process::tables).
     pub(crate) tables: Vec<Arc<::rules::tables::SharedTable>>,
+    /// What TLS is spoken with.
+    pub(crate) transport: crate::transport::Transport,
     /// Another configuration is served by now.
     retired: AtomicBool,
     lasting: Arc<Lasting>,

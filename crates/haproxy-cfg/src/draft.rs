@@ -173,6 +173,8 @@ pub(crate) struct Draft {
     /// The server side, without its servers.
     pub(crate) back: Backend,
     pub(crate) binds: Vec<Bind>,
+    /// TLS of each of them.
+    pub(crate) bind_tls: Vec<Option<std::rc::Rc<BindTls>>>,
     /// A backend has a `bind` line: it does nothing, and HAProxy counts it as a listener.
     pub(crate) bind_ignored: bool,
     pub(crate) default_server: ServerDraft,
@@ -231,6 +233,7 @@ impl Default for Draft {
             front: Frontend::new(0, ""),
             back: Backend::new(0, ""),
             binds: vec![],
+            bind_tls: vec![],
             bind_ignored: false,
             default_server: ServerDraft::default(),
             servers: vec![],
@@ -307,6 +310,17 @@ impl Draft {
     }
 }
 
+/// TLS of a `bind` line.
+#[derive(Clone, Debug)]
+pub(crate) struct BindTls {
+    /// Its address, and how it is written.
+    pub(crate) at: Span,
+    pub(crate) address: String,
+    /// What complaints call the line.
+    pub(crate) context: String,
+    pub(crate) tls: crate::table::tls::TlsDraft,
+}
+
 /// `verify` of a server line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum VerifyWord {
@@ -366,7 +380,7 @@ pub(crate) struct ServerDraft {
     pub(crate) observe: Observe,
     pub(crate) error_limit: u32,
     pub(crate) on_error: check::OnError,
-    pub(crate) ssl: bool,
+    pub(crate) tls: crate::table::tls::TlsDraft,
     pub(crate) verify: Option<VerifyWord>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) verify_host: Option<String>,
@@ -407,7 +421,7 @@ impl Default for ServerDraft {
             observe: Observe::Nothing,
             error_limit: 10,
             on_error: check::OnError::default(),
-            ssl: false,
+            tls: crate::table::tls::TlsDraft::default(),
             verify: None,
             ca_file: None,
             verify_host: None,
@@ -431,6 +445,13 @@ pub(crate) struct Global {
     pub(crate) ca_base: Option<PathBuf>,
     /// `noreuseport`.
     pub(crate) no_reuse_port: bool,
+    pub(crate) crt_base: Option<PathBuf>,
+    pub(crate) key_base: Option<PathBuf>,
+    /// `ssl-default-bind-…`, and the same for servers.
+    pub(crate) bind_tls: crate::table::tls::TlsDraft,
+    pub(crate) server_tls: crate::table::tls::TlsDraft,
+    /// `tune.ssl.cachesize`.
+    pub(crate) tls_sessions: Option<usize>,
     /// `no strict-limits`.
     pub(crate) lax_limits: bool,
     /// `external-check`.

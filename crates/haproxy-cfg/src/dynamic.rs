@@ -103,6 +103,9 @@ pub fn server(backend: &Backend, verify_none: bool, words: &[&str]) -> Result<Ad
     if !line.tlvs.is_empty() {
         return Err("not supported yet: set-proxy-v2-tlv-fmt of a dynamic server".to_owned());
     }
+    if line.tls.on.is_some() {
+        return Err("not supported yet: ssl of a dynamic server".to_owned());
+    }
     let common = backend.check_of_added.as_deref().cloned().unwrap_or_default();
     let mut added = lower::server::one(&draft, &line);
     if let Some(agent) = &mut added.agent {

@@ -136,6 +136,16 @@ pub fn value(
     table::global_var::value(name, words, as_format)
 }
 
+impl Loaded {
+    /// Refuses what was read, in words that name their place by themselves.
+    pub fn refuse(&mut self, text: String) {
+        let problem = Problem::Other(text);
+        let diagnostic = Diagnostic::new(Severity::Error, Span::default(), problem);
+        self.diagnostics.push(diagnostic.context(say::NOWHERE));
+        self.config = None;
+    }
+}
+
 /// Reads files, in order. Directories are replaced by their `*.cfg` ([`files`]).
 pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
     let mut loader = loader(options);

@@ -5,6 +5,7 @@ mod files;
 mod mailers;
 pub(crate) mod resolvers;
 mod ring;
+pub(crate) mod store;
 mod userlist;
 
 use std::path::Path;
@@ -66,14 +67,21 @@ pub(crate) struct Loader {
     conditions: Vec<Condition>,
     /// The users of each `userlist`, and its groups with their members.
     userlists: Vec<(rules::Users, userlist::Groups)>,
+    /// The certificates of each `crt-store`.
+    pub(crate) stored: Vec<store::Stored>,
+    store: store::Store,
 }
 
 impl Loader {
     /// What is read from now on belongs to the line of `at`.
     pub(crate) fn returns_to(&self, at: Span) {
+        *self.context.here.borrow_mut() = self.origin_of(at);
+    }
+
+    /// The line of a place.
+    pub(crate) fn origin_of(&self, at: Span) -> Origin {
         let file = self.sources.name(at.file).to_owned();
-        let line = u32::try_from(self.sources.line(at)).unwrap_or(0);
-        *self.context.here.borrow_mut() = Origin { file, line };
+        Origin { file, line: u32::try_from(self.sources.line(at)).unwrap_or(0) }
     }
 
     /// Where a rule stands.
@@ -99,6 +107,8 @@ impl Loader {
             current: Current::Outside,
             conditions: vec![],
             userlists: vec![],
+            stored: vec![],
+            store: store::Store::default(),
         }
     }
 
@@ -344,6 +354,7 @@ impl Loader {
                         "mailers" => self.mailers_keyword(&stmt),
                         "resolvers" => self.resolvers_keyword(&stmt),
                         "ring" => self.ring_keyword(&stmt),
+                        "crt-store" => self.store_keyword(&stmt),
                         _ => {}
                     }
                     self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
@@ -380,6 +391,9 @@ impl Loader {
         }
         if section.name == "ring" {
             self.ring_section(stmt);
+        }
+        if section.name == "crt-store" {
+            self.store_section(stmt);
         }
         self.current = Current::Other(section);
     }

@@ -7,6 +7,7 @@ mod log;
 mod rules;
 pub(crate) mod server;
 mod stick;
+mod tls;
 mod transport;
 mod tuning;
 
@@ -47,6 +48,10 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         if draft.kind.is_client_side() {
             let no_reuse_port = loader.global.no_reuse_port;
             let mut frontend = frontend(&draft, &targets, &backends, no_reuse_port);
+            for (bind, line) in frontend.binds.iter_mut().zip(&draft.bind_tls) {
+                let Some(line) = line.as_ref().filter(|_| !draft.front.disabled) else { continue };
+                bind.inbound.get_or_insert_default().tls = tls::front(loader, &draft, line);
+            }
             (frontend.rules, frontend.log.format) = (lowered.frontend, lowered.log);
             frontend.http = lowered.http.clone();
             frontend.unique_id = lowered.unique_id;
@@ -54,6 +59,14 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
         }
         if draft.kind.is_server_side() {
             let mut backend = server::backend(loader, &draft, &targets);
+            for ((server, line), sni) in
+                backend.servers.iter_mut().zip(&draft.servers).zip(lowered.snis)
+            {
+                let verifies = server::verifies(loader, line);
+                if let Some(tls) = tls::server(loader, &draft, line, verifies, sni) {
+                    server.outbound.get_or_insert_default().tls = Some(tls);
+                }
+            }
             for (server, tlvs) in backend.servers.iter_mut().zip(lowered.tlvs) {
                 if !tlvs.is_empty() {
                     server.outbound.get_or_insert_default().header.tlvs = tlvs;

@@ -9,6 +9,7 @@ use crate::context::is_planned;
 use crate::draft::{Draft, Global, Kind, ServerDraft};
 
 pub(crate) mod bind;
+pub(crate) mod bind_tls;
 pub(crate) mod check;
 pub(crate) mod check_expect;
 pub(crate) mod check_option;
@@ -29,12 +30,14 @@ pub(crate) mod rules;
 pub(crate) mod section;
 pub(crate) mod server;
 pub(crate) mod server_names;
+pub(crate) mod server_tls;
 pub(crate) mod server_transport;
 pub(crate) mod shape;
 pub(crate) mod stats;
 pub(crate) mod stick;
 pub(crate) mod tcp_rules;
 pub(crate) mod timeout;
+pub(crate) mod tls;
 pub(crate) mod tuning;
 
 /// `defaults`.
@@ -92,12 +95,14 @@ pub fn tables() -> Vec<(&'static str, Vec<Row>)> {
         ("stats", stats::TABLE.rows()),
         ("HTTP", http::TABLE.rows()),
         ("rules, ACLs and stickiness", rules::TABLE.rows()),
-        ("bind", bind::TABLE.rows()),
+        ("bind", join(&[&bind::TABLE, &bind_tls::TABLE, &tls::Rows::<bind::Line>::TABLE])),
         (
             "server and default-server",
             join(&[
                 &server::TABLE,
                 &server_transport::TABLE,
+                &server_tls::TABLE,
+                &tls::Rows::<crate::draft::ServerDraft>::TABLE,
                 &check_option::SERVERS,
                 &server_names::TABLE,
             ]),
@@ -197,13 +202,16 @@ pub(crate) static SERVERS: LazyLock<Index<ServerDraft>> = LazyLock::new(|| {
     Index::new(&[
         server::TABLE,
         server_transport::TABLE,
+        server_tls::TABLE,
+        tls::Rows::<ServerDraft>::TABLE,
         check_option::SERVERS,
         server_names::TABLE,
     ])
 });
 
 /// The parameters of `bind` and `stats socket`.
-static BINDS: LazyLock<Index<bind::Line>> = LazyLock::new(|| Index::new(&[bind::TABLE]));
+pub(crate) static BINDS: LazyLock<Index<bind::Line>> =
+    LazyLock::new(|| Index::new(&[bind::TABLE, bind_tls::TABLE, tls::Rows::<bind::Line>::TABLE]));
 
 /// Tables by the first words of their rows: files of ten thousand lines are read with them.
 pub(crate) struct Index<T: 'static> {

@@ -7,9 +7,6 @@ use haproxy_cfg::{Manner, Options, load_texts};
 
 /// Where something else is said, and why.
 const OTHERWISE: &[(&str, &str)] = &[
-    ("server ssl no verify", "TLS towards servers is refused by name"),
-    ("bind ssl no crt", "TLS of clients is refused by name"),
-    ("bind bad crt", "TLS of clients is refused by name"),
     ("duplicate backend", "3.3 refuses what 3.2 warns of, and this, too"),
     ("duplicate frontend/listen name", "3.3 refuses what 3.2 warns of, and this, too"),
     ("env undefined unquoted", "a variable that is not set is worth a warning"),

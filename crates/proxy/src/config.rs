@@ -16,6 +16,7 @@ mod ring;
 mod rules;
 mod running;
 mod stick;
+mod tls;
 mod transport;
 mod tuning;
 
@@ -48,6 +49,10 @@ pub use resolvers::{Hold, NameServer, Resolve, Resolvers};
 pub use ring::{Ring, RingServer, Sample};
 pub use rules::{BackendRules, FrontendRules, ServerRule, ServerTarget, Switch, SwitchTarget};
 pub use running::Running;
+pub use tls::{
+    ClientTls, KeyPair, Pem, ServerTls, TlsCertificate, TlsManner, TlsName, TlsSpoken, TlsTrust,
+    TlsVerify,
+};
 pub use transport::{Foreign, HeaderOptions, Inbound, Outbound};
 pub use tuning::{SocketTuning, Tuning};
 

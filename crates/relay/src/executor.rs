@@ -211,6 +211,13 @@ enum Kind {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Key(u32);
 
+impl Key {
+    /// It among those of its thread, while its socket is open.
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// What a thread waits on.
 struct Watch {
     epoll: Epoll,

@@ -135,11 +135,10 @@ impl Flow {
                 Poll::Ready(Err(error)) => return Err(self.broke(&error, Fault::Write)),
             }
             if self.stage == Stage::Ending {
-                self.stage = Stage::Ended;
-                if pass_end {
-                    // A peer that is gone already is found out by reading from it.
-                    let _ = socket2::SockRef::from(to).shutdown(std::net::Shutdown::Write);
+                if pass_end && to.poll_end(cx).is_pending() {
+                    return Ok(());
                 }
+                self.stage = Stage::Ended;
                 return Ok(());
             }
             if most == 0 {
@@ -225,7 +224,9 @@ impl Flow {
                 let bytes = filled[written..].into();
                 self.held = Some(Box::new(Held::Bytes { bytes, written: 0 }));
             }
-            self.bulk = filled.len() == BUFFER && pipes::allowed();
+            // What a layer holds back is in no socket to splice from.
+            let bare = !from.is_layered() && !to.is_layered();
+            self.bulk = filled.len() == BUFFER && bare && pipes::allowed();
             Poll::Ready(Ok(filled.len()))
         })
     }

@@ -18,7 +18,7 @@ impl Ready {
     /// It broke.
     pub const ERROR: Self = Self(16);
 
-    const READ: Self = Self(1);
+    pub(crate) const READ: Self = Self(1);
     const WRITE: Self = Self(2);
     const READ_CLOSED: Self = Self(4);
     const WRITE_CLOSED: Self = Self(8);

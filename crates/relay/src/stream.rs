@@ -27,6 +27,8 @@ pub struct Stream {
     fd: Option<OwnedFd>,
     key: Key,
     nagle: Cell<Nagle>,
+    /// A [`Layer`](crate::Layer) is between the socket and those who use it.
+    layered: Cell<bool>,
     /// The key means something on one thread only.
     here: PhantomData<Rc<()>>,
 }
@@ -55,7 +57,8 @@ impl Stream {
 
     pub(crate) fn with(fd: OwnedFd, nagle: Nagle) -> io::Result<Self> {
         let key = executor::register(&fd)?;
-        Ok(Self { fd: Some(fd), key, nagle: Cell::new(nagle), here: PhantomData })
+        let (nagle, layered) = (Cell::new(nagle), Cell::new(false));
+        Ok(Self { fd: Some(fd), key, nagle, layered, here: PhantomData })
     }
 
     /// The address of this end.
@@ -89,7 +92,28 @@ impl Stream {
 
     /// Waits until it is ready for something of `what`, and says for what.
     pub fn poll_ready(&self, cx: &Context<'_>, what: Ready) -> Poll<Ready> {
+        if self.layered.get() && what.is_readable() && self.layer_holds() {
+            return Poll::Ready(Ready::READ);
+        }
         executor::poll_ready(self.key, cx, what)
+    }
+
+    /// The same for the socket below a layer.
+    pub(crate) fn poll_bare(&self, cx: &Context<'_>, what: Ready) -> Poll<Ready> {
+        executor::poll_ready(self.key, cx, what)
+    }
+
+    /// Whether something stands between the socket and those who use it.
+    pub fn is_layered(&self) -> bool {
+        self.layered.get()
+    }
+
+    pub(crate) fn set_layered(&self, layered: bool) {
+        self.layered.set(layered);
+    }
+
+    pub(crate) const fn number(&self) -> u32 {
+        self.key.number()
     }
 
     /// [`poll_ready`](Self::poll_ready) for one to await.
@@ -127,6 +151,13 @@ impl Stream {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is, without asking the system if that
     /// is known, and what recv(2) gives.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.layered.get() {
+            return self.layer_read(buffer);
+        }
+        self.read_bare(buffer)
+    }
+
+    pub(crate) fn read_bare(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let before = executor::ready(self.key);
         if !before.is_readable() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -163,6 +194,13 @@ impl Stream {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is none, and what send(2) gives.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.layered.get() {
+            return self.layer_write(bytes);
+        }
+        self.write_bare(bytes)
+    }
+
+    pub(crate) fn write_bare(&self, bytes: &[u8]) -> io::Result<usize> {
         if executor::ready(self.key) & Ready::WRITABLE == Ready::NOTHING {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -208,7 +246,7 @@ impl Stream {
         loop {
             match self.try_read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.poll_ready(cx, Ready::READABLE));
+                    ready!(self.poll_bare(cx, Ready::READABLE));
                 }
                 read => return Poll::Ready(read),
             }
@@ -224,7 +262,7 @@ impl Stream {
         loop {
             match self.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.poll_ready(cx, Ready::WRITABLE));
+                    ready!(self.poll_bare(cx, Ready::WRITABLE));
                 }
                 written => return Poll::Ready(written),
             }
@@ -247,6 +285,9 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        if self.layered.get() {
+            self.take_off();
+        }
         if let Some(fd) = self.fd.take() {
             executor::close(self.key, fd);
         }

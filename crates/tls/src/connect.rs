@@ -154,13 +154,13 @@ impl std::fmt::Debug for Connector {
 }
 
 /// Stands for "no name": an address is never sent as a name (RFC 6066 §3).
-fn nameless() -> ServerName<'static> {
+pub(crate) fn nameless() -> ServerName<'static> {
     ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into())
 }
 
 /// `verify none`.
 #[derive(Debug)]
-struct AnyCertificate;
+pub(crate) struct AnyCertificate;
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(

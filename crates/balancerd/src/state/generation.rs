@@ -102,7 +102,10 @@ pub(super) fn build(
             before.filter(|before| before.config.process.limit_zones.get(index) == Some(zone));
         known.map_or_else(|| Arc::new(Zone::new(zone)), |known| Arc::clone(&known.limits[index]))
     };
+    let known = before.map(|before| (&before.config, &before.transport));
+    let transport = crate::transport::Transport::new(&config, known);
     Ok(Shared {
+        transport,
         frontends,
         backends,
         log_route: log.route(&process.log, None),

@@ -29,6 +29,7 @@ pub(super) struct Lowered {
     pub(super) unique_id: Option<Box<rules::Format>>,
     /// Of each server.
     pub(super) tlvs: Vec<Vec<(u8, rules::Format)>>,
+    pub(super) snis: Vec<Option<rules::Expr>>,
 }
 
 /// What proxies are called.
@@ -105,6 +106,7 @@ pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowere
     }
     lowered.unique_id = lowering.unique_id();
     lowered.tlvs = draft.servers.iter().map(|server| lowering.tlvs(server)).collect();
+    lowered.snis = draft.servers.iter().map(|server| lowering.sni(server)).collect();
     crate::table::tcp_rules::without_delay(&mut lowering.loader.binder, draft);
     lowered
 }

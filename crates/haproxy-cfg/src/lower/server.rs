@@ -84,7 +84,7 @@ pub(crate) fn check_of(line: &ServerDraft, common: &check::Config) -> check::Con
     config.probe = common.probe.clone();
     // `ssl` counts only while the check goes where the traffic goes.
     let elsewhere = config.port.is_some() || config.addr.is_some();
-    config.tls = line.check_ssl || line.ssl && !elsewhere;
+    config.tls = line.check_ssl || line.tls.on.is_some() && !elsewhere;
     config
 }
 
@@ -97,10 +97,11 @@ fn speaks_tls(draft: &Draft, line: &ServerDraft) -> bool {
     };
     let by_step =
         steps.iter().any(|step| matches!(&step.action, Action::Connect(connect) if connect.tls));
-    line.check_ssl || line.ssl || by_step
+    line.check_ssl || line.tls.on.is_some() || by_step
 }
 
-fn verifies(loader: &Loader, line: &ServerDraft) -> bool {
+/// Whether the certificate of a server is judged.
+pub(super) fn verifies(loader: &Loader, line: &ServerDraft) -> bool {
     let default = if loader.global.process.server_verify_none {
         VerifyWord::None
     } else {

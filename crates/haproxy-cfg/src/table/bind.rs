@@ -21,24 +21,10 @@ pub(crate) struct Line {
     pub(crate) expose: bool,
     /// `proto`, unless it is `none`.
     pub(crate) multiplexer: Option<&'static str>,
+    pub(crate) tls: super::tls::TlsDraft,
 }
 
 const QUIC: &str = "QUIC is not spoken";
-
-/// TLS and PROXY protocol on the client's side.
-const NO_TLS: Status = Status::Planned;
-/// A TLS setting of a line that is refused for its `ssl`, or that has none.
-const WITHOUT_SSL: Status = Status::Accepted("has an effect with `ssl` only, which is refused");
-
-/// A TLS parameter with one word, without an effect of its own.
-const fn tls(name: &'static str) -> K {
-    Keyword::new(name, conf::Form::Known("<value>")).status(WITHOUT_SSL)
-}
-
-/// A TLS switch, without an effect of its own.
-const fn tls_flag(name: &'static str) -> K {
-    Keyword::new(name, conf::Form::Known("")).status(WITHOUT_SSL)
-}
 
 /// `bind` parameters.
 pub(crate) const TABLE: &[K] = &[
@@ -199,7 +185,6 @@ pub(crate) const TABLE: &[K] = &[
         }
     }))
     .doc("What a connection carries beside bytes: `none` for a tcp proxy."),
-    K::new("ssl", conf::Form::Known("")).status(NO_TLS).doc("Terminate TLS."),
     K::new(
         "tcp-ut",
         Words("<time>", 0..=1, |l, w, b| {
@@ -262,49 +247,6 @@ pub(crate) const TABLE: &[K] = &[
         }
     }))
     .status(Status::Accepted(QUIC)),
-    tls("alpn"),
-    tls("npn"),
-    tls("ca-file"),
-    tls("ca-ignore-err"),
-    tls("ca-sign-file"),
-    tls("ca-sign-pass"),
-    tls("ca-verify-file"),
-    tls("ciphers"),
-    tls("ciphersuites"),
-    tls("client-sigalgs"),
-    tls("crl-file"),
-    tls("crt"),
-    tls("crt-ignore-err"),
-    tls("crt-list"),
-    tls("curves"),
-    tls("default-crt"),
-    tls("ecdhe"),
-    tls("ech"),
-    tls("sigalgs"),
-    tls("ssl-max-ver"),
-    tls("ssl-min-ver"),
-    tls("tls-ticket-keys"),
-    tls("verify"),
-    tls_flag("allow-0rtt"),
-    tls_flag("force-sslv3"),
-    tls_flag("force-tlsv10"),
-    tls_flag("force-tlsv11"),
-    tls_flag("force-tlsv12"),
-    tls_flag("force-tlsv13"),
-    tls_flag("generate-certificates"),
-    tls("ktls"),
-    tls_flag("no-alpn"),
-    tls_flag("no-ca-names"),
-    tls_flag("no-sslv3"),
-    tls_flag("no-strict-sni"),
-    tls_flag("no-tls-tickets"),
-    tls_flag("no-tlsv10"),
-    tls_flag("no-tlsv11"),
-    tls_flag("no-tlsv12"),
-    tls_flag("no-tlsv13"),
-    tls_flag("prefer-client-ciphers"),
-    tls_flag("strict-sni"),
-    tls_flag("tls-tickets"),
 ];
 
 /// `proto <name>`: `Some(None)` for none, nothing where it is refused; `end` ends complaints.
@@ -393,12 +335,21 @@ pub(crate) fn bind(draft: &mut Draft, words: &[Word], b: &mut Binder) {
         );
         draft.misfits.push((first.span, text));
     }
+    let tls = line.tls.on.map(|_| {
+        std::rc::Rc::new(crate::draft::BindTls {
+            at: first.span,
+            address: first.owned(),
+            context: name,
+            tls: line.tls.clone(),
+        })
+    });
     for address in addresses {
         let address = match address {
             BindAddress::Unix(path) => BindAddress::Unix(context.unix_bind.borrow().path(path)),
             other => other,
         };
         draft.binds.push(Bind { address, ..line.bind.clone() });
+        draft.bind_tls.push(tls.clone());
     }
 }
 
@@ -413,10 +364,12 @@ pub(crate) fn placeholder(b: &mut Binder, keyword: &str, what: &str, words: &[Wo
         .help = Some(format!("replace '{name}' by the address"));
 }
 
-fn line(context: &Context) -> Line {
+/// A line that says nothing.
+pub(crate) fn line(context: &Context) -> Line {
     let mut bind = Bind::new(BindAddress::Fd(-1));
     bind.origin = context.origin();
-    Line { bind, level: Level::default(), expose: false, multiplexer: None }
+    let tls = super::tls::TlsDraft::default();
+    Line { bind, level: Level::default(), expose: false, multiplexer: None, tls }
 }
 
 /// The addresses of one word: a comma list, each perhaps with a range of ports.

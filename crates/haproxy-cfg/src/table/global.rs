@@ -6,6 +6,7 @@ use conf::Form::{Flag, Words};
 use conf::{Binder, Keyword, Severity, Span, Status, Unit, Word};
 use proxy::Threads;
 
+use super::tls::{TlsDraft, default_option};
 use super::{bind, log, text};
 use crate::draft::Global;
 use crate::number::{bind_time, integer, leading, surplus};
@@ -26,10 +27,17 @@ pub(crate) const TABLE: &[G] = &[
     }))
     .doc("Directory of `ca-file`s that are written without one."),
     G::new("crt-base", Words("<dir>", 0..=ALL, |g, w, b| {
-        directory(b, g, "crt-base", w);
+        if let Some(dir) = directory(b, g, "crt-base", w) {
+            g.crt_base = Some(dir);
+        }
     }))
-    .status(Status::Accepted("TLS is not terminated yet"))
     .doc("Directory of certificates that are written without one."),
+    G::new("key-base", Words("<dir>", 0..=ALL, |g, w, b| {
+        if let Some(dir) = directory(b, g, "key-base", w) {
+            g.key_base = Some(dir);
+        }
+    }))
+    .doc("Directory of the keys of a `crt-store` that are written without one."),
     G::new("chroot", Words("<dir>", 0..=ALL, |g, w, b| {
         if let Some(dir) = once(b, g, "chroot", "expects a directory as an argument", w) {
             g.process.chroot = Some(dir.into());
@@ -257,24 +265,44 @@ pub(crate) const TABLE: &[G] = &[
             .help = Some("remove the line: one process uses all cores".into());
     }))
     .doc("Refused, as HAProxy does since 2.5."),
-    G::new("ssl-default-bind-ciphers", Words("<ciphers>", 0..=ALL, |_, w, b| tls_words(b, "ssl-default-bind-ciphers", "a cipher suite", w)))
-        .status(Status::Accepted("TLS is not terminated yet")),
-    G::new("ssl-default-bind-ciphersuites", Words("<suites>", 0..=ALL, |_, w, b| tls_words(b, "ssl-default-bind-ciphersuites", "a cipher suite", w)))
-        .status(Status::Accepted("TLS is not terminated yet")),
-    G::new("ssl-default-bind-options", Words("<option>…", 0..=ALL, |_, w, b| tls_options(b, "ssl-default-bind-options", w)))
-        .status(Status::Accepted("TLS is not terminated yet")),
-    G::new("ssl-default-server-ciphers", Words("<ciphers>", 0..=ALL, |_, w, b| tls_words(b, "ssl-default-server-ciphers", "a cipher suite", w)))
-        .status(Status::Accepted("checks offer rustls' own ciphers")),
-    G::new("ssl-default-server-ciphersuites", Words("<suites>", 0..=ALL, |_, w, b| tls_words(b, "ssl-default-server-ciphersuites", "a cipher suite", w)))
-        .status(Status::Accepted("checks offer rustls' own ciphers")),
-    G::new("ssl-default-server-options", Words("<option>…", 0..=ALL, |_, w, b| tls_options(b, "ssl-default-server-options", w)))
-        .status(Status::Accepted("checks offer TLS 1.2 and 1.3")),
+    G::new("ssl-default-bind-ciphers", Words("<ciphers>", 0..=ALL, |g, w, b| {
+        g.bind_tls.ciphers = tls_words(b, "ssl-default-bind-ciphers", "a cipher suite", w);
+    }))
+    .doc("`ciphers` of `bind` lines that say none."),
+    G::new("ssl-default-bind-ciphersuites", Words("<suites>", 0..=ALL, |g, w, b| {
+        g.bind_tls.suites = tls_words(b, "ssl-default-bind-ciphersuites", "a cipher suite", w);
+    }))
+    .doc("`ciphersuites` of `bind` lines that say none."),
+    G::new("ssl-default-bind-curves", Words("<curves>", 0..=ALL, |g, w, b| {
+        g.bind_tls.curves = tls_words(b, "ssl-default-bind-curves", "a curves suite", w);
+    }))
+    .doc("`curves` of `bind` lines that say none."),
+    G::new("ssl-default-bind-options", Words("<option>…", 0..=ALL, |g, w, b| {
+        tls_options(b, "ssl-default-bind-options", &mut g.bind_tls, w);
+    }))
+    .doc("Versions, tickets and `strict-sni` of `bind` lines that say nothing of them."),
+    G::new("ssl-default-server-ciphers", Words("<ciphers>", 0..=ALL, |g, w, b| {
+        g.server_tls.ciphers = tls_words(b, "ssl-default-server-ciphers", "a cipher suite", w);
+    }))
+    .doc("`ciphers` of servers that say none; checks offer what the library has."),
+    G::new("ssl-default-server-ciphersuites", Words("<suites>", 0..=ALL, |g, w, b| {
+        g.server_tls.suites = tls_words(b, "ssl-default-server-ciphersuites", "a cipher suite", w);
+    }))
+    .doc("`ciphersuites` of servers that say none; checks offer what the library has."),
+    G::new("ssl-default-server-curves", Words("<curves>", 0..=ALL, |g, w, b| {
+        g.server_tls.curves = tls_words(b, "ssl-default-server-curves", "a curves suite", w);
+    }))
+    .doc("`curves` of servers that say none."),
+    G::new("ssl-default-server-options", Words("<option>…", 0..=ALL, |g, w, b| {
+        tls_options(b, "ssl-default-server-options", &mut g.server_tls, w);
+    }))
+    .doc("Versions of servers that say nothing of them; checks offer TLS 1.2 and 1.3."),
     G::new("tune.ssl.default-dh-param", Words("<bits>", 0..=ALL, |_, w, b| {
         if leading(text(w, 0)).0 < 1024 {
             b.refuse(here(b, w), "'tune.ssl.default-dh-param' expects a value >= 1024.");
         }
     }))
-    .status(Status::Accepted("TLS is not terminated yet"))
+    .status(Status::Accepted("keys are exchanged over elliptic curves only"))
     .default("2048"),
 ];
 
@@ -460,16 +488,17 @@ fn set_env(b: &mut Binder, g: &mut Global, keyword: &str, words: &[Word]) {
     }
 }
 
-fn tls_words(b: &mut Binder, keyword: &str, what: &str, words: &[Word]) {
+fn tls_words(b: &mut Binder, keyword: &str, what: &str, words: &[Word]) -> Option<String> {
     if words.is_empty() {
         b.refuse(
             here(b, words),
             format!("global statement '{keyword}' expects {what} as an argument."),
         );
     }
+    words.first().map(Word::owned)
 }
 
-fn tls_options(b: &mut Binder, keyword: &str, words: &[Word]) {
+fn tls_options(b: &mut Binder, keyword: &str, tls: &mut TlsDraft, words: &[Word]) {
     if words.is_empty() {
         b.refuse(
             here(b, words),
@@ -479,17 +508,36 @@ fn tls_options(b: &mut Binder, keyword: &str, words: &[Word]) {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.text.as_str() {
-            "ssl-min-ver" | "ssl-max-ver" | "verify" => {
-                words.next();
+            option @ ("ssl-min-ver" | "ssl-max-ver" | "verify") => {
+                let argument = words.next();
+                let version = argument.and_then(|word| super::tls::named(&word.text));
+                match (version, argument) {
+                    (Some(version), _) if option == "ssl-min-ver" => {
+                        super::tls::old(version, std::slice::from_ref(word), b);
+                    }
+                    (Some(version), _) if version < 2 => {
+                        let text = "no version before TLSv1.2 is spoken (RFC 8996).";
+                        b.refuse(word.span, text);
+                    }
+                    (None, _) if option != "verify" => {
+                        let text = format!(
+                            "global statement '{keyword}' '{option}': unknown ssl/tls version."
+                        );
+                        b.refuse(word.span, text);
+                    }
+                    _ => {}
+                }
+                default_option(tls, option, argument.map_or("", |word| &word.text));
+            }
+            old @ ("force-sslv3" | "force-tlsv10" | "force-tlsv11") => {
+                let text = format!("'{old}': no version before TLSv1.2 is spoken (RFC 8996).");
+                b.refuse(word.span, text);
             }
             "no-sslv3"
             | "no-tlsv10"
             | "no-tlsv11"
             | "no-tlsv12"
             | "no-tlsv13"
-            | "force-sslv3"
-            | "force-tlsv10"
-            | "force-tlsv11"
             | "force-tlsv12"
             | "force-tlsv13"
             | "no-tls-tickets"
@@ -497,7 +545,7 @@ fn tls_options(b: &mut Binder, keyword: &str, words: &[Word]) {
             | "prefer-client-ciphers"
             | "strict-sni"
             | "no-strict-sni"
-            | "allow-0rtt" => {}
+            | "allow-0rtt" => default_option(tls, &word.text, ""),
             other => {
                 b.refuse(
                     word.span,

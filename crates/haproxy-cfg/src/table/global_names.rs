@@ -8,7 +8,7 @@ use crate::draft::Global;
 type G = Keyword<Global>;
 
 pub(super) const TUNING: &str = "tunes HAProxy's own engine";
-pub(super) const TLS: &str = "TLS is not terminated yet";
+pub(super) const TLS: &str = "the library decides: TLS 1.2 and 1.3 with forward secrecy";
 pub(super) const HTTP: &str = "a part of HTTP that is not served";
 
 /// Rows that are accepted without an effect, or refused as not built.
@@ -37,14 +37,11 @@ pub(crate) const TABLE: &[G] = &[
     G::accepted("h1-case-adjust", "…", HTTP),
     G::accepted("h1-case-adjust-file", "…", HTTP),
     G::accepted("issuers-chain-path", "…", TLS),
-    G::accepted("key-base", "…", TLS),
     G::planned("lua-load-per-thread", "…"),
     G::planned("lua-prepend-path", "…"),
     G::accepted("maxcomprate", "…", HTTP),
     G::accepted("profiling.memory", "…", TUNING),
-    G::accepted("ssl-default-bind-curves", "…", TLS),
     G::accepted("ssl-default-bind-sigalgs", "…", TLS),
-    G::accepted("ssl-default-server-curves", "…", TLS),
     G::accepted("ssl-load-extra-del-ext", "…", TLS),
     G::accepted("ssl-load-extra-files", "…", TLS),
     G::accepted("ssl-skip-self-issued-ca", "…", TLS),

@@ -67,6 +67,9 @@ pub(crate) const TABLE: &[P] = &[
         p.used = true;
         if !words.is_empty() {
             super::bind::bind(&mut p.proxy, words, b);
+            if p.proxy.bind_tls.iter().any(Option::is_some) {
+                b.error(words[0].span, Problem::Planned { keyword: "bind … ssl".into() });
+            }
         }
     })
     .doc("Where this process waits for its peers."),
@@ -146,7 +149,7 @@ fn peer(p: &mut PeersDraft, keyword: &str, words: &[Word], b: &mut Binder) {
     }
     server::server(&mut p.proxy, &words, b);
     let Some(read) = p.proxy.servers.get(before) else { return };
-    if read.ssl {
+    if read.tls.on.is_some() {
         b.error(at, Problem::Planned { keyword: format!("{keyword} … ssl") });
         return;
     }

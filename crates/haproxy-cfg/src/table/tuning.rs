@@ -100,10 +100,11 @@ pub(crate) const TABLE: &[G] = &[
         g.process.tuning.server.send = shape::size(b, "tune.sndbuf.server", w, "expects an integer argument.");
     }))
     .doc("SO_SNDBUF of connections to servers, in bytes."),
-    G::new("tune.ssl.cachesize", Words("<number>", 0..=ALL, |_, w, b| {
-        shape::natural(b, "tune.ssl.cachesize", w, "expects a positive numeric value.");
+    G::new("tune.ssl.cachesize", Words("<number>", 0..=ALL, |g, w, b| {
+        let most = shape::natural(b, "tune.ssl.cachesize", w, "expects a positive numeric value.");
+        g.tls_sessions = most.map(|most| most as usize);
     }))
-    .status(Accepted(TLS)),
+    .doc("Sessions of each `bind` line that are remembered for clients without tickets; 20000."),
     G::new("expose-deprecated-directives", Words("", 0..=ALL, |_, w, b| {
         shape::flag(b, "expose-deprecated-directives", w);
     }))

@@ -40,6 +40,8 @@ pub struct Outbound {
     pub checks_via_socks4: bool,
     /// What a PROXY header of version 2 says besides addresses.
     pub header: HeaderOptions,
+    /// `ssl`, `proxy_ssl on`: TLS is spoken.
+    pub tls: Option<Box<super::ClientTls>>,
 }
 
 /// What a `bind` line says of its sockets beyond what [`Bind`](super::Bind) has; clients' connections
@@ -60,6 +62,8 @@ pub struct Inbound {
     pub unsent: Option<u32>,
     /// `mptcp@`: MPTCP where the kernel has it (RFC 8684).
     pub multipath: bool,
+    /// `ssl`: TLS is spoken.
+    pub tls: Option<Box<super::ServerTls>>,
 }
 
 /// `usesrc`: the address a server sees (IP_TRANSPARENT).
@@ -78,6 +82,14 @@ pub enum Foreign {
 pub struct HeaderOptions {
     /// `ssl` and all that need it: PP2_TYPE_SSL.
     pub ssl: bool,
+    /// `cert-cn`: PP2_SUBTYPE_SSL_CN, the common name of the client's certificate.
+    pub cert_cn: bool,
+    /// `cert-key`: PP2_SUBTYPE_SSL_KEY_ALG, the kind of our certificate's key.
+    pub cert_key: bool,
+    /// `cert-sig`: PP2_SUBTYPE_SSL_SIG_ALG, how our certificate is signed.
+    pub cert_sig: bool,
+    /// `ssl-cipher`: PP2_SUBTYPE_SSL_CIPHER.
+    pub ssl_cipher: bool,
     /// `crc32c`: PP2_TYPE_CRC32C.
     pub crc32c: bool,
     /// `unique-id`: PP2_TYPE_UNIQUE_ID.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::config::{Backend, Bind, BindAddress, Config, Frontend, Process, Running, StickTable};
+use crate::config::{
+    Backend, Bind, BindAddress, Config, Frontend, Inbound, Process, Running, StickTable,
+};
 
 /// A `bind` line: the position of its frontend, and its own.
 pub type BindPlace = (usize, usize);
@@ -90,6 +92,8 @@ fn same_socket(old: &Bind, new: &Bind) -> bool {
         maxconn: None,
         backlog: None,
         proxy_protocol: false,
+        // What TLS is spoken with is no part of a socket.
+        inbound: bind.inbound.clone().map(|inbound| Box::new(Inbound { tls: None, ..*inbound })),
         ..bind.clone()
     };
     comparable(old) == comparable(new)
