@@ -4,7 +4,10 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use machine::Instant;
+
 use crate::pool::ServerId;
+use crate::queue::Rank;
 
 /// One connection's search for a server.
 ///
@@ -18,6 +21,8 @@ pub struct Candidates {
     /// Whether it may even be down.
     pub(crate) forced: bool,
     pub(crate) avoid: Option<ServerId>,
+    /// Its class, and by how much it came later than it did.
+    priority: (i16, i32),
     /// nginx: every server is tried once, first the primaries, then the backups.
     tried: Vec<u64>,
     pub(crate) backups: bool,
@@ -50,6 +55,7 @@ impl Candidates {
             demanded: false,
             forced: false,
             avoid: None,
+            priority: (0, 0),
             tried: Vec::new(),
             backups: false,
             key: Vec::new(),
@@ -62,6 +68,20 @@ impl Candidates {
     /// empty one, servers are taken in turn.
     pub fn set_key(&mut self, key: impl Into<Vec<u8>>) {
         self.key = key.into();
+    }
+
+    /// Who waits is served by class, the lowest first, and within one as if it had come so many
+    /// milliseconds later, or earlier: HAProxy's `set-priority-class` (-2047 to 2047) and
+    /// `set-priority-offset` (-524287 to 524287).
+    pub const fn set_priority(&mut self, class: i16, offset: i32) {
+        self.priority = (class, offset);
+    }
+
+    /// Its place among those who wait.
+    pub(crate) fn rank(&self, now: Instant) -> Rank {
+        let (class, offset) = self.priority;
+        let at = i64::try_from(now.since_zero().as_millis()).unwrap_or(i64::MAX);
+        Rank { class, at: at.saturating_add(offset.into()) }
     }
 
     /// The next pick is this server if it can be used at all: a retry without redispatch.

@@ -11,7 +11,7 @@ use crate::consistent::{Load, Ring};
 use crate::hash::avalanche;
 use crate::least_conn::LeastConn;
 use crate::map::{Map, common_divisor, hash_address};
-use crate::queue::{Queue, Ticket};
+use crate::queue::{Queue, Rank, Ticket};
 use crate::random::Random;
 use crate::round_robin::RoundRobin;
 use crate::unordered::{draw, first};
@@ -230,6 +230,7 @@ impl Pool {
     ///
     /// Takes a slot of the server it names, or a place in a queue.
     pub fn pick(&mut self, now: Instant, candidates: &mut Candidates) -> Choice {
+        let rank = candidates.rank(now);
         if self.config.algorithm.is_smooth() {
             return self.pick_smooth(now, candidates);
         }
@@ -238,7 +239,7 @@ impl Pool {
                 || candidates.forced
                 || candidates.demanded && self.servers[server.0].state != State::Down)
         {
-            return self.take_or_wait(now, server);
+            return self.take_or_wait(now, rank, server);
         }
         let Some(group) = self.group() else { return Choice::Nothing };
         let avoid = candidates.avoid.map(|server| server.0 as u32);
@@ -246,7 +247,7 @@ impl Pool {
             && !self.config.all_backups
             && let Some(first) = self.first_backup()
         {
-            return self.take_or_wait(now, first);
+            return self.take_or_wait(now, rank, first);
         }
         let Self { servers, picker, config, .. } = self;
         let beyond = self.served + self.waiting;
@@ -259,7 +260,7 @@ impl Pool {
             Picker::RoundRobin(round_robin) => round_robin.next(group, avoid, free),
             // A hash names one server, and who does not fit waits for it. Nothing to hash: in turn.
             Picker::Map(map) => match hash_of(config, candidates).and_then(|hash| map.at(hash)) {
-                Some(server) => return self.take_or_wait(now, ServerId(server as usize)),
+                Some(server) => return self.take_or_wait(now, rank, ServerId(server as usize)),
                 None => map.next(avoid, free),
             },
             Picker::Ring(ring) => match hash_of(config, candidates) {
@@ -267,7 +268,7 @@ impl Pool {
                     let nearest = nearest(ring, group, hash, avoid, servers, config, self.served);
                     match nearest {
                         Some(server) => {
-                            return self.take_or_wait(now, ServerId(server as usize));
+                            return self.take_or_wait(now, rank, ServerId(server as usize));
                         }
                         None => None,
                     }
@@ -285,10 +286,10 @@ impl Pool {
             Picker::Smooth(_) => None,
         };
         match found {
-            Some(server) => self.take_or_wait(now, ServerId(server as usize)),
+            Some(server) => self.take_or_wait(now, rank, ServerId(server as usize)),
             None => {
                 let ticket = self.ticket();
-                self.queue.push(ticket);
+                self.queue.push(rank, ticket);
                 Choice::Wait(ticket)
             }
         }
@@ -310,7 +311,7 @@ impl Pool {
         self.servers.iter().position(|server| server.config.backup && server.usable()).map(ServerId)
     }
 
-    fn take_or_wait(&mut self, now: Instant, id: ServerId) -> Choice {
+    fn take_or_wait(&mut self, now: Instant, rank: Rank, id: ServerId) -> Choice {
         let beyond = self.served + self.waiting;
         let server = &mut self.servers[id.0];
         let limit = limit(server, beyond, self.config.fullconn, now);
@@ -323,7 +324,7 @@ impl Pool {
             return Choice::Full(id);
         }
         let ticket = self.ticket();
-        self.servers[id.0].queue.push(ticket);
+        self.servers[id.0].queue.push(rank, ticket);
         self.load_changed(id);
         Choice::Wait(ticket)
     }
@@ -369,7 +370,8 @@ impl Pool {
         }
     }
 
-    /// Hands free slots of one server to those who wait, the longest waiting first.
+    /// Hands free slots of one server to those who wait, by their priority and then the longest
+    /// waiting first.
     fn serve_waiting(&mut self, now: Instant, id: ServerId, wakes: &mut Vec<Wake>) {
         loop {
             let beyond = self.served + self.waiting;

@@ -197,7 +197,11 @@ impl Connecting {
         }
         // `force-persist`: this server or none.
         let redispatch = backend.redispatch.filter(|_| !self.insists());
-        let mut retries = Retries::new(backend.retries, redispatch, backend.connect_timeout);
+        let tries_more = self.session.retries_set().unwrap_or(backend.retries);
+        let mut retries = Retries::new(tries_more, redispatch, backend.connect_timeout);
+        if let Some((class, offset)) = self.session.priority() {
+            candidates.set_priority(class, offset);
+        }
         let started = timer::now();
         let mut tries = 0_usize;
         state.awaited.wait(state, backend.connect_timeout).await;
@@ -396,7 +400,8 @@ impl Connecting {
                 }
                 Choice::Wait(ticket) => {
                     let mut place = Place { shared, state, ticket: Some(ticket) };
-                    let limit = backend.queue_timeout.or(backend.connect_timeout);
+                    let set = self.session.timeout_set(|set| set.queue);
+                    let limit = set.or(backend.queue_timeout).or(backend.connect_timeout);
                     let patience = limit.map(|limit| queued + millis(limit));
                     let until = match shared.is_nginx() {
                         // That a server may be asked again after it failed wakes nobody.
@@ -458,7 +463,8 @@ impl Connecting {
         let started = timer::now();
         let to = self.destination(how.target, how.ways.offset());
         self.session.tries(&upstream(&to));
-        let until = backend.connect_timeout.map(|limit| started + millis(limit));
+        let limit = self.session.timeout_set(|set| set.connect).or(backend.connect_timeout);
+        let until = limit.map(|limit| started + millis(limit));
         let mut starving = None;
         let stream = loop {
             match self.dial(backend, &to, how.source, how.ways) {
@@ -539,7 +545,7 @@ impl Connecting {
         };
         // nginx numbers connections to servers as well.
         self.session.shared.connection_number.fetch_add(1, Relaxed);
-        ways.start(dial, self.session.peer).map_err(|error| {
+        ways.start(dial, self.session.peer, self.session.marks()).map_err(|error| {
             if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM)) {
                 self.no_socket(to, &error);
             } else {

@@ -36,6 +36,7 @@ pub mod cli_nginx;
 mod control;
 mod dispatch;
 mod facts;
+mod handshake;
 mod health;
 mod http;
 mod limits;

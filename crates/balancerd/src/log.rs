@@ -77,6 +77,9 @@ impl Route {
     }
 }
 
+/// No structured data.
+const NO_DATA: &str = "-";
+
 impl Logger {
     /// Opens what the configuration names. Sockets are opened but not connected: the daemon
     /// behind them may come and go. A file that cannot be opened is reported by
@@ -244,6 +247,7 @@ impl Logger {
                 severity: route.severity,
                 tag: leg.tag.as_deref().unwrap_or(&self.tag),
                 host: leg.host.as_deref(),
+                structured: NO_DATA,
             };
             // Writing to a string does not fail.
             let _ = leg.framing.head(&frame, head);
@@ -275,6 +279,17 @@ impl Logger {
     /// Sends a line, without a line feed at its end, to every target of `route` that takes this
     /// severity. Never waits; a line for which there is no room is lost and counted.
     pub fn send(&self, route: &Route, severity: Severity, text: impl fmt::Display) {
+        self.send_with(route, severity, NO_DATA, text);
+    }
+
+    /// As [`send`](Self::send), with structured data for lines in the framing of RFC 5424 (§6.3).
+    pub fn send_with(
+        &self,
+        route: &Route,
+        severity: Severity,
+        structured: &str,
+        text: impl fmt::Display,
+    ) {
         if !route.takes(severity) {
             return;
         }
@@ -294,6 +309,7 @@ impl Logger {
                     severity: severity.max(leg.min_level),
                     tag: leg.tag.as_deref().unwrap_or(&self.tag),
                     host: leg.host.as_deref(),
+                    structured,
                 };
                 // Writing to a string does not fail.
                 let _ = leg.framing.head(&frame, line);

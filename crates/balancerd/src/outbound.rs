@@ -102,12 +102,17 @@ impl Ways {
         }
     }
 
-    /// Starts to connect, for a client.
-    pub(crate) fn start(self, mut dial: Dial, client: Option<SocketAddr>) -> io::Result<Stream> {
+    /// Starts to connect, for a client, with what its rules say of packets to the server.
+    pub(crate) fn start(
+        self,
+        mut dial: Dial,
+        client: Option<SocketAddr>,
+        marks: Marks,
+    ) -> io::Result<Stream> {
         if let Some(proxy) = self.socks4() {
             dial.to = Target::Inet(proxy);
         }
-        if self.are_plain() || matches!(dial.to, Target::Unix(_)) {
+        if self.are_plain() && marks == Marks::default() || matches!(dial.to, Target::Unix(_)) {
             return dial.start();
         }
         let source = self.source.map_or_else(Parts::default, Parts::of);
@@ -144,6 +149,7 @@ impl Ways {
                     prepare(socket, line)?;
                 }
                 self.buffers(socket)?;
+                marks.put(socket);
                 if let Some(name) = source.interface {
                     socket.bind_device(Some(name.as_bytes()))?;
                 }
@@ -162,6 +168,29 @@ impl Ways {
                 }
             },
         )
+    }
+}
+
+/// `set-bc-mark` and `set-bc-tos`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Marks {
+    pub(crate) mark: Option<u32>,
+    pub(crate) tos: Option<u8>,
+}
+
+impl Marks {
+    /// Without the right to, packets go as they are: HAProxy says nothing either.
+    fn put(self, socket: &Socket) {
+        if let Some(mark) = self.mark {
+            let _ = socket.set_mark(mark);
+        }
+        if let Some(tos) = self.tos {
+            let is_v6 = socket.domain().is_ok_and(|domain| domain == socket2::Domain::IPV6);
+            let _ = match is_v6 {
+                true => socket.set_tclass_v6(tos.into()),
+                false => socket.set_tos_v4(tos.into()),
+            };
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use wire::proxy_protocol::{Error, Header, MAX_V2};
 
 use crate::backend::Connecting;
 use crate::facts::{Hello, millis};
+use crate::handshake::{self, Failed};
 use crate::limits::Counted;
 use crate::session::Session;
 
@@ -58,6 +59,7 @@ impl Connecting {
             Box::pin(self.secure_client()).await?;
         }
         if !self.session.shared.is_nginx() {
+            self.netscaler().await?;
             return self.rules().await;
         }
         // A session may be handed from listener to listener, and not for ever.
@@ -279,15 +281,13 @@ impl Connecting {
                 }
                 return Ok(());
             }
-            Err(NoHeader::Empty) => "Connection closed while waiting for PROXY protocol header",
-            Err(NoHeader::Cut(_)) => "Truncated PROXY protocol header received",
-            Err(NoHeader::Broke) => "Error while waiting for PROXY protocol header",
-            Err(NoHeader::Late) => "Timeout while waiting for PROXY protocol header",
+            Err(NoHeader::Empty) => handshake::PROXY_EMPTY,
+            Err(NoHeader::Cut(_)) => handshake::PROXY_TRUNCATED,
+            Err(NoHeader::Broke) => handshake::PROXY_ABORT,
+            Err(NoHeader::Late) => handshake::PROXY_TIMEOUT,
             Err(NoHeader::Broken(bytes)) => why_broken(&bytes),
         };
-        self.session.embryonic(said);
-        let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
-        Err(Termination::new(Cause::Proxy, Phase::Request))
+        Err(Connecting::refuse(self, said))
     }
 
     /// Reads the client's hello and leaves it for the server.
@@ -349,17 +349,17 @@ enum NoHeader {
 }
 
 /// HAProxy's words for bytes that are no header.
-fn why_broken(bytes: &[u8]) -> &'static str {
+fn why_broken(bytes: &[u8]) -> Failed {
     if bytes.starts_with(b"\r\n\r\n\0") {
-        return "Received an invalid PROXY protocol header";
+        return handshake::PROXY_BAD;
     }
     let Some(rest) = bytes.strip_prefix(b"PROXY ") else {
-        return "Received something which does not look like a PROXY protocol header";
+        return handshake::PROXY_NO_HEADER;
     };
     let known = [&b"TCP4"[..], b"TCP6", b"UNKNOWN"].iter().any(|name| rest.starts_with(name));
     match known {
-        true => "Received an invalid PROXY protocol header",
-        false => "Received an unhandled protocol in the PROXY protocol header",
+        true => handshake::PROXY_BAD,
+        false => handshake::PROXY_PROTOCOL,
     }
 }
 

@@ -25,10 +25,12 @@ use proxy::{
 };
 use relay::Stream;
 use relay::timer::{self, Millis, Timer};
-use rules::record::{Record, SILENT};
+use rules::record::{Record, SILENT, Timeouts};
 use rules::{Expr, Format, Rule, Scope, Truth, Value, Verdict, Waiting, run};
 
 use crate::backend::Connecting;
+use crate::handshake::Failed;
+use crate::outbound::Marks;
 use crate::prepare::Ahead;
 use crate::session::Session;
 pub(crate) use view::View;
@@ -60,6 +62,8 @@ pub(crate) struct Noted {
     gone: Option<Cause>,
     /// When the client last sent something that rules looked at.
     pub(crate) spoken: Option<Millis>,
+    /// Why it becomes no session.
+    failed: Option<Failed>,
     /// What the kernel knew of the client's connection at its end, for log lines.
     info: Option<TcpInfo>,
     /// The same of the server's.
@@ -83,7 +87,9 @@ const MOST_UNIQUE_ID: usize = 127;
 
 /// Whether sessions of a frontend need room for what rules write down.
 pub(crate) fn has_rules(frontend: &proxy::Frontend) -> bool {
-    frontend.rules.is_some() || matches!(frontend.log.format, LogFormat::Custom(_))
+    frontend.rules.is_some()
+        || frontend.log.structured.is_some()
+        || matches!(frontend.log.format, LogFormat::Custom(_))
 }
 
 impl Session {
@@ -209,11 +215,56 @@ impl Session {
         })
     }
 
+    /// The line of a connection that becomes no session: `error-log-format`.
+    pub(crate) fn refused_line(&mut self, format: &'static Format, why: Failed) -> String {
+        self.extra.get_or_insert_default().rules.failed = Some(why);
+        self.custom_line(format, UNSAID, (0, 0), false)
+    }
+
+    /// Whether a rule expects a NetScaler's word of the client.
+    pub(crate) fn expects_netscaler(&self) -> bool {
+        self.record().is_some_and(|record| record.expect_netscaler)
+    }
+
     /// Notes what only an open connection tells, if its line may say it.
     pub(crate) fn note_end(&mut self, client: &Stream, server: Option<&Stream>) {
         if let (LogFormat::Custom(_), Some(extra)) = (&self.config().log.format, &mut self.extra) {
             extra.rules.info = TcpInfo::of(client).ok();
             extra.rules.server_info = server.and_then(|server| TcpInfo::of(server).ok());
+        }
+    }
+
+    fn record(&self) -> Option<&Record> {
+        self.extra.as_ref().map(|extra| &extra.rules.record)
+    }
+
+    /// `set-retries`.
+    pub(crate) fn retries_set(&self) -> Option<u32> {
+        self.record()?.retries
+    }
+
+    /// `set-priority-class` and `set-priority-offset`, if one of them was set.
+    pub(crate) fn priority(&self) -> Option<(i16, i32)> {
+        self.record().map(|record| record.priority).filter(|set| *set != (0, 0))
+    }
+
+    /// A timeout that a rule set.
+    pub(crate) fn timeout_set(&self, which: fn(&Timeouts) -> Option<u32>) -> Option<Duration> {
+        let millis = which(self.record()?.timeouts.as_deref()?)?;
+        Some(Duration::from_millis(millis.into()))
+    }
+
+    /// What rules say of packets to the server.
+    pub(crate) fn marks(&self) -> Marks {
+        let marks = |record: &Record| Marks { mark: record.server_mark, tos: record.server_tos };
+        self.record().map(marks).unwrap_or_default()
+    }
+
+    /// Forgets the client without a word, or with a reset that does not get far.
+    pub(crate) fn silence(&self, client: &Stream) {
+        match self.record().and_then(|record| record.reset_hops) {
+            Some(hops) => reset_within(client, hops.into()),
+            None => silence(client),
         }
     }
 
@@ -317,7 +368,7 @@ impl Connecting {
     fn obey(&mut self, verdict: Verdict, early: bool) -> Result<(), Termination> {
         match verdict {
             Verdict::Accept | Verdict::Wait => return Ok(()),
-            Verdict::SilentDrop => silence(&self.client),
+            Verdict::SilentDrop => self.session.silence(&self.client),
             Verdict::Reject | Verdict::Close if early => {
                 let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
             }
@@ -361,7 +412,7 @@ impl Connecting {
                 }
                 Verdict::Reject | Verdict::Close => return Err(REJECTED),
                 Verdict::SilentDrop => {
-                    silence(&self.client);
+                    self.session.silence(&self.client);
                     return Err(REJECTED);
                 }
                 Verdict::Wait => {}
@@ -500,14 +551,20 @@ impl Connecting {
 
 /// Makes the end of a connection known to nobody: as HAProxy, by TCP_REPAIR where that is allowed,
 /// else by a reset that does not get further than the next router.
-pub(crate) fn silence(client: &Stream) {
+fn silence(client: &Stream) {
+    if setsockopt(client, sockopt::TcpRepair, &1).is_err() {
+        reset_within(client, 1);
+    } else {
+        let _ = socket2::SockRef::from(client).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// The end of a connection is a reset that so many routers pass on.
+fn reset_within(client: &Stream, hops: u32) {
     let socket = socket2::SockRef::from(client);
     let _ = socket.set_linger(Some(Duration::ZERO));
-    if setsockopt(client, sockopt::TcpRepair, &1).is_ok() {
-        return;
-    }
     let is_v4 = client.local_addr().is_ok_and(|local| local.is_ipv4());
-    let _ = if is_v4 { socket.set_ttl_v4(1) } else { socket.set_unicast_hops_v6(1) };
+    let _ = if is_v4 { socket.set_ttl_v4(hops) } else { socket.set_unicast_hops_v6(hops) };
 }
 
 /// What becomes of the server's first bytes.

@@ -342,7 +342,15 @@ impl Session {
             .and_then(|at| Severity::ALL.get(usize::from(at)).copied())
             .unwrap_or(severity);
         let (shared, frontend) = (self.shared, &self.shared.frontends[self.frontend as usize]);
-        if let LogFormat::Custom(format) = &self.config().log.format {
+        if let Some(data) = &self.config().log.structured {
+            let data = self.custom_line(data, ended, bytes, early);
+            let data = if data.is_empty() { "-" } else { &data };
+            let line = match &self.config().log.format {
+                LogFormat::Custom(format) => self.custom_line(format, ended, bytes, early),
+                _ => self.line(ended, bytes.1, early).to_string(),
+            };
+            shared.log.send_with(&frontend.log, severity, data, line);
+        } else if let LogFormat::Custom(format) = &self.config().log.format {
             let line = self.custom_line(format, ended, bytes, early);
             shared.log.send(&frontend.log, severity, line);
         } else {
@@ -429,9 +437,16 @@ impl Session {
     }
 
     /// HAProxy's line about a connection that was none yet.
-    pub(crate) fn embryonic(&mut self, what: &str) {
+    pub(crate) fn embryonic(&mut self, why: crate::handshake::Failed) {
         self.said = true;
         let frontend = &self.shared.frontends[self.frontend as usize];
+        if let Some(format) = &self.config().log.errors {
+            let line = self.refused_line(format, why);
+            self.shared.log.send(&frontend.log, Severity::Info, line);
+            return;
+        }
+        let what = why.text;
+        let listener = self.listener();
         let line = fmt::from_fn(|f| {
             match self.peer {
                 Some(peer) => write!(f, "{}:{}", peer.ip().to_canonical(), peer.port())?,
@@ -439,7 +454,13 @@ impl Session {
             }
             f.write_str(" [")?;
             accept_date(Duration::from_millis(self.date), f)?;
-            write!(f, "] {}/1: {what}", self.config().name)
+            write!(f, "] {}/", self.config().name)?;
+            match listener {
+                Some(proxy::Bind { name: Some(name), .. }) => f.write_str(name)?,
+                Some(proxy::Bind { id, .. }) => write!(f, "{id}")?,
+                None => f.write_str("1")?,
+            }
+            write!(f, ": {what}")
         });
         self.shared.log.send(&frontend.log, Severity::Info, line);
     }

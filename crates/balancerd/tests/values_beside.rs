@@ -261,3 +261,303 @@ fn what_is_known_of_a_session_is_what_haproxy_knows() {
     let known: Vec<_> = FACTS.iter().filter(|row| newer || !row.3).collect();
     check(&program, &known);
 }
+
+/// A socket that log lines are sent to.
+fn log_of(subject: &Subject) -> UnixDatagram {
+    let log = UnixDatagram::bind(subject.path("l")).expect("a socket");
+    log.set_read_timeout(Some(LIMIT)).expect("settable");
+    log
+}
+
+/// The next line that begins with a word.
+fn line(log: &UnixDatagram, begins: &str) -> String {
+    let mut bytes = [0; 16 * 1024];
+    loop {
+        let count = log.recv(&mut bytes).expect("a line");
+        let text = String::from_utf8_lossy(&bytes[..count]);
+        if text.starts_with(begins) {
+            return text.trim_end().to_owned();
+        }
+    }
+}
+
+/// The same case in ours and in the original, if that knows it.
+fn beside(newer_only: bool, case: impl Fn(&Path)) {
+    case(&ours());
+    if let Some((program, newer)) = original()
+        && (newer || !newer_only)
+    {
+        case(&program);
+    }
+}
+
+const TCP: &str = "defaults\n mode tcp\n log global\n timeout client 9s\n timeout server 9s\n \
+                   timeout connect 9s\n";
+
+/// What a connection begins with, and what is said of it: number and words.
+fn first_bytes() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let v4 = [0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 9, 198, 51, 100, 1];
+    let segment = [0x0f, 0xa0, 1, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0, 0, 0, 0, 0, 0, 0];
+    let head = |magic: u32| [magic.to_be_bytes(), 40_u32.to_be_bytes()].concat();
+    let no_ip = [&head(1234)[..], &[0x55], &v4[1..], &segment].concat();
+    vec![
+        ("p", vec![], "11|Connection closed while waiting for PROXY protocol header|PR"),
+        (
+            "p",
+            b"GET / HTTP/1.0\r\n\r\n".to_vec(),
+            "15|Received something which does not look like a PROXY protocol header|PR",
+        ),
+        ("p", b"PROXY TCP4 1.2".to_vec(), "14|Truncated PROXY protocol header received|PR"),
+        (
+            "p",
+            b"PROXY TCP4 1.2.3.4 x\r\n".to_vec(),
+            "16|Received an invalid PROXY protocol header|PR",
+        ),
+        (
+            "p",
+            b"PROXY TCP9 1.2.3.4 1.2.3.4 1 2\r\n".to_vec(),
+            "17|Received an unhandled protocol in the PROXY protocol header|PR",
+        ),
+        ("n", vec![], "18|Connection closed while waiting for NetScaler Client IP header|PR"),
+        (
+            "n",
+            [&head(7)[..], &v4, &segment].concat(),
+            "22|Received an invalid NetScaler Client IP magic number|PR",
+        ),
+        (
+            "n",
+            [&head(1234)[..], &v4].concat(),
+            "21|Truncated NetScaler Client IP header received|PR",
+        ),
+        ("n", no_ip, "23|Received an unhandled protocol in the NetScaler Client IP header|PR"),
+        ("n", [&head(1234)[..], &v4, &segment, b"hi"].concat(), "192.0.2.9:4000 198.51.100.1:443"),
+    ]
+}
+
+#[test]
+fn who_becomes_no_session_is_logged_by_error_log_format() {
+    let text = format!(
+        " log DIR/l len 4096 format raw local0\n{TCP}listen fe\n \
+         bind unix@DIR/p accept-proxy\n bind unix@DIR/n accept-netscaler-cip 1234\n \
+         error-log-format \"E %[fc_err]|%[fc_err_str]|%ts\"\n \
+         log-format \"E %[src]:%[src_port] %[dst]:%[dst_port]\"\n server s 127.0.0.1:{}\n",
+        server()
+    );
+    beside(false, |program| {
+        let subject = Subject::start(program, &text);
+        let log = log_of(&subject);
+        for (socket, bytes, said) in first_bytes() {
+            let mut client = UnixStream::connect(subject.path(socket)).expect("it listens");
+            client.write_all(&bytes).expect("open");
+            client.shutdown(std::net::Shutdown::Write).expect("open");
+            let expected = format!("E {said}");
+            assert_eq!(line(&log, "E "), expected, "{}: {bytes:?}", program.display());
+        }
+    });
+}
+
+#[test]
+fn structured_data_stands_in_lines_of_rfc_5424() {
+    let text = format!(
+        " log DIR/l format rfc5424 local0\n{TCP}listen fe\n bind unix@DIR/a\n \
+         log-format-sd \"[x@1 who=\\\"%[str(a),upper]\\\" n=\\\"%B\\\"]\"\n \
+         log-format \"L %ts\"\n server s 127.0.0.1:{}\n",
+        server()
+    );
+    beside(false, |program| {
+        let subject = Subject::start(program, &text);
+        let log = log_of(&subject);
+        let mut client = UnixStream::connect(subject.path("a")).expect("it listens");
+        client.write_all(b"hi").expect("open");
+        client.read_exact(&mut [0; 2]).expect("an echo");
+        drop(client);
+        let line = line(&log, "<134>1 ");
+        let rest = line.split_once(" - [").map(|(_, rest)| rest);
+        assert_eq!(rest, Some("x@1 who=\"A\" n=\"2\"] L --"), "{}: {line}", program.display());
+    });
+}
+
+#[test]
+fn variables_are_set_if_their_conditions_hold() {
+    let rules = [
+        ("txn.a,ifset", "int(1)", "-"),
+        ("txn.a,ifnotset", "int(5)", "5"),
+        ("txn.a,ifnotset", "int(6)", "5"),
+        ("txn.a,ifgt", "int(7)", "5"),
+        ("txn.a,ifgt", "int(4)", "4"),
+        ("txn.a,iflt", "int(3)", "4"),
+        ("txn.a,iflt,ifset", "int(9)", "9"),
+        ("txn.a,ifempty", "str()", ""),
+        ("txn.a,ifnotempty", "str()", ""),
+        ("txn.a,ifnotempty", "str(x)", "x"),
+        ("txn.a,iflt", "int(2)", "2"),
+    ];
+    let mut lines = String::new();
+    for (at, (condition, value, _)) in rules.iter().enumerate() {
+        lines += &format!(
+            " tcp-request content set-var({condition}) {value}\n \
+             tcp-request content set-var(txn.r{at}) var(txn.a)\n"
+        );
+    }
+    let shown: Vec<_> = (0..rules.len()).map(|at| format!("%[var(txn.r{at})]")).collect();
+    let text = format!(
+        " log DIR/l format raw local0\n{TCP}listen fe\n bind unix@DIR/a\n{lines} \
+         log-format \"V {}\"\n server s 127.0.0.1:{}\n",
+        shown.join("/"),
+        server()
+    );
+    let expected: Vec<_> =
+        rules.iter().map(|(.., now)| if now.is_empty() { "-" } else { *now }).collect();
+    beside(false, |program| {
+        let subject = Subject::start(program, &text);
+        let log = log_of(&subject);
+        let mut client = UnixStream::connect(subject.path("a")).expect("it listens");
+        client.write_all(b"hi").expect("open");
+        client.read_exact(&mut [0; 2]).expect("an echo");
+        drop(client);
+        let expected = format!("V {}", expected.join("/"));
+        assert_eq!(line(&log, "V "), expected, "{}", program.display());
+    });
+}
+
+#[test]
+fn who_waits_is_served_by_class_and_then_by_offset() {
+    let text = format!(
+        " log DIR/l format raw local0\n{TCP} timeout queue 9s\nlisten fe\n bind unix@DIR/a\n \
+         tcp-request inspect-delay 9s\n tcp-request content reject if !{{ req.len ge 2 }}\n \
+         tcp-request content set-priority-class req.payload(0,1),hex,sub(35)\n \
+         tcp-request content set-priority-offset req.payload(1,1),hex,sub(35),mul(100000)\n \
+         log-format \"P %[prio_class]/%[prio_offset]\"\n server s 127.0.0.1:{} maxconn 1\n",
+        server()
+    );
+    beside(false, |program| {
+        let subject = Subject::start(program, &text);
+        let log = log_of(&subject);
+        let visit = |bytes: &[u8]| {
+            let mut client = UnixStream::connect(subject.path("a")).expect("it listens");
+            client.set_read_timeout(Some(LIMIT)).expect("settable");
+            client.write_all(bytes).expect("open");
+            client
+        };
+        let mut first = visit(b"55");
+        first.read_exact(&mut [0; 2]).expect("an echo");
+        let waiting: Vec<_> = [b"65", b"56", b"55", b"45", b"54"]
+            .iter()
+            .enumerate()
+            .map(|(at, bytes)| {
+                let client = visit(*bytes);
+                let queued = format!("{}", at + 1);
+                until("it waits", || {
+                    let stat = subject.ask("show stat fe 2 -1");
+                    let backend = stat.lines().find(|line| line.starts_with("fe,BACKEND,"));
+                    backend.and_then(|line| line.split(',').nth(2)) == Some(queued.as_str())
+                });
+                client
+            })
+            .collect();
+        drop(first);
+        line(&log, "P 0/0");
+        let mut waiting: Vec<_> = waiting.into_iter().map(Some).collect();
+        for (at, expected) in
+            [(3, "P -1/0"), (4, "P 0/-100000"), (2, "P 0/0"), (1, "P 0/100000"), (0, "P 1/0")]
+        {
+            let mut client = waiting[at].take().expect("still there");
+            client.read_exact(&mut [0; 2]).expect("it is its turn");
+            drop(client);
+            assert_eq!(line(&log, "P "), expected, "{}", program.display());
+        }
+    });
+}
+
+#[test]
+fn retries_are_what_a_rule_says() {
+    let refused = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = refused.local_addr().expect("bound").port();
+    drop(refused);
+    let text = format!(
+        " log DIR/l format raw local0\n{TCP} timeout connect 10ms\n retries 0\n\
+         listen fe\n bind unix@DIR/a\n tcp-request content set-retries 2\n \
+         log-format \"R %rc %ts\"\n server s 127.0.0.1:{port}\n"
+    );
+    beside(true, |program| {
+        let subject = Subject::start(program, &text);
+        let log = log_of(&subject);
+        let mut client = UnixStream::connect(subject.path("a")).expect("it listens");
+        client.write_all(b"hi").expect("open");
+        assert_eq!(line(&log, "R "), "R 2 SC", "{}", program.display());
+    });
+}
+
+#[test]
+fn rules_change_the_lists_of_maps_and_acls() {
+    let text = " log DIR/l format raw local0\ndefaults\n mode http\n log global\n \
+                timeout client 9s\n timeout server 9s\n timeout connect 9s\n\
+                frontend fe\n bind unix@DIR/a\n \
+                http-request set-map(DIR/m) %[url_param(k)] %[url_param(v)] if { path /set }\n \
+                http-request del-map(DIR/m) %[url_param(k)] if { path /del }\n \
+                http-request add-acl(DIR/x) %[url_param(k)] if { path /add }\n \
+                http-request del-acl(DIR/x) %[url_param(k)] if { path /rem }\n \
+                http-request set-var(txn.a) url_param(k),map(DIR/m,none)\n \
+                acl there url_param(k) -f DIR/x\n \
+                http-request return status 200 content-type text/plain lf-string \
+                \"%[var(txn.a)]/%[url_param(k),map_str(DIR/m,none)]\" if { path_beg / }\n";
+    let steps = [
+        ("/set?k=one&v=1", "1/1"),
+        ("/set?k=one&v=2", "2/2"),
+        ("/set?k=two&v=7", "7/7"),
+        ("/see?k=old", "o/o"),
+        ("/del?k=one", "none/none"),
+        ("/del?k=one", "none/none"),
+        ("/add?k=two", "7/7"),
+        ("/add?k=two", "7/7"),
+        ("/rem?k=first", "none/none"),
+    ];
+    beside(false, |program| {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let place = directory.path().display().to_string();
+        std::fs::write(directory.path().join("m"), "old o\n").expect("writable");
+        std::fs::write(directory.path().join("x"), "first\n").expect("writable");
+        let text =
+            text.replace("DIR/m", &format!("{place}/m")).replace("DIR/x", &format!("{place}/x"));
+        let subject = Subject::start(program, &text);
+        for (path, expected) in steps {
+            let mut client = UnixStream::connect(subject.path("a")).expect("it listens");
+            client.set_read_timeout(Some(LIMIT)).expect("settable");
+            let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+            client.write_all(request.as_bytes()).expect("open");
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).expect("text");
+            let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+            assert_eq!(body, Some(expected), "{}: {path}", program.display());
+        }
+        let keys = |list: &str| {
+            let shown = subject.ask(&format!("show {list}"));
+            let words = shown.lines().filter_map(|line| line.split_once(' ').map(|(_, rest)| rest));
+            words.map(str::to_owned).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(keys(&format!("map {place}/m")), "old o,two 7", "{}", program.display());
+        assert_eq!(keys(&format!("acl {place}/x")), "two", "{}", program.display());
+    });
+}
+
+#[test]
+fn timeouts_are_what_a_rule_says() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("bound").port();
+    let text = format!(
+        " log DIR/l format raw local0\ndefaults\n mode http\n log global\n timeout client 9s\n \
+         timeout server 9s\n timeout connect 9s\nlisten fe\n bind unix@DIR/a\n \
+         http-request set-timeout server 60ms\n \
+         log-format \"T %[cur_server_timeout] %ST %ts\"\n server s 127.0.0.1:{port}\n"
+    );
+    beside(false, |program| {
+        let subject = Subject::start(program, &text);
+        let log = log_of(&subject);
+        let mut client = UnixStream::connect(subject.path("a")).expect("it listens");
+        client.set_read_timeout(Some(LIMIT)).expect("settable");
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("open");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("text");
+        assert_eq!(line(&log, "T "), "T 60 504 sH", "{}", program.display());
+    });
+}

@@ -191,6 +191,10 @@ pub(crate) struct Draft {
     pub(crate) acls: Acls,
     pub(crate) rules: RuleDrafts,
     pub(crate) logs: Vec<LogLine>,
+    /// `error-log-format`, as it is written.
+    pub(crate) error_format: Option<conf::Word>,
+    /// `log-format-sd`, as it is written.
+    pub(crate) structured_format: Option<conf::Word>,
     /// `unique-id-format`, as it is written.
     pub(crate) unique_id_format: Option<conf::Word>,
     pub(crate) log_format: LogFormat,
@@ -245,6 +249,8 @@ impl Default for Draft {
             acls: Acls::default(),
             rules: RuleDrafts::default(),
             logs: vec![],
+            error_format: None,
+            structured_format: None,
             unique_id_format: None,
             log_format: LogFormat::Connect,
             log_text: String::new(),

@@ -53,6 +53,7 @@ pub(crate) fn lower(loader: &mut Loader) -> Config {
                 bind.inbound.get_or_insert_default().tls = tls::front(loader, &draft, line);
             }
             (frontend.rules, frontend.log.format) = (lowered.frontend, lowered.log);
+            (frontend.log.errors, frontend.log.structured) = lowered.more_logs;
             frontend.http = lowered.http.clone();
             frontend.unique_id = lowered.unique_id;
             config.frontends.push(frontend);
@@ -239,6 +240,7 @@ fn check(
     timeouts(loader, draft);
     http::tcp_check(&mut loader.binder, draft);
     lowered.log = rules::log(loader, draft, names);
+    lowered.more_logs = rules::more_logs(loader, draft, names);
     http::after_timeouts(&mut loader.binder, draft);
     server::check(loader, draft);
     lowered

@@ -8,6 +8,7 @@ use conf::{Binder, Form, Keyword, Place, Row, Severity, Stmt, Table, Within, Wor
 use crate::context::is_planned;
 use crate::draft::{Draft, Global, Kind, ServerDraft};
 
+mod actions;
 pub(crate) mod bind;
 pub(crate) mod bind_tls;
 pub(crate) mod check;

@@ -4,6 +4,7 @@ use crate::acl::{Condition, Truth};
 use crate::arg::Arg;
 use crate::expr::Expr;
 use crate::format::Format;
+use crate::list::{Refused, Use, Which};
 use crate::record::{Record, Variable, Written};
 use crate::scope::{Found, Scope};
 use crate::value::Value;
@@ -25,6 +26,24 @@ pub enum Action {
     SetVarFormat(Variable, Format),
     /// `unset-var(name)`.
     UnsetVar(Variable),
+    /// `set-var(name,conditions) expr`, `set-var-fmt(name,conditions) format`: if all hold.
+    SetVarIf(Box<Conditional>),
+    /// `set-map`, `del-map`, `add-acl`, `del-acl`.
+    ChangeList(Box<ListChange>),
+    /// `set-priority-class expr`: -2047 to 2047, what is beyond is cut.
+    SetPriorityClass(Expr),
+    /// `set-priority-offset expr`: -524287 to 524287 milliseconds, what is beyond is cut.
+    SetPriorityOffset(Expr),
+    /// `set-timeout which to`, in milliseconds.
+    SetTimeout(Timeout, Operand),
+    /// `set-retries n`.
+    SetRetries(Operand),
+    /// `set-bc-mark n`: SO_MARK of the connection to the server.
+    SetServerMark(Operand),
+    /// `set-bc-tos n`: the type of service of the connection to the server.
+    SetServerTos(Operand),
+    /// `silent-drop rst-ttl n`: a reset is sent that gets so many routers far.
+    DropWithReset(u8),
     /// `set-src expr`.
     SetSource(Expr),
     /// `set-src-port expr`.
@@ -79,12 +98,171 @@ pub enum Action {
     },
     /// `expect-proxy layer4`: the connection begins with a PROXY header.
     ExpectProxy,
+    /// `expect-netscaler-cip layer4`: the connection begins with a NetScaler's word of its client.
+    ExpectNetscaler,
     /// `set-mark`: SO_MARK of the client's connection.
     SetMark(u32),
     /// `set-tos`: the type of service of the client's connection.
     SetTos(u8),
     /// It only sets what nothing here depends on.
     Nothing,
+}
+
+/// A [`SetVarIf`](Action::SetVarIf).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Conditional {
+    /// What is set.
+    pub variable: Variable,
+    /// To what.
+    pub to: Input,
+    /// All of them have to hold.
+    pub conditions: Vec<VarCondition>,
+}
+
+/// What a variable is set to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Input {
+    /// What an expression finds.
+    Expr(Expr),
+    /// What a format stands for.
+    Format(Format),
+}
+
+/// When a variable is set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VarCondition {
+    /// `ifset`, `ifexists`: it has a value.
+    Set,
+    /// `ifnotset`, `ifnotexists`: it has none.
+    NotSet,
+    /// `ifempty`: what it is set to is text or bytes, and there are none.
+    Empty,
+    /// `ifnotempty`.
+    NotEmpty,
+    /// `ifgt`: it is greater than what it is set to, if both are numbers.
+    Greater,
+    /// `iflt`: it is less than what it is set to, if both are numbers.
+    Less,
+}
+
+impl VarCondition {
+    /// HAProxy's names. A variable of the process always exists.
+    pub const NAMES: [(&'static str, Self); 8] = [
+        ("ifexists", Self::Set),
+        ("ifnotexists", Self::NotSet),
+        ("ifset", Self::Set),
+        ("ifnotset", Self::NotSet),
+        ("ifempty", Self::Empty),
+        ("ifnotempty", Self::NotEmpty),
+        ("ifgt", Self::Greater),
+        ("iflt", Self::Less),
+    ];
+
+    fn holds(self, now: Option<&Value<'_>>, new: &Value<'_>) -> bool {
+        let empty = match new {
+            Value::Str(text) | Value::Bin(text) => text.is_empty(),
+            _ => false,
+        };
+        let order = match (now, new) {
+            (Some(Value::Int(now)), Value::Int(new)) => Some(now.cmp(new)),
+            _ => None,
+        };
+        match self {
+            Self::Set => now.is_some(),
+            Self::NotSet => now.is_none(),
+            Self::Empty => empty,
+            Self::NotEmpty => !empty,
+            Self::Greater => order.is_none_or(std::cmp::Ordering::is_gt),
+            Self::Less => order.is_none_or(std::cmp::Ordering::is_lt),
+        }
+    }
+}
+
+/// A [`ChangeList`](Action::ChangeList).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListChange {
+    /// The file of the list: a list nobody uses is not there to be changed.
+    pub file: Box<str>,
+    /// Whose it is: of a map, or of ACLs.
+    pub list: Use,
+    /// The pattern.
+    pub key: Format,
+    /// `set-map`: the value it gets. It is added if it is not there.
+    pub value: Option<Format>,
+    /// It is removed.
+    pub remove: bool,
+}
+
+impl ListChange {
+    fn make<'a>(&'a self, scope: &Scope<'a>, record: &mut Record) {
+        let mut text = |format: &'a Format| {
+            let mut out = Vec::new();
+            format.write(scope, record, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        let key = text(&self.key);
+        let value = self.value.as_ref().map(text);
+        let lists = scope.environment.patterns();
+        let Some(list) = lists.iter().find(|list| list.is_of(&self.file, self.list)) else {
+            return;
+        };
+        // What is no pattern or no value of this list leaves it as it is.
+        let _ = match (&value, self.remove) {
+            (_, true) => list.remove(Which::Key(&key)),
+            (Some(value), _) => match list.set_value(Which::Key(&key), value) {
+                Err(Refused::NotFound) => list.add(None, &key, Some(value)),
+                done => done,
+            },
+            (None, _) => {
+                if list.entries(None).iter().any(|entry| *entry.key == *key) {
+                    return;
+                }
+                list.add(None, &key, None)
+            }
+        };
+    }
+}
+
+/// Which of a session's [`Timeouts`](crate::record::Timeouts).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Timeout {
+    /// For how long the client may be silent.
+    Client,
+    /// For how long a connect may take.
+    Connect,
+    /// For how long it may wait in a queue.
+    Queue,
+    /// For how long the server may be silent.
+    Server,
+    /// For how long a tarpit holds it.
+    Tarpit,
+    /// For how long both may be silent.
+    Tunnel,
+}
+
+impl Timeout {
+    /// HAProxy's names.
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("client", Self::Client),
+        ("connect", Self::Connect),
+        ("queue", Self::Queue),
+        ("server", Self::Server),
+        ("tarpit", Self::Tarpit),
+        ("tunnel", Self::Tunnel),
+    ];
+
+    fn set(self, record: &mut Record, millis: u32) {
+        let timeouts = record.timeouts.get_or_insert_default();
+        let place = match self {
+            Self::Client => &mut timeouts.client,
+            Self::Connect => &mut timeouts.connect,
+            Self::Queue => &mut timeouts.queue,
+            Self::Server => &mut timeouts.server,
+            Self::Tarpit => &mut timeouts.tarpit,
+            Self::Tunnel => &mut timeouts.tunnel,
+        };
+        *place = Some(millis);
+    }
 }
 
 /// A number, or what an expression finds.
@@ -167,6 +345,11 @@ pub fn run<'a>(rules: &'a [Rule], scope: &Scope<'a>, record: &mut Record) -> Ver
             Action::Reject => return decide(Verdict::Reject),
             Action::Close => return decide(Verdict::Close),
             Action::SilentDrop => return decide(Verdict::SilentDrop),
+            Action::DropWithReset(hops) => {
+                let verdict = decide(Verdict::SilentDrop);
+                record.reset_hops = Some(*hops);
+                return verdict;
+            }
             Action::Capture { expr, slot, length } => match expr.eval(scope, record) {
                 Found::NotYet | Found::Tentative(_) if !scope.last => return Verdict::Wait,
                 found => {
@@ -215,6 +398,9 @@ fn track<'a>(
     true
 }
 
+const MOST_CLASS: i64 = 2_047;
+const MOST_OFFSET: i64 = 524_287;
+
 /// Actions that only write something down.
 pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Record) {
     let process = scope.environment.process();
@@ -234,6 +420,49 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
             record.set(variable, Some(Value::Str(text.into())), process);
         }
         Action::UnsetVar(variable) => record.set(variable, None, process),
+        Action::SetVarIf(set) => {
+            let new = match &set.to {
+                Input::Expr(expr) => value(expr, record),
+                Input::Format(format) => {
+                    let mut text = Vec::new();
+                    format.write(scope, record, &mut text);
+                    Some(Value::Str(text.into()))
+                }
+            };
+            let Some(new) = new else { return };
+            let now = record.get(&set.variable, process);
+            if set.conditions.iter().all(|condition| condition.holds(now.as_ref(), &new)) {
+                record.set(&set.variable, Some(new.into_owned()), process);
+            }
+        }
+        Action::ChangeList(change) => change.make(scope, record),
+        Action::SetPriorityClass(expr) => {
+            if let Some(class) = value(expr, record).and_then(|v| v.number()) {
+                record.priority.0 = class.clamp(-MOST_CLASS, MOST_CLASS) as i16;
+            }
+        }
+        Action::SetPriorityOffset(expr) => {
+            if let Some(offset) = value(expr, record).and_then(|v| v.number()) {
+                record.priority.1 = offset.clamp(-MOST_OFFSET, MOST_OFFSET) as i32;
+            }
+        }
+        Action::SetTimeout(which, to) => {
+            if let Some(millis) = to.number(scope, record) {
+                which.set(record, u32::try_from(millis).unwrap_or(u32::MAX));
+            }
+        }
+        Action::SetRetries(to) => {
+            // As in HAProxy: no more than a hundred.
+            if let Some(retries) = to.number(scope, record).filter(|n| (1..=100).contains(n)) {
+                record.retries = Some(retries as u32);
+            }
+        }
+        Action::SetServerMark(to) => {
+            record.server_mark = to.number(scope, record).map(|n| n as u32).or(record.server_mark);
+        }
+        Action::SetServerTos(to) => {
+            record.server_tos = to.number(scope, record).map(|n| n as u8).or(record.server_tos);
+        }
         Action::SetSource(expr) => {
             record.source = value(expr, record).and_then(|v| v.address()).or(record.source);
         }
@@ -261,6 +490,7 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
             }
         }
         Action::ExpectProxy => record.expect_proxy = true,
+        Action::ExpectNetscaler => record.expect_netscaler = true,
         Action::SetMark(mark) => record.mark = Some(*mark),
         Action::SetTos(tos) => record.tos = Some(*tos),
         Action::AddGpc { data, index, counter, by } => {
@@ -289,6 +519,7 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
         | Action::Reject
         | Action::Close
         | Action::SilentDrop
+        | Action::DropWithReset(_)
         | Action::Capture { .. }
         | Action::Nothing => {}
     }
@@ -305,10 +536,23 @@ impl Action {
             | Self::SetDestinationPort(expr)
             | Self::Track { expr, .. }
             | Self::Capture { expr, .. } => vec![expr],
-            Self::AddGpc { by: operand, .. } | Self::SetGpt { to: operand, .. } => {
-                operand.expr_mut().into_iter().collect()
-            }
+            Self::SetPriorityClass(expr) | Self::SetPriorityOffset(expr) => vec![expr],
+            Self::AddGpc { by: operand, .. }
+            | Self::SetGpt { to: operand, .. }
+            | Self::SetTimeout(_, operand)
+            | Self::SetRetries(operand)
+            | Self::SetServerMark(operand)
+            | Self::SetServerTos(operand) => operand.expr_mut().into_iter().collect(),
             Self::SetVarFormat(_, format) => format.exprs_mut(),
+            Self::SetVarIf(set) => match &mut set.to {
+                Input::Expr(expr) => vec![expr],
+                Input::Format(format) => format.exprs_mut(),
+            },
+            Self::ChangeList(change) => {
+                let mut exprs = change.key.exprs_mut();
+                exprs.extend(change.value.iter_mut().flat_map(Format::exprs_mut));
+                exprs
+            }
             _ => Vec::new(),
         }
     }
@@ -323,7 +567,16 @@ impl Action {
             | Self::SetDestinationPort(expr)
             | Self::Track { expr, .. }
             | Self::Capture { expr, .. } => expr.reads_request(),
+            Self::SetPriorityClass(expr) | Self::SetPriorityOffset(expr) => expr.reads_request(),
             Self::SetVarFormat(_, format) => format.reads_request(),
+            Self::SetVarIf(set) => match &set.to {
+                Input::Expr(expr) => expr.reads_request(),
+                Input::Format(format) => format.reads_request(),
+            },
+            Self::SetTimeout(_, Operand::Expr(expr))
+            | Self::SetRetries(Operand::Expr(expr))
+            | Self::SetServerMark(Operand::Expr(expr))
+            | Self::SetServerTos(Operand::Expr(expr)) => expr.reads_request(),
             _ => false,
         }
     }

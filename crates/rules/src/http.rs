@@ -287,6 +287,10 @@ fn step<'r>(action: &'r HttpAction, scope: &Scope<'_>, record: &mut Record) -> S
     let answer = |why, answer| Step::Decided(HttpVerdict::Answer(why, answer));
     match action {
         HttpAction::Plain(Action::SilentDrop) => Step::Decided(HttpVerdict::SilentDrop),
+        HttpAction::Plain(Action::DropWithReset(hops)) => {
+            record.reset_hops = Some(*hops);
+            Step::Decided(HttpVerdict::SilentDrop)
+        }
         HttpAction::Plain(Action::Reject | Action::Close) => Step::Decided(HttpVerdict::Reject),
         HttpAction::Plain(Action::Accept) | HttpAction::Allow => Step::Decided(HttpVerdict::Allow),
         HttpAction::Plain(Action::Capture { expr, slot, length }) => {

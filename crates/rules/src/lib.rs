@@ -84,7 +84,9 @@ mod users;
 mod value;
 
 pub use acl::{Acl, Condition, Term, Test, Truth};
-pub use action::{Action, Operand, Rule, Verdict, run};
+pub use action::{
+    Action, Conditional, Input, ListChange, Operand, Rule, Timeout, VarCondition, Verdict, run,
+};
 pub use arg::{Arg, Args, Kind};
 pub use expr::{Expr, Mismatch, Reference};
 pub use format::Format;

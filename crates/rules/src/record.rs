@@ -156,6 +156,8 @@ pub struct Record {
     pub log_level: Option<u8>,
     /// `expect-proxy layer4`: a PROXY header is to come.
     pub expect_proxy: bool,
+    /// `expect-netscaler-cip layer4`: a NetScaler's word of the client is to come.
+    pub expect_netscaler: bool,
     /// `set-mark`, until it is done.
     pub mark: Option<u32>,
     /// `set-tos`, until it is done.
@@ -167,6 +169,12 @@ pub struct Record {
     /// `set-priority-class` (-2047 to 2047) and `set-priority-offset` (-524287 to 524287, in
     /// milliseconds).
     pub priority: (i16, i32),
+    /// `set-bc-mark`.
+    pub server_mark: Option<u32>,
+    /// `set-bc-tos`.
+    pub server_tos: Option<u8>,
+    /// `silent-drop rst-ttl`.
+    pub reset_hops: Option<u8>,
     /// The last rule that ended the rules of its place.
     pub decided: Option<Written>,
     /// `capture`: what was kept, by slot.

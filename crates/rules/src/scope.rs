@@ -45,6 +45,10 @@ pub trait Environment {
     fn table(&self, _table: usize) -> Option<&std::sync::Arc<crate::tables::SharedTable>> {
         None
     }
+    /// The lists of patterns that are in force.
+    fn patterns(&self) -> &[std::sync::Arc<crate::list::List>] {
+        &[]
+    }
     /// A random number from 0 up to, not including, `below`.
     fn random(&self, below: u64) -> u64;
     /// What is shared by all connections of the process.
@@ -216,6 +220,8 @@ pub enum Number {
     ListenerId,
     /// Connections of that.
     ListenerConnections,
+    /// Why it becomes no session, as HAProxy numbers it; 0 if it does.
+    ClientError,
     /// Whether the process is about to stop.
     Stopping,
     /// The number of the thread, from 0.
@@ -263,6 +269,10 @@ pub enum Name {
     Host,
     /// Of the listening socket.
     Listener,
+    /// Of what makes that it becomes no session.
+    ClientError,
+    /// The same in words.
+    ClientErrorText,
 }
 
 /// A counter of a frontend.

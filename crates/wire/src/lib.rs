@@ -56,6 +56,7 @@ pub mod client_hello;
 pub mod dns;
 pub mod ipv4;
 pub mod ndisc;
+pub mod netscaler;
 pub mod peers;
 pub mod proxy_protocol;
 pub mod smtp;

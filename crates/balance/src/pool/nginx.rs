@@ -8,6 +8,7 @@ use super::{Choice, Picker, Pool, Server, ServerId, State, Wake};
 use crate::candidates::{Candidates, Search};
 use crate::config::{Algorithm, Measure, PoolConfig, ServerConfig};
 use crate::least_time;
+use crate::queue::Rank;
 use crate::random::Random;
 use crate::smooth::{self, Peer};
 use crate::smooth_hash::{self, Circle};
@@ -304,7 +305,7 @@ impl Pool {
             return Choice::Nothing;
         }
         let ticket = self.ticket();
-        self.queue.push(ticket);
+        self.queue.push(Rank::default(), ticket);
         Choice::Wait(ticket)
     }
 

@@ -304,7 +304,7 @@ impl Client<'_> {
             }
             HttpVerdict::Reject => return Some(self.gone(denied)),
             HttpVerdict::SilentDrop => {
-                crate::rules::silence(&self.c.client);
+                self.c.session.silence(&self.c.client);
                 return Some(self.gone(denied));
             }
         }
@@ -350,7 +350,8 @@ impl Client<'_> {
 
     async fn tarpit(&mut self, side: &Http) {
         let connect = self.backend().and_then(|(backend, _)| backend.connect_timeout);
-        let limit = side.tarpit_timeout.or(self.front.tarpit_timeout).or(connect);
+        let limit = self.c.session.timeout_set(|set| set.tarpit);
+        let limit = limit.or(side.tarpit_timeout).or(self.front.tarpit_timeout).or(connect);
         if let Some(limit) = limit {
             timer::until(timer::now() + millis(limit)).await;
         }
@@ -540,8 +541,12 @@ impl Client<'_> {
         let version = request.version;
         let mut head = Vec::with_capacity(512);
         request.write(&mut head);
-        let limits = (self.c.session.config().client_timeout, backend.server_timeout);
-        let tunnel = backend.tunnel_timeout;
+        let session = &self.c.session;
+        let limits = (
+            session.timeout_set(|set| set.client).or(session.config().client_timeout),
+            session.timeout_set(|set| set.server).or(backend.server_timeout),
+        );
+        let tunnel = session.timeout_set(|set| set.tunnel).or(backend.tunnel_timeout);
         let mut inbox = std::mem::take(&mut self.inbox);
         let client_key = shared.threads[usize::from(self.c.thread)].enter(
             slot.ids().0,

@@ -26,12 +26,14 @@ pub(crate) struct Frame<'a> {
     pub(crate) severity: Severity,
     pub(crate) tag: &'a str,
     pub(crate) host: Option<&'a str>,
+    /// Structured data, RFC 5424 §6.3; `-` is none.
+    pub(crate) structured: &'a str,
 }
 
 impl Framing {
     /// Writes all up to the text.
     pub(crate) fn head(self, frame: &Frame<'_>, out: &mut String) -> fmt::Result {
-        let &Frame { now, facility, severity, tag, host } = frame;
+        let &Frame { now, facility, severity, tag, host, structured } = frame;
         let priority = u16::from(facility.0) * 8 + severity as u16;
         let pid = process::id();
         match self {
@@ -50,7 +52,7 @@ impl Framing {
             Self::HaProxy(LogFraming::Rfc5424) => {
                 write!(out, "<{priority}>1 ")?;
                 iso(now, out)?;
-                write!(out, " {} {tag} {pid} - - ", host.unwrap_or("-"))
+                write!(out, " {} {tag} {pid} - {structured} ", host.unwrap_or("-"))
             }
             Self::HaProxy(LogFraming::Default | LogFraming::Local | LogFraming::Rfc3164) => {
                 write!(out, "<{priority}>")?;

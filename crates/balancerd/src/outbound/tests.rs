@@ -69,7 +69,7 @@ fn a_connection_is_made_with_what_its_line_says() {
     relay::block_on(async {
         let mut dial = Dial::new(to);
         dial.source = Some(SocketAddr::from(([127, 0, 0, 7], 0)));
-        let stream = ways.start(dial, None).expect("loopback");
+        let stream = ways.start(dial, None, Marks::default()).expect("loopback");
         relay::established(&stream).await.expect("it listens");
         let local = stream.local_addr().expect("connected");
         assert_eq!(local.ip().to_string(), "127.0.0.7");
@@ -97,7 +97,7 @@ fn a_socket_has_the_buffers_its_backend_wants() {
         assert_eq!(socket.send_buffer_size().expect("an option"), 20_000);
     };
     relay::block_on(async {
-        let stream = ways.start(Dial::new(to), None).expect("loopback");
+        let stream = ways.start(Dial::new(to), None, Marks::default()).expect("loopback");
         has(socket2::SockRef::from(&stream));
         let unsent = socket2::SockRef::from(&stream).tcp_notsent_lowat();
         assert_eq!(unsent.expect("an option"), 16_384);

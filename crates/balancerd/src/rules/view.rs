@@ -191,6 +191,10 @@ impl Environment for View<'_> {
                 Some(count) => count.load(Relaxed).into(),
                 None => shared.frontends[session.frontend as usize].gate.current().into(),
             }),
+            Number::ClientError => {
+                let failed = session.extra.as_ref().and_then(|extra| extra.rules.failed);
+                Some(failed.map_or(0, |failed| failed.number.into()))
+            }
             Number::Stopping => Some(shared.draining.load(Relaxed).into()),
             Number::Thread => Some(THREAD.with(Cell::get).into()),
             Number::Serial => Some(session.number.into()),
@@ -250,6 +254,8 @@ impl Environment for View<'_> {
             Name::Backend => backend(session.backend()?)?,
             Name::Server => self.server_config()?.name.as_str(),
             Name::Host => host(),
+            Name::ClientError => session.extra.as_ref()?.rules.failed?.name,
+            Name::ClientErrorText => session.extra.as_ref()?.rules.failed?.text,
             Name::Listener => session.listener()?.name.as_deref()?,
         }))
     }
@@ -344,6 +350,10 @@ impl Environment for View<'_> {
 
     fn table(&self, table: usize) -> Option<&std::sync::Arc<rules::tables::SharedTable>> {
         self.session.shared.tables.get(table)
+    }
+
+    fn patterns(&self) -> &[std::sync::Arc<::rules::list::List>] {
+        self.session.shared.patterns()
     }
 
     fn zone(&self, seconds: i64) -> ::rules::scope::Zone {

@@ -50,6 +50,16 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The lists of patterns of what is served now.
+    pub(crate) fn patterns(&self) -> &[Arc<::rules::list::List>] {
+        match self.lasting.newest() {
+            Some((newest, _)) => &newest.config.patterns,
+            None => &self.config.patterns,
+        }
+    }
+}
+
 /// Why a process cannot go over to a configuration.
 #[derive(Debug)]
 pub(crate) enum Obstacle {

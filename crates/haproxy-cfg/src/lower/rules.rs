@@ -25,6 +25,8 @@ pub(super) struct Lowered {
     pub(super) frontend: Option<Box<FrontendRules>>,
     pub(super) backend: Option<Box<BackendRules>>,
     pub(super) log: LogFormat,
+    /// `error-log-format` and `log-format-sd`.
+    pub(super) more_logs: (Option<Box<Format>>, Option<Box<Format>>),
     pub(super) http: Option<Box<proxy::Http>>,
     pub(super) unique_id: Option<Box<rules::Format>>,
     /// Of each server.
@@ -109,6 +111,18 @@ pub(super) fn lower(loader: &mut Loader, draft: &Draft, names: &Names) -> Lowere
     lowered.snis = draft.servers.iter().map(|server| lowering.sni(server)).collect();
     crate::table::tcp_rules::without_delay(&mut lowering.loader.binder, draft);
     lowered
+}
+
+/// Lowers the formats of other lines of a section.
+pub(super) fn more_logs(
+    loader: &mut Loader,
+    draft: &Draft,
+    names: &Names,
+) -> (Option<Box<Format>>, Option<Box<Format>>) {
+    match draft.kind.is_client_side() {
+        true => Lowering::new(loader, draft, names).more_logs(),
+        false => (None, None),
+    }
 }
 
 /// Lowers the log format of a section.

@@ -17,6 +17,15 @@ impl Lowering<'_> {
         self.format(&word, "unique-id").map(Box::new)
     }
 
+    /// `error-log-format` and `log-format-sd`.
+    pub(super) fn more_logs(&mut self) -> (Option<Box<Format>>, Option<Box<Format>>) {
+        let structured = self.draft.structured_format.clone();
+        let structured = structured.and_then(|word| self.format(&word, "log-format-sd"));
+        let errors = self.draft.error_format.clone();
+        let errors = errors.and_then(|word| self.format_for(&word, "error-log-format", true));
+        (errors.map(Box::new), structured.map(Box::new))
+    }
+
     /// The TLVs a server's line asks for.
     pub(super) fn tlvs(&mut self, server: &ServerDraft) -> Vec<(u8, Format)> {
         let written = server.tlvs.iter();
@@ -24,8 +33,13 @@ impl Lowering<'_> {
     }
 
     fn format(&mut self, word: &Word, what: &str) -> Option<Format> {
+        self.format_for(word, what, false)
+    }
+
+    /// A format; a whole line of a log has its manners.
+    fn format_for(&mut self, word: &Word, what: &str, log: bool) -> Option<Format> {
         let http = self.draft.mode == Mode::Http;
-        let purpose = Purpose { places: &[Place::Log], http, log: false };
+        let purpose = Purpose { places: &[Place::Log], http, log };
         self.loader.returns_to(word.span);
         match parse(&self.draft.context, &word.text, purpose) {
             Ok(mut format) => {

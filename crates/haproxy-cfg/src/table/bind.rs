@@ -30,7 +30,27 @@ const QUIC: &str = "QUIC is not spoken";
 pub(crate) const TABLE: &[K] = &[
     K::new("accept-proxy", Flag(|l| l.bind.proxy_protocol = true))
         .doc("A connection begins with a PROXY header, of version 1 or 2."),
-    K::planned("accept-netscaler-cip", "<magic>"),
+    K::new(
+        "accept-netscaler-cip",
+        Words("<magic>", 0..=1, |l, w, b| match text(w, 0) {
+            "" => refuse(b, w, "'accept-netscaler-cip' : missing value".to_owned()),
+            number => {
+                // As strtol(3) reads it: what follows the digits does not count.
+                let digits = number.chars().take_while(char::is_ascii_digit).collect::<String>();
+                match digits.parse() {
+                    Ok(0) | Err(_) => {
+                        refuse(
+                            b,
+                            w,
+                            "'accept-netscaler-cip' : invalid value 0, must be >= 0".to_owned(),
+                        );
+                    }
+                    Ok(magic) => inbound(l).netscaler = Some(magic),
+                }
+            }
+        }),
+    )
+    .doc("A connection begins with a NetScaler's word of its client, and this number in front."),
     K::new("backlog", Words("<number>", 0..=1, |l, w, b| l.bind.backlog = value(b, "backlog", w)))
         .doc("Length of the kernel's queue."),
     K::new("defer-accept", Flag(|l| l.bind.defer_accept = true))

@@ -137,6 +137,9 @@ fn action<'w>(
     let rest = words.get(1..).unwrap_or_default();
     let request = family == Family::Request;
     let plain = |read: (Action, &'w [Word])| (HttpAction::Plain(read.0), read.1);
+    if let Some(read) = super::actions::read(p, family, name, argument(text(words, 0)), words) {
+        return read.map(plain);
+    }
     match name {
         "allow" => Ok((HttpAction::Allow, rest)),
         "deny" | "tarpit" if family != Family::AfterAnswer => {
@@ -238,9 +241,6 @@ fn action<'w>(
             other => Err(format!("'{other}' unknown service name.").into()),
         },
         "reject" if request => Ok((HttpAction::Plain(Action::Reject), rest)),
-        "silent-drop" if text(rest, 0) == "rst-ttl" => {
-            Err(Wrong::Planned(format!("{} silent-drop rst-ttl", family.name())))
-        }
         "silent-drop" => Ok((HttpAction::Plain(Action::SilentDrop), rest)),
         "set-var" | "set-var-fmt" | "unset-var" => {
             let argument = text(words, 0)

@@ -60,8 +60,23 @@ pub(crate) const TABLE: &[P] = &[
     )
     .within(CLIENT)
     .doc("What a session's line says."),
-    P::planned("log-format-sd", "<format>").within(CLIENT),
-    P::planned("error-log-format", "<format>").within(CLIENT),
+    P::new(
+        "log-format-sd",
+        Words("<format>", 0..=ALL, |p, w, b| {
+            p.structured_format = one(b, "log-format-sd", w).or(p.structured_format.take());
+        }),
+    )
+    .within(CLIENT)
+    .spec("RFC 5424 §6.3")
+    .doc("The structured data of lines in the format `rfc5424`."),
+    P::new(
+        "error-log-format",
+        Words("<format>", 0..=ALL, |p, w, b| {
+            p.error_format = one(b, "error-log-format", w).or(p.error_format.take());
+        }),
+    )
+    .within(CLIENT)
+    .doc("What is logged of a connection whose first bytes are wrong, so that it becomes no session."),
     P::new(
         "log-tag",
         Words("<tag>", 0..=ALL, |p, w, b| match w.first() {
@@ -76,6 +91,23 @@ pub(crate) const TABLE: &[P] = &[
     .doc("The program's name in log lines of this proxy."),
     P::planned("log-steps", "<steps>").within(CLIENT),
 ];
+
+/// The only argument of a keyword.
+fn one(b: &mut Binder, keyword: &str, words: &[Word]) -> Option<Word> {
+    match words {
+        [] => {
+            b.refuse(conf::Span::default(), format!("{keyword} expects an argument."));
+            None
+        }
+        [word] => Some(word.clone()),
+        [first, ..] => {
+            let text =
+                format!("{keyword} expects only one argument, don't forget to escape spaces!");
+            b.refuse(first.span, text);
+            None
+        }
+    }
+}
 
 /// A `log` line.
 pub(crate) enum Line {

@@ -28,7 +28,7 @@ pub(super) enum Family {
 
 impl Family {
     /// Whether it is one of HTTP.
-    const fn is_http(self) -> bool {
+    pub(super) const fn is_http(self) -> bool {
         matches!(self, Self::Request | Self::Answer | Self::AfterAnswer)
     }
 
@@ -281,11 +281,13 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
         Some((name, argument)) => (name, argument.split_once(')').map(|(inside, _)| inside)),
         None => (word, None),
     };
+    if let Some(read) = super::actions::read(p, family, name, argument, words) {
+        return read;
+    }
     match name {
         "accept" => Ok((Action::Accept, rest)),
         "reject" => Ok((Action::Reject, rest)),
         "close" if !request => Ok((Action::Close, rest)),
-        "silent-drop" if text(rest, 0) == "rst-ttl" => planned("silent-drop rst-ttl"),
         "silent-drop" => Ok((Action::SilentDrop, rest)),
         "set-var" | "set-var-fmt" | "unset-var" => {
             let Some(argument) = argument else {
@@ -330,6 +332,17 @@ fn action<'w>(p: &mut Draft, family: Family, words: &'w [Word]) -> Result<Read<'
         "set-tos" | "set-fc-tos" => {
             // The field has eight bits; the kernel takes no more of what it is given.
             Ok((Action::SetTos(socket_number(rest)? as u8), &rest[1..]))
+        }
+        "expect-netscaler-cip" if request => {
+            let (label, whose) = (family.name(), &p.name);
+            if text(rest, 0) != "layer4" {
+                let got = text(rest, 0);
+                return Err(format!("'{label} expect-netscaler-cip' only supports 'layer4' in proxy '{whose}' (got '{got}')").into());
+            }
+            if family != Family::Connection {
+                return Err(format!("'expect-netscaler-cip layer4' is not allowed in '{label}' rules in proxy '{whose}'").into());
+            }
+            Ok((Action::ExpectNetscaler, &rest[1..]))
         }
         "expect-proxy" if request => {
             if text(rest, 0) != "layer4" {
@@ -408,11 +421,12 @@ pub(super) fn variable<'w>(
     if name == "unset-var" {
         return Ok((Action::UnsetVar(variable), rest));
     }
-    if let Some(conditions) = conditions {
-        return Err(Wrong::Planned(format!("{name}(…,{conditions})")));
-    }
     if name == "set-var" {
         let (expr, rest) = expression(p, family, Some(text(words, 0)), rest)?;
+        if let Some(conditions) = conditions {
+            let to = rules::Input::Expr(expr);
+            return Ok((super::actions::conditional(variable, conditions, to)?, rest));
+        }
         return Ok((Action::SetVar(variable, expr), rest));
     }
     let Some(format) = rest.first() else {
@@ -420,6 +434,10 @@ pub(super) fn variable<'w>(
     };
     let purpose = Purpose { places: family.places(p.kind), http: family.is_http(), log: false };
     let format = format::parse(&p.context, &format.text, purpose)?;
+    if let Some(conditions) = conditions {
+        let to = rules::Input::Format(format);
+        return Ok((super::actions::conditional(variable, conditions, to)?, &rest[1..]));
+    }
     Ok((Action::SetVarFormat(variable, format), &rest[1..]))
 }
 

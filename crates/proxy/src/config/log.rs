@@ -10,6 +10,10 @@ pub struct LogPolicy {
     pub targets: Vec<LogTarget>,
     /// What a line says.
     pub format: LogFormat,
+    /// `error-log-format`: what the line of a connection says that becomes no session.
+    pub errors: Option<Box<rules::Format>>,
+    /// `log-format-sd`: the structured data of a line in the framing of RFC 5424.
+    pub structured: Option<Box<rules::Format>>,
     /// `option dontlognull`: a session without a byte is not logged.
     pub dontlognull: bool,
     /// `option dontlog-normal`: only sessions that went wrong are.

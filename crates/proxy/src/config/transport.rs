@@ -60,6 +60,9 @@ pub struct Inbound {
     pub md5: Option<String>,
     /// `tune.notsent-lowat.client`: TCP_NOTSENT_LOWAT in bytes.
     pub unsent: Option<u32>,
+    /// `accept-netscaler-cip`: the magic number a connection begins with, before a NetScaler's word
+    /// of its client.
+    pub netscaler: Option<u32>,
     /// `mptcp@`: MPTCP where the kernel has it (RFC 8684).
     pub multipath: bool,
     /// `ssl`: TLS is spoken.

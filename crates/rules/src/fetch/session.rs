@@ -195,11 +195,19 @@ pub(super) const TABLE: &[Fetch] = &[
     Fetch::new("bc_rttvar", UNIT, Type::Int, CLIENT, |c| time(c, Number::ServerRttVariance))
         .check(super::client::unit)
         .doc("How much the round trip to the server varies."),
-    fact("fc_err", CLIENT, |_| Found::int(Some(0)), "0: a session begins when all went well."),
-    Fetch::new("fc_err_name", NONE, Type::Str, CLIENT, |_| Found::Nothing)
-        .doc("The name of `fc_err`: nothing, for 0 has none."),
-    Fetch::new("fc_err_str", NONE, Type::Str, CLIENT, |_| Found::Value(Value::text("Success")))
-        .doc("`fc_err` in words."),
+    fact(
+        "fc_err",
+        CLIENT,
+        |c| known(c, Number::ClientError),
+        "Why a connection becomes no session, for `error-log-format`; 0 of all others.",
+    ),
+    Fetch::new("fc_err_name", NONE, Type::Str, CLIENT, |c| name(c, Name::ClientError))
+        .doc("The name of `fc_err`: 0 has none."),
+    Fetch::new("fc_err_str", NONE, Type::Str, CLIENT, |c| match name(c, Name::ClientErrorText) {
+        Found::Nothing => Found::Value(Value::text("Success")),
+        found => found,
+    })
+    .doc("`fc_err` in words."),
     fact(
         "fs.id",
         Source::CLIENT_SESSION,
