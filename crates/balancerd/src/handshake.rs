@@ -69,11 +69,11 @@ impl Connecting {
             Ok(()) => return Ok(()),
             Err(why) => why,
         };
-        Err(self.refuse(why))
+        Err(self.no_session(why))
     }
 
     /// There will be no session: says why, and ends with a reset.
-    pub(crate) fn refuse(&mut self, why: Failed) -> Termination {
+    pub(crate) fn no_session(&mut self, why: Failed) -> Termination {
         self.session.embryonic(why);
         let _ = socket2::SockRef::from(&self.client).set_linger(Some(Duration::ZERO));
         Termination::new(Cause::Proxy, Phase::Request)

@@ -287,7 +287,7 @@ impl Connecting {
             Err(NoHeader::Late) => handshake::PROXY_TIMEOUT,
             Err(NoHeader::Broken(bytes)) => why_broken(&bytes),
         };
-        Err(Connecting::refuse(self, said))
+        Err(self.no_session(said))
     }
 
     /// Reads the client's hello and leaves it for the server.

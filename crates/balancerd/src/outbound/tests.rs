@@ -69,8 +69,10 @@ fn a_connection_is_made_with_what_its_line_says() {
     relay::block_on(async {
         let mut dial = Dial::new(to);
         dial.source = Some(SocketAddr::from(([127, 0, 0, 7], 0)));
-        let stream = ways.start(dial, None, Marks::default()).expect("loopback");
+        let marks = Marks { mark: None, tos: Some(0x10) };
+        let stream = ways.start(dial, None, marks).expect("loopback");
         relay::established(&stream).await.expect("it listens");
+        assert_eq!(socket2::SockRef::from(&stream).tos_v4().expect("an option"), 0x10);
         let local = stream.local_addr().expect("connected");
         assert_eq!(local.ip().to_string(), "127.0.0.7");
         assert_ne!(local.port(), 0);
