@@ -55,6 +55,10 @@ pub fn main(program: &OsStr, arguments: impl IntoIterator<Item = OsString>) -> E
             say(Severity::Error, "failed to copy argv.");
             ExitCode::from(1)
         }
+        Err(Wrong::Unbuilt(option)) => {
+            say(Severity::Error, &format!("not supported yet: {option}"));
+            ExitCode::from(1)
+        }
         Err(Wrong::Socket(why)) => {
             terminal::err(&preamble(std::process::id(), &executable()));
             say(Severity::Error, &format!("Cannot create the master's socket (-S): {why}"));

@@ -164,10 +164,12 @@ pub fn version(bytes: &[u8]) -> Result<(u8, u8), Error> {
         let head = bytes.get(..5).ok_or(Error::Incomplete)?;
         return if head[2] == CLIENT_HELLO { Ok((head[3], head[4])) } else { Err(Error::Other) };
     }
-    let (fragment, _) = record(bytes)?;
+    let (fragment, whole) = record(bytes)?;
     match fragment {
         [kind, ..] if *kind != CLIENT_HELLO => Err(Error::Other),
         [_, _, _, _, major, minor, ..] => Ok((*major, *minor)),
+        // It stands in a later record.
+        _ if whole => ClientHello::parse(bytes).map(|hello| hello.version()),
         _ => Err(Error::Incomplete),
     }
 }

@@ -72,6 +72,8 @@ pub enum Wrong {
     MissingValue,
     /// `-S` with something that is no address; why.
     Socket(String),
+    /// An option that asks for what is not built.
+    Unbuilt(String),
 }
 
 impl Arguments {
@@ -135,6 +137,9 @@ impl Arguments {
                 }
                 "d" | "db" => out.foreground = true,
                 "dW" => out.zero_warning = true,
+                // Who asks for a listing does not mean to serve.
+                _ if flag.starts_with("dC") => return Err(Wrong::Unbuilt(text)),
+                _ if flag.starts_with("dK") || flag == "dL" => out.not_built.push(text),
                 // -dM and its kin concern HAProxy's own memory, pollers and limits.
                 _ if flag.starts_with('d') => {}
                 _ => return Err(Wrong::Usage),

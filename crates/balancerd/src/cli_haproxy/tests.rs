@@ -43,6 +43,9 @@ fn what_cannot_be_read_is_told_apart() {
     assert_eq!(parse("a.cfg"), Err(Wrong::Usage));
     assert_eq!(parse("-c -f"), Err(Wrong::MissingValue));
     assert_eq!(parse("-p"), Err(Wrong::MissingValue));
+    // HAProxy writes the file as it reads it and ends; who asks for that does not mean to serve.
+    assert_eq!(parse("-dC -f a"), Err(Wrong::Unbuilt("-dC".into())));
+    assert_eq!(parse("-dKall -dL -f a").expect("readable").not_built, ["-dKall", "-dL"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn uptime(time: Duration) -> String {
 }
 
 impl Roll<'_> {
-    /// As HAProxy's columns.
+    /// As HAProxy's columns. There is no `# programs`: since 3.1 it is only there where one is.
     pub(super) fn show(&self, now: Instant) -> String {
         let mut out = format!(
             "{:<15} {:<15} {:<15} {:<15} {:<15}\n",
@@ -58,7 +58,6 @@ impl Roll<'_> {
             out.push_str("# old workers\n");
             out.push_str(&former);
         }
-        out.push_str("# programs\n");
         out
     }
 }
@@ -84,6 +83,6 @@ mod tests {
         assert!(lines[3].starts_with("9               worker          0               1d01h"));
         assert_eq!(lines[4], "# old workers");
         assert!(lines[5].starts_with("8               worker          2               1d01h"));
-        assert_eq!(lines[6..], ["# programs"]);
+        assert_eq!(lines[6..], [""; 0]);
     }
 }

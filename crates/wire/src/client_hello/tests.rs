@@ -82,6 +82,18 @@ fn the_message_type_and_version_are_known_as_soon_as_their_bytes_are_there() {
 }
 
 #[test]
+fn the_version_is_known_when_it_stands_in_a_later_record() {
+    for fragment in [5, 4, 1] {
+        let bytes = records(&message("x"), fragment);
+        for length in 0..bytes.len() {
+            let seen = version(&bytes[..length]);
+            assert_eq!(seen, Err(Error::Incomplete), "{fragment}: {length}");
+        }
+        assert_eq!(version(&bytes), Ok((3, 3)), "{fragment}");
+    }
+}
+
+#[test]
 fn other_protocols_are_told_apart_at_their_first_byte() {
     for bytes in
         [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x", b"\x17\x03\x03\x00\x01\x00", b"\x16\x02"]
