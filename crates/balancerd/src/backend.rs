@@ -502,7 +502,7 @@ impl Connecting {
                 Ok(stream)
             }
             Waited::Done(Err(error)) => {
-                self.refused(&to, &error);
+                self.refused(&to, &error, false);
                 Err(Attempt::Failed { timed_out: false })
             }
             waited => Err(self.not_in_time(&waited, &to, "connecting")),
@@ -549,7 +549,7 @@ impl Connecting {
             if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM)) {
                 self.no_socket(to, &error);
             } else {
-                self.refused(to, &error);
+                self.refused(to, &error, true);
             }
             let over = |cause| Attempt::Over(Termination::new(cause, Phase::Connect));
             match error.raw_os_error() {
@@ -568,11 +568,22 @@ impl Connecting {
         });
     }
 
-    /// nginx's line for a connect that failed.
-    fn refused(&self, to: &Target, error: &io::Error) {
-        self.session.error_line(Severity::Error, Some(&upstream(to)), |f| {
+    /// nginx's line for a connect that failed, `at_once` or later.
+    fn refused(&self, to: &Target, error: &io::Error, at_once: bool) {
+        let usual = error.raw_os_error().is_none_or(|errno| USUAL.contains(&errno));
+        let severity = match (usual, at_once) {
+            (true, _) => Severity::Error,
+            (false, true) => Severity::Crit,
+            (false, false) => Severity::Alert,
+        };
+        let name = upstream(to);
+        self.session.error_line(severity, Some(&name), |f| {
             let (number, why) = (error.raw_os_error().unwrap_or(0), crate::bind::reason(error));
-            write!(f, "connect() failed ({number}: {why}) while connecting to upstream")
+            f.write_str("connect() ")?;
+            if at_once {
+                write!(f, "to {name} ")?;
+            }
+            write!(f, "failed ({number}: {why}) while connecting to upstream")
         });
     }
 
@@ -735,6 +746,10 @@ pub(crate) const LOOK_AGAIN: Millis = 1_000;
 
 /// How long a session waits for a descriptor before it tries again.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// EAGAIN, EPIPE, ENETDOWN, ENETUNREACH, ECONNRESET, ENOTCONN, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN and
+/// EHOSTUNREACH: what becomes of connections on a network. nginx takes the rest more seriously.
+const USUAL: [i32; 10] = [11, 32, 100, 101, 104, 107, 110, 111, 112, 113];
 
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;

@@ -172,7 +172,10 @@ impl Facts for Session {
             Variable::RealipRemotePort => {
                 port(extra.and_then(|extra| extra.connected).or(self.peer), out)
             }
-            Variable::ServerAddr => address(extra.and_then(|extra| extra.local), out),
+            Variable::ServerAddr => match extra.and_then(|extra| extra.local) {
+                None => self.own_path(out),
+                local => address(local, out),
+            },
             Variable::ServerPort => port(extra.and_then(|extra| extra.local), out),
             Variable::ServerName => {
                 let nginx = self.config().nginx.as_deref();
@@ -250,6 +253,18 @@ impl Facts for Session {
 }
 
 impl Session {
+    /// The UNIX socket it came to, as nginx writes it.
+    fn own_path(&self, out: &mut Vec<u8>) -> bool {
+        let unix = self.config().binds.iter().find_map(|bind| match &bind.address {
+            proxy::BindAddress::Unix(path) => Some(path),
+            _ => None,
+        });
+        match unix {
+            Some(path) => put(out, format_args!("unix:{}", path.display())),
+            None => address(None, out),
+        }
+    }
+
     fn header(&self, end: impl Fn(&Addresses) -> SocketAddr) -> Option<SocketAddr> {
         let (addresses, _) = self.extra.as_deref()?.header.as_ref()?;
         addresses.as_ref().map(end)

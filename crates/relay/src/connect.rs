@@ -130,7 +130,11 @@ pub async fn established(stream: &Stream) -> io::Result<()> {
     let ready = stream.ready(Ready::WRITABLE).await?;
     // Only what looks broken is worth another system call.
     if ready.is_write_closed() {
-        return Err(stream.take_error()?.unwrap_or_else(|| io::ErrorKind::NotConnected.into()));
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        // The server of a UNIX socket that has gone again, perhaps after an answer, was there.
+        socket2::SockRef::from(stream).peer_addr()?;
     }
     Ok(())
 }

@@ -168,6 +168,9 @@ impl Running {
         let mut ports = Ports::free(names);
         ports.0.extend(servers.iter().copied());
         let directory = tempfile::tempdir().expect("a directory");
+        // Workers have fewer rights, and make files there.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(directory.path(), open).expect("ours");
         let program = peer().0;
         let load = if original { load_module() } else { String::new() };
         let log = if main.contains("error_log ") { "" } else { "error_log error.log info;" };
