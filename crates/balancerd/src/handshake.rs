@@ -54,6 +54,12 @@ const NETSCALER_MAGIC: Failed =
     failed(22, "CIP_BAD_MAGIC", "Received an invalid NetScaler Client IP magic number");
 const NETSCALER_PROTOCOL: Failed =
     failed(23, "CIP_BAD_PROTO", "Received an unhandled protocol in the NetScaler Client IP header");
+pub(crate) const TLS_EMPTY: Failed =
+    failed(24, "SSL_EMPTY", "Connection closed during SSL handshake");
+pub(crate) const TLS_ABORT: Failed =
+    failed(25, "SSL_ABORT", "Connection error during SSL handshake");
+pub(crate) const TLS_TIMEOUT: Failed = failed(26, "SSL_TIMEOUT", "Timeout during SSL handshake");
+pub(crate) const TLS_FAILED: Failed = failed(34, "SSL_HANDSHAKE", "SSL handshake failure");
 
 impl Connecting {
     /// Reads what a NetScaler says, if the listener or a rule expects it.

@@ -26,6 +26,7 @@ use tls::{
 };
 
 use crate::backend::{Attempt, Connecting, Waited};
+use crate::handshake;
 use crate::session::Session;
 
 /// What a configuration needs to speak TLS, made once for it.
@@ -281,11 +282,11 @@ impl Connecting {
                 extra.tls = facts.map(|facts| Box::new((facts, code.unwrap_or(0))));
                 return Ok(());
             }
-            None => "Timeout during SSL handshake",
+            None => handshake::TLS_TIMEOUT,
             Some(Err(error)) => match (error.kind(), trouble(&self.client)) {
-                (_, Some(Trouble::Closed)) => "Connection closed during SSL handshake",
-                (io::ErrorKind::InvalidData, _) => "SSL handshake failure",
-                _ => "Connection error during SSL handshake",
+                (_, Some(Trouble::Closed)) => handshake::TLS_EMPTY,
+                (io::ErrorKind::InvalidData, _) => handshake::TLS_FAILED,
+                _ => handshake::TLS_ABORT,
             },
         };
         self.session.embryonic(said);
