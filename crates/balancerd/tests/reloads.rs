@@ -5,10 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
+use std::time::Instant;
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 mod master;
 
-use master::{Flavour, Master, connect, echo, free, server, try_once};
+use master::{BOTH, Flavour, LIMIT, Master, connect, echo, file, free, server, try_once};
 
 /// A name server: every name is this machine's.
 fn names() -> SocketAddr {
@@ -125,4 +130,79 @@ fn two_hundred_reloads_of_everything_lose_nobody_and_leave_nothing_behind() {
             assert!(after.1 <= before.1 + more, "{what}: {} kB, then {}", before.1, after.1);
         }
     }
+}
+
+#[test]
+fn a_reload_without_a_file_changes_nothing_and_the_next_one_is_heard() {
+    for flavour in BOTH {
+        let (a, b, own) = (server(b'a'), server(b'b'), free());
+        let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+        let workers = master.workers();
+        let (mut long, _) = connect(own);
+        std::fs::remove_file(master.path("file")).expect("it is there");
+        master.hup();
+        master.until(match flavour {
+            Flavour::HaProxy => "Loading failure!",
+            Flavour::Nginx => "failed (2: No such file or directory)",
+        });
+        assert_eq!(connect(own).1, b'a');
+        assert_eq!(master.workers(), workers);
+        let said = master.reload(&file(flavour, &[own], &[b], 0));
+        assert!(!said.contains("ot changed"), "{said}");
+        assert_eq!(connect(own).1, b'b');
+        echo(&mut long).expect("its session goes on");
+    }
+}
+
+#[test]
+fn a_reload_without_descriptors_changes_nothing_and_the_next_one_is_heard() {
+    for flavour in BOTH {
+        let (a, b, own) = (server(b'a'), server(b'b'), free());
+        let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+        let id = i32::try_from(master.child.id()).expect("small");
+        let workers = master.workers();
+        let limit = |soft: u64| {
+            let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("readable");
+            let arguments = [format!("--pid={id}"), format!("--nofile={soft}:{hard}")];
+            let done = std::process::Command::new("prlimit").args(arguments).status();
+            assert!(done.expect("it is part of util-linux").success());
+        };
+        limit(3);
+        master.write(&file(flavour, &[own], &[b], 0));
+        master.hup();
+        master.until("Too many open files");
+        assert_eq!(connect(own).1, b'a');
+        limit(1_024);
+        let said = master.reload(&file(flavour, &[own], &[b], 0));
+        assert!(!said.contains("ot changed"), "{said}");
+        assert_eq!(connect(own).1, b'b');
+        assert_eq!(master.workers(), workers);
+    }
+}
+
+#[test]
+fn a_worker_that_is_stopped_is_replaced_and_drains_once_it_goes_on() {
+    // A master waits for ten seconds: for both at the same time.
+    let story = |flavour| {
+        let (a, b, own) = (server(b'a'), server(b'b'), free());
+        let mut master = Master::start(flavour, &file(flavour, &[own], &[a], 0), &[]);
+        let (mut long, _) = connect(own);
+        let old = Pid::from_raw(master.workers()[0]);
+        kill(old, Signal::SIGSTOP).expect("ours");
+        let said = master.reload(&file(flavour, &[own], &[b], 0));
+        assert!(said.contains("the worker does not answer"), "{said}");
+        let begun = Instant::now();
+        while master.workers().len() < 2 && begun.elapsed() < LIMIT {
+            thread::yield_now();
+        }
+        kill(old, Signal::SIGCONT).expect("ours");
+        echo(&mut long).expect("its session goes on");
+        drop(long);
+        while master.workers().contains(&old.as_raw()) {
+            assert!(begun.elapsed() < LIMIT, "the old worker stays");
+            thread::yield_now();
+        }
+        assert_eq!(connect(own).1, b'b');
+    };
+    thread::scope(|scope| BOTH.iter().for_each(|flavour| drop(scope.spawn(|| story(*flavour)))));
 }

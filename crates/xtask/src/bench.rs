@@ -77,8 +77,10 @@ struct Used {
     request_calls: Option<f64>,
     /// Until a file with very many servers is served.
     many_start: f64,
-    /// Until a reload of that file has replaced the worker; nginx's is not measured.
+    /// From a reload of that file until clients go where it sends them; nginx's is not measured.
     many_reload: Option<f64>,
+    /// The same where that is another way: with a new worker.
+    many_renewal: Option<f64>,
 }
 
 impl Used {
@@ -102,6 +104,7 @@ impl Used {
             request_calls: median(&|used: &Self| used.request_calls),
             many_start: number(|used| used.many_start),
             many_reload: median(&|used: &Self| used.many_reload),
+            many_renewal: median(&|used: &Self| used.many_renewal),
         }
     }
 }
@@ -264,7 +267,7 @@ fn measure(
     server: SocketAddr,
     amount: Amount,
 ) -> anyhow::Result<Used> {
-    let (many_start, many_reload) = many::measure(subject, directory)?;
+    let (many_start, many_reload, many_renewal) = many::measure(subject, directory)?;
     let running = Running::start(subject, directory, server)?;
     let (listen, pid) = (running.listen, running.child.id());
     load::ask(listen, 1)?;
@@ -300,6 +303,7 @@ fn measure(
         request_calls,
         many_start,
         many_reload,
+        many_renewal,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,13 +22,26 @@ fn address(backend: usize, server: usize) -> String {
     format!("127.{}.{}.{}:6443", 1 + backend / 250, backend % 250, server + 1)
 }
 
-/// The file for balancerd and HAProxy.
+/// The file for balancerd and HAProxy, as it is at first.
 pub(super) fn haproxy_cfg(directory: &Path, listen: SocketAddr) -> anyhow::Result<PathBuf> {
+    write_haproxy_cfg(directory, listen, None)
+}
+
+/// The same; `to` is where clients are sent in place of the first backend.
+fn write_haproxy_cfg(
+    directory: &Path,
+    listen: SocketAddr,
+    to: Option<SocketAddr>,
+) -> anyhow::Result<PathBuf> {
+    let name = if to.is_some() { "answers" } else { "b0" };
     let mut text = format!(
         "global\n    nbthread 1\n    maxconn 1000\n\
          defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1m\n    timeout server 1m\n\
-         frontend f\n    bind {listen}\n    default_backend b0\n"
+         frontend f\n    bind {listen}\n    default_backend {name}\n"
     );
+    if let Some(to) = to {
+        let _ = writeln!(text, "backend answers\n    server s {to}");
+    }
     for backend in 0..BACKENDS {
         let _ = writeln!(text, "backend b{backend}");
         for server in 0..SERVERS {
@@ -63,23 +76,47 @@ pub(super) fn nginx_conf(
     Ok(path)
 }
 
-/// Microseconds until it serves, and until a reload has replaced the process that does.
-pub(super) fn measure(subject: &Subject, directory: &Path) -> anyhow::Result<(f64, Option<f64>)> {
+/// Microseconds until it serves, and from a reload until clients go where the new file sends them:
+/// in the way the program reloads by itself, and with a new worker.
+pub(super) fn measure(
+    subject: &Subject,
+    directory: &Path,
+) -> anyhow::Result<(f64, Option<f64>, Option<f64>)> {
+    let (start, reload) = once(subject, directory, false)?;
+    let (_, renewal) = once(subject, directory, true)?;
+    Ok((start, reload, renewal))
+}
+
+fn once(
+    subject: &Subject,
+    directory: &Path,
+    new_worker: bool,
+) -> anyhow::Result<(f64, Option<f64>)> {
     let listen = free_address()?;
-    let running = Running::begin(subject.many(directory, listen)?, listen)?;
+    let mut command = subject.many(directory, listen)?;
+    if new_worker {
+        command.env("EVERGATE_RELOAD", "new-worker");
+    }
+    let running = Running::begin(command, listen)?;
     let start = running.took.as_secs_f64() * 1e6;
     let master = running.child.id();
-    let Some(&worker) = children(master)?.first() else { return Ok((start, None)) };
+    if children(master)?.is_empty() {
+        return Ok((start, None));
+    }
     // A master may be told before it can listen to what it is told.
     thread::sleep(Duration::from_millis(300));
+    let answers = TcpListener::bind("127.0.0.1:0")?;
+    write_haproxy_cfg(directory, listen, Some(answers.local_addr()?))?;
+    answers.set_nonblocking(true)?;
     let begun = Instant::now();
     kill(Pid::from_raw(master.try_into()?), Signal::SIGUSR2)?;
-    while children(master)?.contains(&worker) {
-        ensure!(begun.elapsed() < Duration::from_secs(60), "the old worker stays");
+    while answers.accept().is_err() {
+        ensure!(begun.elapsed() < Duration::from_secs(60), "nobody comes");
+        // Those that are sent elsewhere are refused there.
+        drop(TcpStream::connect(listen)?);
         thread::sleep(Duration::from_millis(2));
     }
     let reload = begun.elapsed().as_secs_f64() * 1e6;
-    ensure!(!children(master)?.is_empty(), "no worker is left");
     Ok((start, Some(reload)))
 }
 

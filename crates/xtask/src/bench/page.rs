@@ -29,7 +29,7 @@ impl Row {
     }
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     Row {
         title: "CPU per short connection",
         value: |used| Some(used.connection),
@@ -105,6 +105,14 @@ const ROWS: [Row; 10] = [
     Row {
         title: "Reload of the same",
         value: |used| used.many_reload,
+        write: |us| format!("{:.0} ms", us / 1e3),
+        of_haproxy: Some(1.0),
+        of_nginx: None,
+        most: None,
+    },
+    Row {
+        title: "Reload of the same, with a new worker",
+        value: |used| used.many_renewal,
         write: |us| format!("{:.0} ms", us / 1e3),
         of_haproxy: Some(1.0),
         of_nginx: None,
