@@ -169,6 +169,8 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     // Two descriptors per connection here, clients and server, and some for everything else.
     amount.idle = amount.idle.min(usize::try_from(files.saturating_sub(200) / 2)?);
 
+    eprintln!("failoverd at rest");
+    let rest = AtRest::measure()?;
     let place = Place::new()?;
     let mut subjects = subjects::all(&place.directory)?;
     // From here on everything that is started stays off the core of the programs.
@@ -189,8 +191,6 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<ExitCode> {
             subject.rounds.push(used);
         }
     }
-    eprintln!("failoverd at rest");
-    let rest = AtRest::measure()?;
     let page = page::page(&subjects, amount, rest);
     println!("{}\n\n{}", page::table(&subjects), rest.row());
     if write {
