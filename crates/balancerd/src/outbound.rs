@@ -293,8 +293,8 @@ impl Connecting {
             list.push((tlv::UNIQUE_ID, id.unwrap_or_default().to_vec()));
         }
         if options.ssl {
-            // The client does not speak TLS, and so nothing was verified.
-            list.push((tlv::SSL, vec![0; 5]));
+            let extra = self.session.extra.as_deref();
+            list.push((tlv::SSL, crate::transport::proxy_tlv(extra, options)));
         }
         let list: Vec<(u8, &[u8])> = list.iter().map(|(kind, value)| (*kind, &value[..])).collect();
         let mut header = proxy_protocol::encode_v2(addresses, &list);

@@ -16,11 +16,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use proxy::{
-    Cause, ClientTls, Config, KeyPair, Phase, Running, ServerTls, Severity, Termination,
-    TlsCertificate, TlsManner, TlsName, TlsSpoken, TlsTrust, TlsVerify,
+    Cause, ClientTls, Config, HeaderOptions, KeyPair, Phase, Running, ServerTls, Severity,
+    Termination, TlsCertificate, TlsManner, TlsName, TlsSpoken, TlsTrust, TlsVerify,
 };
 use relay::timer::Millis;
 use relay::{Layer, Ready, Stream, Target, Wire};
+use rules::Value;
 use tls::{
     Ask, Facts, Front, FrontSettings, NoSuite, OriginSettings, Overlooked, Shown, Spoken, Trouble,
 };
@@ -416,4 +417,66 @@ async fn within<T>(until: Millis, what: impl Future<Output = T>) -> Option<T> {
         std::task::Poll::Pending
     })
     .await
+}
+
+/// What rules and log lines may know of TLS.
+pub(crate) fn said(extra: &crate::facts::Extra, what: rules::scope::Tls) -> Option<Value<'_>> {
+    use rules::scope::Tls as Asked;
+    let text = |text: &'static str| Value::Str(text.as_bytes().into());
+    let client = extra.tls.as_deref();
+    let server = || extra.server_tls.as_deref();
+    Some(match what {
+        Asked::Server => Value::Bool(server().is_some()),
+        Asked::ServerVersion => text(server()?.version),
+        Asked::ServerCipher => text(server()?.suite),
+        Asked::ServerAlpn => Value::Str(server()?.alpn.as_deref()?.into()),
+        Asked::ServerIsResumed => Value::Bool(server().is_some_and(|facts| facts.resumed)),
+        Asked::HasName => Value::Bool(client.is_some_and(|(facts, _)| facts.name.is_some())),
+        Asked::IsResumed => Value::Bool(client.is_some_and(|(facts, _)| facts.resumed)),
+        Asked::HasCertificate => Value::Bool(client.is_some_and(|(facts, _)| facts.peer.is_some())),
+        Asked::Name => Value::Str(client?.0.name.as_deref()?.as_bytes().into()),
+        Asked::Version => text(client?.0.version),
+        Asked::Cipher => text(client?.0.suite),
+        Asked::KeySize => Value::Int(client?.0.bits.into()),
+        Asked::Alpn => Value::Str(client?.0.alpn.as_deref()?.into()),
+        Asked::Verified => Value::Int(client?.1.into()),
+    })
+}
+
+/// The TLV of TLS in a PROXY header of version 2 (PP2_TYPE_SSL).
+pub(crate) fn proxy_tlv(extra: Option<&crate::facts::Extra>, wanted: &HeaderOptions) -> Vec<u8> {
+    const SPOKEN: u8 = 1;
+    const SHOWN: u8 = 2;
+    const SHOWN_IN_SESSION: u8 = 4;
+    let Some((facts, code)) = extra.and_then(|extra| extra.tls.as_deref()) else {
+        // The client does not speak TLS, and so nothing was verified.
+        return vec![0; 5];
+    };
+    let mut flags = SPOKEN;
+    if facts.peer.is_some() {
+        flags |= SHOWN_IN_SESSION | if facts.resumed { 0 } else { SHOWN };
+    }
+    let mut tlv = vec![flags];
+    tlv.extend(code.to_be_bytes());
+    let own = facts.own.as_ref();
+    let name = || facts.peer.as_ref()?.common_name();
+    let parts = [
+        (0x21, Some(facts.version.to_owned())),
+        (0x22, name().filter(|_| wanted.cert_cn)),
+        (0x25, own.and_then(|own| own.key_name()).filter(|_| wanted.cert_key)),
+        (
+            0x24,
+            own.and_then(|own| own.signature_algorithm().map(str::to_owned))
+                .filter(|_| wanted.cert_sig),
+        ),
+        (0x23, wanted.ssl_cipher.then(|| facts.suite.to_owned())),
+    ];
+    for (kind, text) in parts {
+        let Some(text) = text else { continue };
+        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        tlv.push(kind);
+        tlv.extend(length.to_be_bytes());
+        tlv.extend(&text.as_bytes()[..usize::from(length)]);
+    }
+    tlv
 }

@@ -17,6 +17,7 @@ mod internal;
 mod planned;
 mod session;
 pub(crate) mod tables;
+mod tls;
 
 pub use planned::PLANNED;
 
@@ -107,10 +108,18 @@ impl Eq for Fetch {}
 
 /// All fetches that are built.
 pub fn all() -> impl Iterator<Item = &'static Fetch> {
-    [client::TABLE, internal::TABLE, session::TABLE, content::TABLE, hello::TABLE, http::TABLE]
-        .into_iter()
-        .flatten()
-        .chain(tables::TABLE.iter().copied().flatten())
+    [
+        client::TABLE,
+        internal::TABLE,
+        session::TABLE,
+        content::TABLE,
+        hello::TABLE,
+        http::TABLE,
+        tls::TABLE,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(tables::TABLE.iter().copied().flatten())
 }
 
 /// The fetch of this name.

@@ -61,6 +61,10 @@ pub trait Environment {
     fn unique_id(&self) -> Option<&[u8]> {
         None
     }
+    /// What was agreed on by those who speak TLS.
+    fn tls(&self, _what: Tls) -> Option<crate::value::Value<'_>> {
+        None
+    }
     /// Writes a variable of a log line (`%ci`); whether it has a value.
     fn log_variable(&self, variable: LogVariable, out: &mut Vec<u8>) -> bool;
 }
@@ -273,6 +277,39 @@ pub enum Name {
     ClientError,
     /// The same in words.
     ClientErrorText,
+}
+
+/// What was agreed on over TLS, with the client and, last, with the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tls {
+    /// The name the client asked for.
+    Name,
+    /// Whether it asked for one.
+    HasName,
+    /// `TLSv1.2`, `TLSv1.3`.
+    Version,
+    /// The cipher suite.
+    Cipher,
+    /// The length of its key, in bits.
+    KeySize,
+    /// The protocol.
+    Alpn,
+    /// Whether an earlier session goes on.
+    IsResumed,
+    /// Whether the client showed a certificate.
+    HasCertificate,
+    /// What is wrong with that; 0 is nothing.
+    Verified,
+    /// Whether TLS is spoken with the server.
+    Server,
+    /// The version.
+    ServerVersion,
+    /// The cipher suite.
+    ServerCipher,
+    /// The protocol.
+    ServerAlpn,
+    /// Whether an earlier session goes on.
+    ServerIsResumed,
 }
 
 /// A counter of a frontend.

@@ -138,6 +138,10 @@ impl Environment for View<'_> {
         self.session.header_tlv(kind)
     }
 
+    fn tls(&self, what: rules::scope::Tls) -> Option<rules::Value<'_>> {
+        crate::transport::said(self.session.extra.as_deref()?, what)
+    }
+
     fn unique_id(&self) -> Option<&[u8]> {
         self.session.extra.as_ref()?.unique_id.as_deref()
     }
@@ -173,8 +177,9 @@ impl Environment for View<'_> {
                 let http = config.http.as_deref();
                 i64::try_from(http.map_or(0, |http| http.response_captures.len())).ok()
             }
-            // No `bind` line ends TLS.
-            Number::ClientTls => Some(0),
+            Number::ClientTls => {
+                Some(session.extra.as_ref().is_some_and(|extra| extra.tls.is_some()).into())
+            }
             Number::ClientTimeout => millis(config.client_timeout),
             Number::ServerTimeout => millis(backend()?.server_timeout),
             Number::TunnelTimeout => millis(backend()?.tunnel_timeout),
@@ -477,7 +482,8 @@ impl View<'_> {
             Variable::UniqueId => {
                 out.extend_from_slice(session.extra.as_ref()?.unique_id.as_deref()?);
             }
-            Variable::TlsCipher | Variable::TlsVersion => return None,
+            Variable::TlsCipher => put!("{}", session.extra.as_ref()?.tls.as_ref()?.0.suite),
+            Variable::TlsVersion => put!("{}", session.extra.as_ref()?.tls.as_ref()?.0.version),
             of_http => return session.extra.as_ref()?.http.as_ref()?.write(session, of_http, out),
         }
         Some(())

@@ -31,16 +31,17 @@ pub(crate) const TABLE: &[S] = &[
         s.header.v2 = true;
         outbound(s).header.ssl = true;
     }))
-    .doc("`send-proxy-v2` with the TLV of TLS, which says that the client does not speak it."),
+    .doc("`send-proxy-v2` with the TLV of TLS: whether and how the client speaks it."),
     S::new("no-send-proxy-v2-ssl", Flag(|s| {
         s.header.v2 = false;
         outbound(s).header.ssl = false;
     })),
     S::new("send-proxy-v2-ssl-cn", Flag(|s| {
         s.header.v2 = true;
-        outbound(s).header.ssl = true;
+        let header = &mut outbound(s).header;
+        (header.ssl, header.cert_cn) = (true, true);
     }))
-    .doc("The same: a client without TLS has no certificate."),
+    .doc("The same, with the common name of the client's certificate."),
     S::new("no-send-proxy-v2-ssl-cn", Flag(|s| {
         s.header.v2 = false;
         outbound(s).header.ssl = false;
@@ -177,7 +178,11 @@ fn options(s: &mut ServerDraft, words: &[Word], b: &mut Binder) {
     for option in text(words, 0).split(',') {
         let header = &mut outbound(s).header;
         match option {
-            "ssl" | "cert-cn" | "cert-key" | "cert-sig" | "ssl-cipher" => header.ssl = true,
+            "ssl" => header.ssl = true,
+            "cert-cn" => (header.ssl, header.cert_cn) = (true, true),
+            "cert-key" => (header.ssl, header.cert_key) = (true, true),
+            "cert-sig" => (header.ssl, header.cert_sig) = (true, true),
+            "ssl-cipher" => (header.ssl, header.ssl_cipher) = (true, true),
             "authority" => header.authority = true,
             "crc32c" => header.crc32c = true,
             "unique-id" => header.unique_id = true,
