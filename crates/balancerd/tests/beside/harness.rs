@@ -185,6 +185,14 @@ impl Running {
         let mut command = Command::new(if original { &program } else { ours });
         command.arg0("nginx").args(["-c", "n.conf", "-e", "error.log", "-p"]).arg(directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::null());
+        // What a worker serves before its master knows of it is not drained.
+        let notices = directory.path().join("notices");
+        let told = std::os::unix::net::UnixDatagram::bind(&notices).expect("a socket");
+        told.set_nonblocking(true).expect("a mode");
+        let mut is_known = original;
+        if !original {
+            command.env("NOTIFY_SOCKET", &notices);
+        }
         let mut child = command.spawn().expect("it runs");
         let log = directory.path().join("error.log");
         until("a start", || {
@@ -192,8 +200,14 @@ impl Running {
                 panic!("{status}: {}", std::fs::read_to_string(&log).unwrap_or_default());
             }
             let said = std::fs::read_to_string(&log).unwrap_or_default();
-            (directory.path().join("n.pid").exists() && said.contains("start worker process "))
-                .then_some(())
+            let mut notice = [0; 512];
+            while let Ok(length) = told.recv(&mut notice) {
+                is_known |= String::from_utf8_lossy(&notice[..length]).contains("READY=1");
+            }
+            (is_known
+                && directory.path().join("n.pid").exists()
+                && said.contains("start worker process "))
+            .then_some(())
         });
         Self { child, directory, ports }
     }
