@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;
 use std::time::Instant;
 
@@ -205,4 +205,78 @@ fn a_worker_that_is_stopped_is_replaced_and_drains_once_it_goes_on() {
         assert_eq!(connect(own).1, b'b');
     };
     thread::scope(|scope| BOTH.iter().for_each(|flavour| drop(scope.spawn(|| story(*flavour)))));
+}
+
+#[test]
+fn what_a_name_had_is_held_through_a_reload_while_name_servers_are_silent() {
+    let (silent, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let (front, own, b) = (UdpSocket::bind("127.0.0.1:0").expect("a port"), free(), server(b'b'));
+    let at = front.local_addr().expect("bound");
+    let (hush, count) = (Arc::clone(&silent), Arc::clone(&asked));
+    let behind = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    behind.connect(names()).expect("it is there");
+    thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = front.recv_from(&mut buffer) {
+            count.fetch_add(1, Relaxed);
+            if !hush.load(Relaxed) && behind.send(&buffer[..length]).is_ok() {
+                let length = behind.recv(&mut buffer).expect("it answers");
+                let _ = front.send_to(&buffer[..length], from);
+            }
+        }
+    });
+    let file = |change: u32| {
+        format!(
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client {}s\n timeout server 60s\n\
+             resolvers r\n nameserver n {at}\n timeout resolve 20ms\n timeout retry 20ms\n \
+             hold timeout 1h\n\
+             listen l\n bind {own}\n \
+             server b b.test:{} resolvers r resolve-prefer ipv4 init-addr none\n",
+            60 + change,
+            b.port()
+        )
+    };
+    let mut master = Master::start(Flavour::HaProxy, &file(0), &[]);
+    let begun = Instant::now();
+    while try_once(own).is_err() {
+        assert!(begun.elapsed() < LIMIT, "{}", master.log());
+    }
+    silent.store(true, Relaxed);
+    for change in 1..4 {
+        let said = master.reload(&file(change));
+        assert!(!said.contains("ot changed"), "{said}");
+        let before = asked.load(Relaxed);
+        while asked.load(Relaxed) < before + 10 {
+            assert!(begun.elapsed() < LIMIT, "nobody asks");
+            thread::yield_now();
+        }
+        try_once(own).expect("the server is there");
+    }
+}
+
+#[test]
+fn what_a_check_found_stays_through_a_reload_until_nobody_checks_any_more() {
+    let (b, own) = (server(b'b'), free());
+    let file = |check: &str| {
+        format!(
+            "daemon off; pid n.pid; error_log log notice; worker_processes 1;\nevents {{}}\n\
+             stream {{ match m {{ send x; expect never; }} upstream u {{ zone u 64k; server {b}; }}\n\
+             server {{ listen {own}; proxy_pass u; {check} }} }}\n"
+        )
+    };
+    let check = |fails: u32| file(&format!("health_check match=m interval=30ms fails={fails};"));
+    let mut master = Master::start(Flavour::Nginx, &check(1), &[]);
+    master.until("unhealthy");
+    assert!(try_once(own).is_err());
+    for fails in 2..6 {
+        let said = master.reload(&check(fails));
+        assert!(!said.contains("ot changed"), "{said}");
+        assert!(try_once(own).is_err(), "it is unhealthy still");
+    }
+    let said = master.reload(&file(""));
+    assert!(!said.contains("ot changed"), "{said}");
+    let begun = Instant::now();
+    while try_once(own).is_err() {
+        assert!(begun.elapsed() < LIMIT, "{}", master.log());
+    }
 }
