@@ -3,6 +3,7 @@
 mod directive;
 mod files;
 mod mailers;
+mod rare;
 pub(crate) mod resolvers;
 mod ring;
 pub(crate) mod store;
@@ -347,7 +348,7 @@ impl Loader {
                 let manner =
                     if matches!(section.said, "userlist" | "fcgi-app") { TIGHT } else { "" };
                 // A section that is refused as a whole has been complained about.
-                if section.planned {
+                if section.planned || rare::is_refused(section.name) {
                 } else if known {
                     match section.name {
                         "userlist" => self.userlist_keyword(&stmt),
@@ -355,6 +356,7 @@ impl Loader {
                         "resolvers" => self.resolvers_keyword(&stmt),
                         "ring" => self.ring_keyword(&stmt),
                         "crt-store" => self.store_keyword(&stmt),
+                        "namespace_list" => self.namespace_keyword(&stmt),
                         _ => {}
                     }
                     self.binder.bind_one(section.table, place, &stmt, &mut Nothing);
@@ -380,6 +382,7 @@ impl Loader {
         if section.name == "peers" {
             return self.peers_section(stmt);
         }
+        self.rare_section(stmt);
         if section.name == "userlist" {
             self.userlist_section(stmt.word(1));
         }

@@ -47,6 +47,9 @@ const fn done(name: &'static str, usage: &'static str, doc: &'static str) -> N {
     N { within: Within(u32::MAX), ..N::new(name, conf::Form::Known(usage)).doc(doc) }
 }
 
+const ACME: &str = "the section is refused, as HAProxy does where experiments are not allowed";
+const PROGRAM: &str = "the section is refused, as HAProxy does since 3.2";
+const TRACES: &str = "HAProxy's own engine has them";
 const HTTP: &str = "a part of HTTP that is not served";
 
 /// The sections beside `global`, `defaults`, `frontend`, `listen` and `backend`.
@@ -155,11 +158,26 @@ pub(crate) const SECTIONS: &[Section] = &[
             later("timeout"),
         ],
     ),
-    active(
-        "program",
-        &[later("command"), later("group"), later("no"), later("option"), later("user")],
-    ),
-    active("namespace_list", &[later("namespace")]),
+    Section {
+        named: false,
+        ..passive(
+            "program",
+            &[
+                row("command", PROGRAM),
+                row("group", PROGRAM),
+                row("no", PROGRAM),
+                row("option", PROGRAM),
+                row("user", PROGRAM),
+            ],
+        )
+    },
+    Section {
+        named: false,
+        ..passive(
+            "namespace_list",
+            &[done("namespace", "<name>", "A network namespace that must be there at the start.")],
+        )
+    },
     Section {
         named: false,
         ..passive(
@@ -190,30 +208,36 @@ pub(crate) const SECTIONS: &[Section] = &[
             ],
         )
     },
-    active(
-        "acme",
-        &[
-            later("challenge-ready"),
-            later("dns-delay"),
-            later("dns-timeout"),
-            later("eab-key-id"),
-            later("eab-mac-alg"),
-            later("eab-mac-key"),
-            later("profile"),
-            later("account-key"),
-            later("acme-vars"),
-            later("bits"),
-            later("challenge"),
-            later("contact"),
-            later("curves"),
-            later("directory"),
-            later("keytype"),
-            later("map"),
-            later("provider-name"),
-            later("reuse-key"),
-        ],
-    ),
-    active("traces", &[later("default-sink"), later("trace")]),
+    Section {
+        named: false,
+        ..passive(
+            "acme",
+            &[
+                row("challenge-ready", ACME),
+                row("dns-delay", ACME),
+                row("dns-timeout", ACME),
+                row("eab-key-id", ACME),
+                row("eab-mac-alg", ACME),
+                row("eab-mac-key", ACME),
+                row("profile", ACME),
+                row("account-key", ACME),
+                row("acme-vars", ACME),
+                row("bits", ACME),
+                row("challenge", ACME),
+                row("contact", ACME),
+                row("curves", ACME),
+                row("directory", ACME),
+                row("keytype", ACME),
+                row("map", ACME),
+                row("provider-name", ACME),
+                row("reuse-key", ACME),
+            ],
+        )
+    },
+    Section {
+        named: false,
+        ..passive("traces", &[row("default-sink", TRACES), row("trace", TRACES)])
+    },
     active("log-profile", &[later("log-tag"), later("on")]),
     active("healthcheck", &[later("http-check"), later("tcp-check"), later("type")]),
 ];
