@@ -283,6 +283,12 @@ impl Session {
         shared.process.leave();
     }
 
+    /// Who it is, for those who look at it from outside; `ids` are its backend's and its server's.
+    pub(crate) fn about(&self, ids: (u32, u32)) -> crate::state::About {
+        let frontend = self.shared.frontends[self.frontend as usize].id;
+        crate::state::About::new(frontend, ids, self.peer)
+    }
+
     /// Counts and logs the end of what was done for a client, whose connection may go on.
     pub(crate) fn conclude(&mut self, ended: Termination, from_client: u64, from_server: u64) {
         self.report(from_client, from_server);
@@ -303,6 +309,8 @@ impl Session {
             latency.queue.add(self.queue_time);
             latency.connect.add(self.connect_time);
             latency.session.add(total);
+            let exchange = self.extra.as_ref().and_then(|extra| extra.http.as_ref());
+            let answered = exchange.map(|notes| notes.answer_time).filter(|time| *time >= 0);
             let server = self.server().map(|server| &*backend.servers[server].traffic);
             for traffic in [Some(&*backend.traffic), server].into_iter().flatten() {
                 add(&traffic.queue_time, self.queue_time);
@@ -311,6 +319,10 @@ impl Session {
                 longest(&traffic.longest_queue, self.queue_time);
                 longest(&traffic.longest_connect, self.connect_time);
                 longest(&traffic.longest_total, total);
+                if let Some(answered) = answered {
+                    add(&traffic.http.response_time, answered);
+                    longest(&traffic.http.longest_response, answered);
+                }
                 match ended.cause {
                     Cause::Client => &traffic.client_aborts,
                     Cause::Server if ended.phase == Phase::Data => &traffic.server_aborts,
@@ -575,8 +587,7 @@ impl Serve {
             }
             Ok((server, slot)) => {
                 let ids = slot.ids();
-                let frontend = shared.frontends[session.frontend as usize].id;
-                let about = crate::state::About::new(frontend, ids, session.peer);
+                let about = session.about(ids);
                 let key =
                     shared.threads[usize::from(self.thread)].enter_as(about, cx.waker().clone());
                 if shared.is_nginx() {

@@ -223,6 +223,17 @@ pub struct BackendState {
     pub fullconn: u32,
 }
 
+/// What an operator wants otherwise of the questions to an agent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AgentAt {
+    /// Where it is.
+    pub(crate) address: Option<IpAddr>,
+    /// Its port.
+    pub(crate) port: Option<u16>,
+    /// What it is sent first.
+    pub(crate) send: Option<Vec<u8>>,
+}
+
 /// A server while it runs. Whether it is up, its weight and its queue are the
 /// [`Pool`](balance::Pool)'s to tell.
 #[derive(Debug)]
@@ -232,6 +243,8 @@ pub struct ServerState {
     target: RwLock<Target>,
     /// Where an operator wants its checks to look instead: an address, a port.
     check_at: Mutex<(Option<IpAddr>, Option<u16>)>,
+    /// What an operator made of the questions to its agent.
+    agent: Mutex<Option<Box<AgentAt>>>,
     /// The host and port it has of a service's SRV records, if it fills a place of one.
     pub(crate) service: Mutex<Option<(String, u16)>>,
     /// Who looks at its sessions (`observe`), if somebody does.
@@ -245,7 +258,8 @@ impl ServerState {
     pub(crate) fn new(id: u32, target: Target) -> Self {
         let (observer, check_at) = (std::sync::OnceLock::new(), Mutex::default());
         let (target, service) = (RwLock::new(target), Mutex::default());
-        Self { id, target, check_at, service, observer, traffic: Arc::default() }
+        let agent = Mutex::default();
+        Self { id, target, check_at, agent, service, observer, traffic: Arc::default() }
     }
 
     /// Where it is now: a name server or an operator may move it.
@@ -262,6 +276,28 @@ impl ServerState {
     /// Where an operator wants its checks to look in place of what is configured.
     pub(crate) fn checked_at(&self) -> (Option<IpAddr>, Option<u16>) {
         *lock(&self.check_at)
+    }
+
+    /// Its agent is asked otherwise from now on; `None` keeps what is.
+    pub(crate) fn ask_at(&self, other: AgentAt) {
+        let mut agent = lock(&self.agent);
+        let now = agent.get_or_insert_default();
+        now.address = other.address.or(now.address);
+        now.port = other.port.or(now.port);
+        now.send = other.send.or_else(|| now.send.take());
+    }
+
+    /// Its agent as an operator wants it.
+    pub(crate) fn agent_of(&self, configured: &check::Agent) -> check::Agent {
+        let mut agent = configured.clone();
+        if let Some(other) = &*lock(&self.agent) {
+            agent.addr = other.address.or(agent.addr);
+            agent.port = other.port.unwrap_or(agent.port);
+            if let Some(send) = &other.send {
+                agent.send.clone_from(send);
+            }
+        }
+        agent
     }
 
     /// New connections go there from now on; those there are stay. Returns where it was.

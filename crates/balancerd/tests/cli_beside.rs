@@ -287,6 +287,105 @@ const NEWER: &[&str] = &[
     "show stat typed",
 ];
 
+/// About a server with a check and an agent.
+const AGENT: &[&str] = &[
+    "add server be/ag 127.0.0.1:1 check inter 1h agent-check agent-port 9 agent-inter 1h",
+    "set server be/ag agent-addr foo",
+    "set server be/ag check-addr foo",
+    "set server be/ag agent up",
+    "enable agent be/ag",
+    "enable health be/ag",
+    "set server be/ag agent-addr",
+    "set server be/ag agent-addr foo",
+    "set server be/ag agent-addr 1.2.3.4",
+    "set server be/ag agent-addr 1.2.3.5 port",
+    "set server be/ag agent-addr 1.2.3.5 port x",
+    "set server be/ag agent-addr 1.2.3.5 port 77",
+    "set server be/ag agent-addr 1.2.3.5 foo 77",
+    "set server be/ag agent-port",
+    "set server be/ag agent-port x",
+    "set server be/ag agent-port 70000",
+    "set server be/ag agent-port 78",
+    "set server be/ag agent-send",
+    "set server be/ag agent-send foo",
+    "set server be/b agent-send",
+    "set server be/b agent-addr 1.2.3.4",
+    "set server be/ag check-addr",
+    "set server be/ag check-addr foo",
+    "set server be/ag check-addr 1.2.3.4",
+    "set server be/ag check-addr 1.2.3.5 port x",
+    "set server be/ag check-addr 1.2.3.5 port 99",
+    "set server be/ag check-port",
+    "set server be/ag check-port x",
+    "set server be/ag check-port 70000",
+    "set server be/ag check-port 98",
+    "set server be/ag fqdn foo",
+];
+
+/// What there is none of, and who may say what.
+const NEWER_LEVELS: &[&str] = &[
+    "show anon",
+    "set anon off",
+    "debug dev hash x",
+    "debug counters",
+    "show cache",
+    "trace 0",
+    "trace foo",
+    "show ssl cert",
+    "show ssl cert x",
+    "show ssl crl-file",
+    "show ssl crt-list",
+    "show ssl ocsp-response",
+    "show ssl ocsp-updates",
+    "show ssl sni",
+    "show tls-keys",
+    "show quic",
+    "acme status",
+    "enable dynamic-cookie backend zz",
+    "disable dynamic-cookie backend be",
+    "set profiling tasks foo",
+    "set profiling memory on",
+    "set profiling foo",
+    "show fd zz",
+    "show sess zz",
+    "show sess 0x1",
+    "shutdown session 0x1",
+    "shutdown session 0x0",
+    "user;show cache",
+    "user;show quic",
+    "user;show tls-keys",
+    "user;acme status",
+    "user;trace 0",
+    "user;show anon",
+    "user;set anon off",
+    "user;debug counters",
+    "user;show env",
+    "user;show sess",
+    "user;show fd",
+    "user;show startup-logs",
+    "user;show cli sockets",
+    "user;show backend",
+    "user;show activity",
+    "user;get map x y",
+    "user;get var proc.x",
+    "user;set timeout cli 5",
+    "user;set severity-output none",
+    "user;clear counters",
+    "user;show profiling",
+    "user;get weight be/a",
+    "user;disable server be/a",
+    "operator;show cli sockets",
+    "operator;add map x y z",
+    "operator;clear counters",
+    "operator;set profiling tasks off",
+    "operator;experimental-mode on",
+    "operator;shutdown session 0x1",
+    "operator;trace 0",
+    "operator;set anon off",
+    "operator;show quic",
+    "operator;clear counters all",
+];
+
 /// Cells that count time, and columns 2.6 does not have, are left out.
 fn comparable(command: &str, answer: &str, newer: bool) -> Vec<String> {
     // 2.6 forgets the end of some lines.
@@ -349,7 +448,8 @@ fn the_same_commands_have_the_same_answers() {
     let original = start(theirs, directories.0.path(), CONFIG, &[]);
     let own = start(ours(), directories.1.path(), CONFIG, &[]);
     let newer = is_newer();
-    for command in COMMANDS.iter().chain(if newer { NEWER } else { &[] }) {
+    let more = if newer { [NEWER, AGENT, NEWER_LEVELS] } else { [&[][..]; 3] };
+    for command in COMMANDS.iter().chain(more.into_iter().flatten()) {
         let ask = |running: &Running| {
             let place = running.socket.parent().expect("a directory").display().to_string();
             running.ask(&command.replace("DIR", &place)).replace(&place, "DIR")

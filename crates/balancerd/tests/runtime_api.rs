@@ -316,3 +316,63 @@ fn limits_of_connections_and_sessions_a_second_hold_and_can_be_taken_away() {
         assert_eq!(cells(1).nth(at), Some("10"), "{stat}");
     });
 }
+
+/// A server that answers every request after a while.
+fn http_server(wait: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while matches!(client.read(&mut bytes), Ok(1..)) {
+                    std::thread::sleep(wait);
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
+                    if client.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn sessions_of_http_are_shown_and_ended_and_their_answers_timed() {
+    let back = http_server(Duration::from_millis(30));
+    let backend = format!(" mode http\nbackend be\n mode http\n server a 127.0.0.1:{back}");
+    let running = Running::start("", &backend);
+    let mut client = TcpStream::connect(("127.0.0.1", running.port)).expect("it listens");
+    client.set_read_timeout(Some(LIMIT)).expect("a time");
+    let mut answer = [0; 1024];
+    for _ in 0..3 {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").expect("it reads");
+        let count = client.read(&mut answer).expect("answered");
+        assert!(answer[..count].starts_with(b"HTTP/1.1 200"), "{:?}", &answer[..count]);
+    }
+    let own = client.local_addr().expect("connected").to_string();
+    let deadline = Instant::now() + LIMIT;
+    let shown = loop {
+        let shown = running.ask("show sess");
+        if shown.contains(" be=<NONE> ") {
+            break shown;
+        }
+        assert!(Instant::now() < deadline, "{shown}");
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(shown.contains(&format!("src={own} fe=fe ")), "{shown}");
+    let stat = running.ask("show stat");
+    let mut lines = stat.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().expect("a head");
+    let row = lines.find(|row| row[0] == "be" && row[1] == "a").expect("its row");
+    let cell = |name: &str| {
+        let at = names.iter().position(|known| *known == name).expect("a column");
+        row[at].parse::<u32>().expect("a number")
+    };
+    assert!(cell("rtime") >= 30 && cell("rtime_max") >= cell("rtime"), "{stat}");
+    // A client that only waits is ended, too.
+    let id = shown.split(':').next().expect("an id").to_owned();
+    assert_eq!(running.ask(&format!("shutdown session {id}")), "");
+    assert!(matches!(client.read(&mut answer), Ok(0) | Err(_)));
+}

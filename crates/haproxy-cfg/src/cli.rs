@@ -16,6 +16,8 @@
 //! assert_eq!(first.words, ["show", "version"]);
 //! ```
 
+pub mod commands;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 

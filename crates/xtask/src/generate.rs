@@ -91,6 +91,7 @@ fn generate(root: &Path, check: bool) -> anyhow::Result<Vec<PathBuf>> {
     }
     let mut others = man::pages(root)?;
     others.push(("docs/reference/checks.md".into(), checks()));
+    others.push(("docs/reference/runtime-api.md".into(), runtime_api()));
     for (file, page) in others {
         let file = PathBuf::from(file);
         if !std::fs::read_to_string(root.join(&file)).is_ok_and(|there| there == page) {
@@ -120,6 +121,42 @@ fn checks() -> String {
             conf::Severity::Notice => "note",
         };
         let _ = writeln!(page, "| `{}` | {severity} | {} |", rule.name, rule.what);
+    }
+    page
+}
+
+/// What can be said to a `stats socket`.
+fn runtime_api() -> String {
+    let mut page = heading("The runtime API");
+    page.push_str(
+        "What can be said to a `stats socket` of balancerd, and through the master's (`@1 …`), one command a line or \
+         several with `;` between. An empty line ends each answer. A command needs a level: `user` < `operator` < \
+         `admin`; who has less is told `Permission denied`. Answers are those of HAProxy 3.2, byte for byte where \
+         programs read them; commands HAProxy knows and this does not are refused with `not supported yet: …`. \
+         Since: the first HAProxy known to have it, 2.6 or a later one.\n\n\
+         | command | level | since | what it answers |\n|---|---|---|---|\n",
+    );
+    for row in haproxy_cfg::cli::commands::ROWS {
+        let level = match row.level {
+            proxy::Level::User => "user",
+            proxy::Level::Operator => "operator",
+            proxy::Level::Admin => "admin",
+        };
+        let usage = format!("{} {}", row.words, row.arguments);
+        let help = if row.experimental {
+            format!("{}, after `experimental-mode on`", row.help)
+        } else {
+            row.help.to_owned()
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {level} | {} | {}{}. {} |",
+            usage.trim_end().replace('|', "\\|"),
+            row.since,
+            help[..1].to_uppercase(),
+            &help[1..],
+            row.doc.replace('|', "\\|"),
+        );
     }
     page
 }

@@ -172,7 +172,9 @@ impl Watcher {
             let timing = config.timing();
             let start = self.shared.clock.now();
             record.begin_check(true, true);
-            let answer = agent::ask(config, &timing, &self.target(), &self.shared.clock).await;
+            let state = &self.shared.backends[self.backend].servers[self.server];
+            let agent = state.agent_of(config);
+            let answer = agent::ask(&agent, &timing, &self.target(), &self.shared.clock).await;
             record.begin_check(true, false);
             // What is served may have changed meanwhile.
             if !self.find(&record) {

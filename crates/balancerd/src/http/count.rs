@@ -1,7 +1,7 @@
 //! Counters of HTTP.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use stick::Data;
 
@@ -41,9 +41,19 @@ pub struct Count {
     pub bad_requests: Counter,
     /// Requests answered here.
     pub intercepted: Counter,
+    /// Milliseconds servers took to answer, of all requests they did answer.
+    pub response_time: AtomicU64,
+    /// The longest of them.
+    pub longest_response: AtomicU32,
 }
 
 impl Count {
+    /// Milliseconds a server took to answer on average, and at most.
+    pub(crate) fn response_times(&self) -> (u64, u32) {
+        let answers = self.requests.get().max(1);
+        (self.response_time.load(Relaxed) / answers, self.longest_response.load(Relaxed))
+    }
+
     fn request(&self, second: u64) {
         self.requests.add();
         self.request_rate.count(second);

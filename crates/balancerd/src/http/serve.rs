@@ -193,9 +193,10 @@ impl Client<'_> {
             let thread = usize::from(self.c.thread);
             let mut key = None;
             let client = &self.c.client;
+            let about = self.c.session.about((IDLE, IDLE));
             let read = poll_fn(|cx| {
                 if !begun && key.is_none() {
-                    key = Some(shared.threads[thread].enter(IDLE, IDLE, cx.waker().clone()));
+                    key = Some(shared.threads[thread].enter_as(about, cx.waker().clone()));
                 }
                 if let Poll::Ready(read) = client.poll_recv(cx, &mut buffer) {
                     return Poll::Ready(Some(read));
@@ -548,9 +549,8 @@ impl Client<'_> {
         );
         let tunnel = session.timeout_set(|set| set.tunnel).or(backend.tunnel_timeout);
         let mut inbox = std::mem::take(&mut self.inbox);
-        let client_key = shared.threads[usize::from(self.c.thread)].enter(
-            slot.ids().0,
-            slot.ids().1,
+        let client_key = shared.threads[usize::from(self.c.thread)].enter_as(
+            self.c.session.about(slot.ids()),
             poll_fn(|cx| Poll::Ready(cx.waker().clone())).await,
         );
         let kills = shared.kills();

@@ -1,5 +1,6 @@
 //! The commands: who may say them, and where each is answered.
 
+mod absent;
 mod dynamic;
 mod frontends;
 mod patterns;
@@ -18,6 +19,7 @@ mod wait;
 use std::fmt::Write as _;
 
 use haproxy_cfg::cli;
+use haproxy_cfg::cli::commands::{Row, row_of};
 use proxy::{Level, Severity};
 use tokio::sync::oneshot;
 
@@ -70,43 +72,29 @@ impl Reply {
 /// A command that does nothing more, or why it does not.
 type Outcome = Result<Reply, Reply>;
 
-/// What has to be switched on before a command is heard.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Needs {
-    Nothing,
-    Experimental,
-}
-
 struct Command {
     /// The words it begins with.
     words: &'static str,
-    /// What follows them.
-    arguments: &'static str,
-    help: &'static str,
-    /// Who may say it.
-    level: Level,
-    needs: Needs,
     run: fn(&mut Call<'_>) -> Outcome,
 }
 
 impl Command {
-    const fn new(
-        words: &'static str,
-        arguments: &'static str,
-        help: &'static str,
-        run: fn(&mut Call<'_>) -> Outcome,
-    ) -> Self {
-        Self { words, arguments, help, level: Level::User, needs: Needs::Nothing, run }
+    const fn new(words: &'static str, run: fn(&mut Call<'_>) -> Outcome) -> Self {
+        Self { words, run }
     }
 
-    const fn level(mut self, level: Level) -> Self {
-        self.level = level;
-        self
-    }
-
-    const fn needs(mut self, needs: Needs) -> Self {
-        self.needs = needs;
-        self
+    /// What the reference says of it; a test sees to it that it says something.
+    fn row(&self) -> &'static Row {
+        const NOBODY: Row = Row {
+            words: "",
+            arguments: "",
+            level: Level::Admin,
+            since: "",
+            help: "",
+            doc: "",
+            experimental: true,
+        };
+        row_of(self.words).unwrap_or(&NOBODY)
     }
 }
 
@@ -143,6 +131,7 @@ const TABLES: &[&[Command]] = &[
     tables::COMMANDS,
     variables::COMMANDS,
     wait::COMMANDS,
+    absent::COMMANDS,
 ];
 
 fn all() -> impl Iterator<Item = &'static Command> {
@@ -160,10 +149,11 @@ pub(super) fn run(
     let Some(found) = all().find(|command| begins(&words, command.words)) else {
         return unbuilt::refuse(session.level, &words).unwrap_or_else(|| unknown(session, &words));
     };
-    if session.level < found.level {
+    let row = found.row();
+    if session.level < row.level {
         return Reply::error_line("Permission denied");
     }
-    if found.needs == Needs::Experimental && !session.experimental {
+    if row.experimental && !session.experimental {
         return Reply::error_line("This command is restricted to experimental mode only.");
     }
     let arguments = &words[found.words.split(' ').count()..];
@@ -190,10 +180,7 @@ fn begins(words: &[&str], command: &str) -> bool {
 }
 
 fn is_listed(session: &Session, command: &Command) -> bool {
-    match command.needs {
-        Needs::Nothing => true,
-        Needs::Experimental => session.experimental,
-    }
+    session.experimental || !command.row().experimental
 }
 
 fn unknown(session: &Session, words: &[&str]) -> Reply {
@@ -205,7 +192,11 @@ fn unknown(session: &Session, words: &[&str]) -> Reply {
                 || conf::nearest(first, [own].into_iter()).is_some())
     };
     let known = || all().filter(|command| is_listed(session, command));
-    let mut alike: Vec<&Command> = known().filter(likely).collect();
+    let same = |command: &&Command| command.words.split(' ').next() == Some(first);
+    let mut alike: Vec<&Command> = known().filter(same).collect();
+    if alike.is_empty() {
+        alike = known().filter(likely).collect();
+    }
     let text = if first.is_empty() {
         listed("Unknown command. Please enter one of the following commands only:\n", known())
     } else if alike.is_empty() {
@@ -229,10 +220,29 @@ fn unknown(session: &Session, words: &[&str]) -> Reply {
 
 fn listed(head: &str, commands: impl IntoIterator<Item = &'static Command>) -> String {
     let mut out = head.to_owned();
-    for Command { words, arguments, help, .. } in commands {
+    for command in commands {
+        let Row { words, arguments, help, .. } = command.row();
         let usage = format!("{words} {arguments}");
         // Writing to a string does not fail.
         let _ = writeln!(out, "  {:<39} : {help}", usage.trim_end());
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_row_and_every_row_a_command() {
+        let words: Vec<&str> = all().map(|command| command.words).collect();
+        for word in &words {
+            let row = row_of(word).unwrap_or_else(|| panic!("no row: {word}"));
+            assert!(!row.help.is_empty() && !row.doc.is_empty(), "{word}");
+        }
+        for row in cli::commands::ROWS {
+            assert!(words.contains(&row.words), "no command: {}", row.words);
+            assert_eq!(words.iter().filter(|word| **word == row.words).count(), 1, "{}", row.words);
+        }
+    }
 }

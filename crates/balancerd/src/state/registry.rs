@@ -64,11 +64,6 @@ struct Live {
 }
 
 impl Registry {
-    /// A session of nobody in particular, or between a backend and a server.
-    pub(crate) fn enter(&self, backend: u32, server: u32, waker: Waker) -> u32 {
-        self.enter_as(About::new(u32::MAX, (backend, server), None), waker)
-    }
-
     /// A session that others can look at.
     pub(crate) fn enter_as(&self, about: About, waker: Waker) -> u32 {
         let live = Live { about, kill: None, waker: Some(waker) };

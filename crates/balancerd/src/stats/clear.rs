@@ -25,7 +25,12 @@ pub(crate) fn clear(shared: &Shared, board: &Board, all: bool) {
 fn traffic(traffic: &Traffic, all: bool) {
     traffic.peak.store(traffic.current.load(Relaxed), Relaxed);
     traffic.rate.forget_most();
-    for most in [&traffic.longest_queue, &traffic.longest_connect, &traffic.longest_total] {
+    for most in [
+        &traffic.longest_queue,
+        &traffic.longest_connect,
+        &traffic.longest_total,
+        &traffic.http.longest_response,
+    ] {
         most.store(0, Relaxed);
     }
     if !all {
@@ -44,6 +49,7 @@ fn traffic(traffic: &Traffic, all: bool) {
         &traffic.queue_time,
         &traffic.connect_time,
         &traffic.total_time,
+        &traffic.http.response_time,
     ];
     counters.into_iter().for_each(|counter| counter.store(0, Relaxed));
 }

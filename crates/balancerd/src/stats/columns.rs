@@ -192,11 +192,9 @@ pub(super) const FRONTEND_ZEROS: &[&str] = &[
 /// See [`FRONTEND_ZEROS`].
 pub(super) const SERVER_ZEROS: &[&str] = &[
     "dresp",
-    "rtime",
     "wrew",
     "reuse",
     "srv_icur",
-    "rtime_max",
     "eint",
     "idle_conn_cur",
     "safe_conn_cur",
@@ -216,10 +214,8 @@ pub(super) const BACKEND_ZEROS: &[&str] = &[
     "comp_out",
     "comp_byp",
     "comp_rsp",
-    "rtime",
     "wrew",
     "reuse",
-    "rtime_max",
     "eint",
     "agg_server_status",
     "agg_server_check_status",

@@ -362,6 +362,9 @@ fn server_side(row: &mut Row, traffic: &Traffic) {
     row.set("qtime", average(&traffic.queue_time));
     row.set("ctime", average(&traffic.connect_time));
     row.set("ttime", average(&traffic.total_time));
+    let (average, longest) = traffic.http.response_times();
+    row.set("rtime", average);
+    row.set("rtime_max", longest);
     row.set("qtime_max", traffic.longest_queue.load(Relaxed));
     row.set("ctime_max", traffic.longest_connect.load(Relaxed));
     row.set("ttime_max", traffic.longest_total.load(Relaxed));

@@ -108,11 +108,12 @@ pub(crate) fn show_servers_state(
                 let running = record.agent().is_some_and(|agent| agent.running);
                 agent |= if running { RUNNING } else { 0 };
             }
-            let asked = server.agent.as_ref();
+            let state = &shared.backends[index].servers[at];
+            let asked = server.agent.as_ref().map(|agent| state.agent_of(agent));
             // `addr` and `port` are for both.
-            let agent_port = asked.map(|agent| agent.port).filter(|port| *port > 0);
+            let agent_port = asked.as_ref().map(|agent| agent.port).filter(|port| *port > 0);
             let agent_port = agent_port.or(probed.and_then(|check| check.port)).unwrap_or(0);
-            let agent_addr = asked.and_then(|agent| agent.addr);
+            let agent_addr = asked.as_ref().and_then(|agent| agent.addr);
             let agent_addr = agent_addr.or(probed.and_then(|check| check.addr));
             let agent_addr = agent_addr.map_or_else(|| "-".into(), |addr: IpAddr| addr.to_string());
             // Writing to a string does not fail.

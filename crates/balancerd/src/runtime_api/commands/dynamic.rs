@@ -8,19 +8,15 @@ use std::sync::Arc;
 
 use balance::ServerId;
 use haproxy_cfg::dynamic;
-use proxy::{Backend, BackendIndex, Level, Running, Tracked};
+use proxy::{Backend, BackendIndex, Running, Tracked};
 
 use super::{Call, Command, Outcome, Reply};
 use crate::health::Board;
 use crate::state::Shared;
 use crate::worker::Change;
 
-pub(super) const COMMANDS: &[Command] = &[
-    Command::new("add server", "<bk>/<srv> <address> [<param>]*", "a new server", add)
-        .level(Level::Admin),
-    Command::new("del server", "<bk>/<srv>", "remove a server in maintenance", delete)
-        .level(Level::Admin),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::new("add server", add), Command::new("del server", delete)];
 
 /// `be/s` of the first argument.
 fn named(call: &Call<'_>) -> Result<(String, String), Reply> {

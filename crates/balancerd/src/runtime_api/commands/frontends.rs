@@ -1,25 +1,14 @@
 //! Frontends that pause, go on, and end.
 
-use proxy::Level;
-
 use super::proxies::frontend;
 use super::{Call, Command, Outcome, Reply};
 use crate::report;
 use crate::state::Door;
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new("disable frontend", "<frontend>", "refuse connections for a while", |call| {
-        turn(call, Door::Paused)
-    })
-    .level(Level::Admin),
-    Command::new("enable frontend", "<frontend>", "accept connections again", |call| {
-        turn(call, Door::Open)
-    })
-    .level(Level::Admin),
-    Command::new("shutdown frontend", "<frontend>", "accept connections no more", |call| {
-        turn(call, Door::Shut)
-    })
-    .level(Level::Admin),
+    Command::new("disable frontend", |call| turn(call, Door::Paused)),
+    Command::new("enable frontend", |call| turn(call, Door::Open)),
+    Command::new("shutdown frontend", |call| turn(call, Door::Shut)),
 ];
 
 fn turn(call: &mut Call<'_>, door: Door) -> Outcome {

@@ -3,61 +3,27 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use proxy::Level;
 use rules::list::{Answer, Entry, Hit, List, Refused, Use, Which};
 use rules::pattern::Match;
 
 use super::{Call, Command, Outcome, Reply};
 
-/// HAProxy lets every level change patterns; here, as its manual says, a user changes nothing.
-const CHANGES: Level = Level::Operator;
-
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new("add acl", "[@<ver>] <acl> <pattern>", "adds a pattern", |call| {
-        add(call, Use::Acl)
-    })
-    .level(CHANGES),
-    Command::new(
-        "add map",
-        "[@<ver>] <map> <key> <value>",
-        "adds a key, or lines of them",
-        |call| add(call, Use::Map),
-    )
-    .level(CHANGES),
-    Command::new("clear acl", "[@<ver>] <acl>", "removes all patterns", |call| {
-        clear(call, Use::Acl)
-    })
-    .level(CHANGES),
-    Command::new("clear map", "[@<ver>] <map>", "removes all keys", |call| clear(call, Use::Map))
-        .level(CHANGES),
-    Command::new("commit acl", "@<ver> <acl>", "uses a version", |call| commit(call, Use::Acl))
-        .level(CHANGES),
-    Command::new("commit map", "@<ver> <map>", "uses a version", |call| commit(call, Use::Map))
-        .level(CHANGES),
-    Command::new("del acl", "<acl> {<pattern>|#<ref>}", "removes a pattern", |call| {
-        delete(call, Use::Acl)
-    })
-    .level(CHANGES),
-    Command::new("del map", "<map> {<key>|#<ref>}", "removes a key", |call| delete(call, Use::Map))
-        .level(CHANGES),
-    Command::new("get acl", "<acl> <value>", "what a value matches", |call| get(call, Use::Acl)),
-    Command::new("get map", "<map> <value>", "what a value matches", |call| get(call, Use::Map)),
-    Command::new("prepare acl", "<acl>", "a new version, to be filled", |call| {
-        prepare(call, Use::Acl)
-    })
-    .level(CHANGES),
-    Command::new("prepare map", "<map>", "a new version, to be filled", |call| {
-        prepare(call, Use::Map)
-    })
-    .level(CHANGES),
-    Command::new("set map", "<map> {<key>|#<ref>} <value>", "gives a key another value", set)
-        .level(CHANGES),
-    Command::new("show acl", "[[@<ver>] <acl>]", "the ACLs, or patterns", |call| {
-        show(call, Use::Acl)
-    }),
-    Command::new("show map", "[[@<ver>] <map>]", "the maps, or keys and values", |call| {
-        show(call, Use::Map)
-    }),
+    Command::new("add acl", |call| add(call, Use::Acl)),
+    Command::new("add map", |call| add(call, Use::Map)),
+    Command::new("clear acl", |call| clear(call, Use::Acl)),
+    Command::new("clear map", |call| clear(call, Use::Map)),
+    Command::new("commit acl", |call| commit(call, Use::Acl)),
+    Command::new("commit map", |call| commit(call, Use::Map)),
+    Command::new("del acl", |call| delete(call, Use::Acl)),
+    Command::new("del map", |call| delete(call, Use::Map)),
+    Command::new("get acl", |call| get(call, Use::Acl)),
+    Command::new("get map", |call| get(call, Use::Map)),
+    Command::new("prepare acl", |call| prepare(call, Use::Acl)),
+    Command::new("prepare map", |call| prepare(call, Use::Map)),
+    Command::new("set map", set),
+    Command::new("show acl", |call| show(call, Use::Acl)),
+    Command::new("show map", |call| show(call, Use::Map)),
 ];
 
 const fn name(kind: Use) -> &'static str {

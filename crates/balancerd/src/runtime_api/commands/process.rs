@@ -11,49 +11,33 @@ use crate::runtime_api::level_name;
 use crate::stats;
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new("clear counters all", "", "set all counters to zero", clear_all)
-        .level(Level::Admin),
-    Command::new("clear counters", "[all]", "forget the highest values", clear_highest)
-        .level(Level::Admin),
-    Command::new("echo", "<text>", "say it again", |call| {
-        Ok(Reply::info_line(call.arguments.join(" ")))
-    }),
-    Command::new("experimental-mode", "[on|off]", "allow what may still change", |call| {
+    Command::new("clear counters all", clear_all),
+    Command::new("clear counters", clear_highest),
+    Command::new("echo", |call| Ok(Reply::info_line(call.arguments.join(" ")))),
+    Command::new("experimental-mode", |call| {
         let mode = &mut call.session.experimental;
         switch(call.arguments, mode, "experimental-mode")
-    })
-    .level(Level::Admin),
-    Command::new("expert-mode", "[on|off]", "allow what may do harm", |call| {
+    }),
+    Command::new("expert-mode", |call| {
         switch(call.arguments, &mut call.session.expert, "expert-mode")
-    })
-    .level(Level::Admin),
-    Command::new("operator", "", "may do what an operator may from now on", |call| {
-        lower(call, Level::Operator)
     }),
-    Command::new("set maxconn global", "<n>", "the most connections", set_maxconn)
-        .level(Level::Admin),
-    Command::new("set severity-output", "[none|number|string]", "labels of messages", set_labels),
-    Command::new("set timeout", "cli <delay>", "how long this client may be silent", set_timeout),
-    Command::new("show cli level", "", "what this client may do", |call| {
-        Ok(Reply::info_line(level_name(call.session.level)))
-    }),
-    Command::new("show cli sockets", "", "where clients like this one connect", show_sockets)
-        .level(Level::Admin),
-    Command::new("show env", "[<name>]", "the environment", show_env).level(Level::Operator),
-    Command::new("show info", "[typed|json|desc|float]*", "counters of the process", |call| {
+    Command::new("operator", |call| lower(call, Level::Operator)),
+    Command::new("set maxconn global", set_maxconn),
+    Command::new("set severity-output", set_labels),
+    Command::new("set timeout", set_timeout),
+    Command::new("show cli level", |call| Ok(Reply::info_line(level_name(call.session.level)))),
+    Command::new("show cli sockets", show_sockets),
+    Command::new("show env", show_env),
+    Command::new("show info", |call| {
         let format = stats::Format::of(call.arguments);
         Ok(Reply::Text(stats::show_info_as(call.shared, format)))
     }),
-    Command::new("show startup-logs", "", "what was said at the start", |_| {
-        Ok(Reply::info(crate::terminal::startup_log()))
-    }),
-    Command::new("show version", "", "the version of this process", |_| {
-        Ok(Reply::info_line(stats::VERSION))
-    }),
-    Command::new("user", "", "may only read from now on", |call| lower(call, Level::User)),
-    Command::new("help", "[<command>]", "what can be said here", super::help),
-    Command::new("prompt", "[n|i|p]", "ask for one command after another", prompt),
-    Command::new("quit", "", "close the connection", |_| Ok(Reply::Quit)),
+    Command::new("show startup-logs", |_| Ok(Reply::info(crate::terminal::startup_log()))),
+    Command::new("show version", |_| Ok(Reply::info_line(stats::VERSION))),
+    Command::new("user", |call| lower(call, Level::User)),
+    Command::new("help", super::help),
+    Command::new("prompt", prompt),
+    Command::new("quit", |_| Ok(Reply::Quit)),
 ];
 
 fn lower(call: &mut Call<'_>, level: Level) -> Outcome {

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use balance::ServerId;
-use proxy::Level;
 use relay::Target;
 
 use super::servers::leading_number;
@@ -13,22 +12,13 @@ use crate::state::Shared;
 use crate::stats::{self, Filter, Format};
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new("set maxconn frontend", "<frontend> <n>", "its most connections", set_maxconn)
-        .level(Level::Admin),
-    Command::new("show backend", "", "the names of all backends", show_backend),
-    Command::new("show errors", "[<proxy>]", "messages that were not understood", show_errors)
-        .level(Level::Operator),
-    Command::new("show schema json", "", "the form of what is shown as JSON", |_| {
-        Ok(Reply::Text(stats::schema()))
-    }),
-    Command::new("show servers conn", "[<backend>]", "connections of servers", show_connections),
-    Command::new("show servers state", "[<backend>]", "the state of servers", show_servers_state),
-    Command::new(
-        "show stat",
-        "[typed|json|desc|up|no-maint]* [<iid> <type> <sid>]",
-        "counters of proxies and servers",
-        show_stat,
-    ),
+    Command::new("set maxconn frontend", set_maxconn),
+    Command::new("show backend", show_backend),
+    Command::new("show errors", show_errors),
+    Command::new("show schema json", |_| Ok(Reply::Text(stats::schema()))),
+    Command::new("show servers conn", show_connections),
+    Command::new("show servers state", show_servers_state),
+    Command::new("show stat", show_stat),
 ];
 
 fn show_backend(call: &mut Call<'_>) -> Outcome {

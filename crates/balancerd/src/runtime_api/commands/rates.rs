@@ -1,17 +1,9 @@
 //! `set rate-limit`: connections and sessions a second.
 
-use proxy::Level;
-
 use super::servers::leading_number;
 use super::{Call, Command, Outcome, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::new(
-    "set rate-limit",
-    "<setting> <value>",
-    "connections or sessions a second",
-    set_rate_limit,
-)
-.level(Level::Admin)];
+pub(super) const COMMANDS: &[Command] = &[Command::new("set rate-limit", set_rate_limit)];
 
 const USAGE: &str = "'set rate-limit' only supports :
    - 'connections global' to set the per-process maximum connection rate

@@ -5,12 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Call, Command, Outcome, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[Command::new(
-    "show resolvers",
-    "[id]",
-    "counters of the name servers of each section",
-    show_resolvers,
-)];
+pub(super) const COMMANDS: &[Command] = &[Command::new("show resolvers", show_resolvers)];
 
 fn show_resolvers(call: &mut Call<'_>) -> Outcome {
     let only = call.arguments.first().copied();

@@ -3,37 +3,28 @@
 use std::net::IpAddr;
 
 use balance::ServerId;
-use proxy::{Cause, Level, Server};
+use proxy::{Cause, Server};
 use relay::Target;
 
 use super::{Call, Command, Outcome, Reply};
 use check::standing::{Event, Operation, Order};
 
 use crate::health::{Board, Ward};
-use crate::state::{ServerState, Shared};
+use crate::state::{AgentAt, ServerState, Shared};
 
 pub(super) const COMMANDS: &[Command] = &[
-    admin("disable agent", "<bk>/<srv>", "ask its agent no more", |call| enable_agent(call, false)),
-    admin("disable health", "<bk>/<srv>", "check it no more", |call| enable_checks(call, false)),
-    admin("disable server", "<bk>/<srv>", "put it into maintenance", |call| maintain(call, true)),
-    admin("enable agent", "<bk>/<srv>", "ask its agent again", |call| enable_agent(call, true)),
-    admin("enable health", "<bk>/<srv>", "check it again", |call| enable_checks(call, true)),
-    admin("enable server", "<bk>/<srv>", "end its maintenance", |call| maintain(call, false)),
-    Command::new("get weight", "<bk>/<srv>", "its weight, now and at the start", get_weight),
-    admin("set maxconn server", "<bk>/<srv> <n>", "its most connections", set_maxconn),
-    admin("set server", "<bk>/<srv> <what>", "its state, weight, address …", set_server),
-    admin("set weight", "<bk>/<srv> <n>[%]", "its share", set_weight),
-    admin("shutdown sessions server", "<bk>/<srv>", "end its sessions", shutdown_sessions),
+    Command::new("disable agent", |call| enable_agent(call, false)),
+    Command::new("disable health", |call| enable_checks(call, false)),
+    Command::new("disable server", |call| maintain(call, true)),
+    Command::new("enable agent", |call| enable_agent(call, true)),
+    Command::new("enable health", |call| enable_checks(call, true)),
+    Command::new("enable server", |call| maintain(call, false)),
+    Command::new("get weight", get_weight),
+    Command::new("set maxconn server", set_maxconn),
+    Command::new("set server", set_server),
+    Command::new("set weight", set_weight),
+    Command::new("shutdown sessions server", shutdown_sessions),
 ];
-
-const fn admin(
-    words: &'static str,
-    arguments: &'static str,
-    help: &'static str,
-    run: fn(&mut Call<'_>) -> Outcome,
-) -> Command {
-    Command::new(words, arguments, help, run).level(Level::Admin)
-}
 
 /// One server.
 #[derive(Clone, Copy)]
@@ -51,6 +42,20 @@ impl Found {
 
     fn config(&self) -> &'static Server {
         &self.shared.config.backends[self.backend].servers[self.server]
+    }
+
+    fn standing(&self) -> check::Standing {
+        self.board.backends[self.backend].servers[self.server].standing()
+    }
+
+    /// Whether its checks are on.
+    fn is_checked(&self) -> bool {
+        self.standing().check().is_some_and(|watch| watch.enabled)
+    }
+
+    /// Whether its agent is asked.
+    fn is_asked(&self) -> bool {
+        self.standing().agent().is_some_and(|watch| watch.enabled)
     }
 
     fn state(&self) -> &'static ServerState {
@@ -197,20 +202,31 @@ fn set_server(call: &mut Call<'_>) -> Outcome {
         "state" => set_state(found, value),
         "health" => set_health(found, value),
         "agent" => set_agent(found, value),
-        "agent-send" if found.config().agent.is_none() => {
-            Err(Reply::error_line(format_args!("{AGENT_OFF}.")))
+        "agent-send" if !found.is_asked() => Err(Reply::error_line(format_args!("{AGENT_OFF}."))),
+        "agent-addr" | "agent-port" if !found.is_asked() => Err(Reply::error_line(AGENT_OFF)),
+        "agent-send" => {
+            let send = Some(value.as_bytes().to_vec());
+            found.state().ask_at(AgentAt { send, ..AgentAt::default() });
+            Ok(Reply::DONE)
         }
-        "agent-addr" | "agent-port" if found.config().agent.is_none() => {
-            Err(Reply::error_line(AGENT_OFF))
-        }
-        "agent-send" | "agent-addr" | "agent-port" => {
-            Err(Reply::error_line(format_args!("not supported yet: set server {what}")))
+        "agent-addr" => set_agent_address(call, found),
+        "agent-port" => {
+            if value.is_empty() {
+                let text = "set server <b>/<s> agent-port requires a port.";
+                return Err(Reply::error_line(text));
+            }
+            let port = Some(check_port(value)?);
+            found.state().ask_at(AgentAt { port, ..AgentAt::default() });
+            Ok(Reply::DONE)
         }
         "addr" => set_address(call, found),
         "check-addr" => set_check_address(call, found),
         "check-port" => set_check_port(found, value),
         "fqdn" if value.is_empty() => {
             Err(Reply::error_line("set server <b>/<s> fqdn requires a FQDN."))
+        }
+        "fqdn" if found.config().resolve.is_some() => {
+            Err(Reply::error_line("not supported yet: set server fqdn"))
         }
         "fqdn" => {
             let text = "set server <b>/<s> fqdn failed because no resolution is configured.";
@@ -245,7 +261,7 @@ fn set_state(found: Found, state: &str) -> Outcome {
 
 /// As if the agent had said it.
 fn set_agent(found: Found, word: &str) -> Outcome {
-    if found.config().agent.is_none() {
+    if !found.is_asked() {
         return Err(Reply::error_line(format_args!("{AGENT_OFF}.")));
     }
     match word {
@@ -346,7 +362,7 @@ fn set_check_address(call: &Call<'_>, found: Found) -> Outcome {
         let text = "set server <b>/<s> check-addr requires an address and optionally a port.";
         return Err(Reply::error_line(text));
     }
-    if found.config().check.is_none() {
+    if !found.is_checked() {
         return Err(Reply::error_line(CHECKS_OFF));
     }
     let Ok(address) = text.parse::<IpAddr>() else {
@@ -360,11 +376,28 @@ fn set_check_address(call: &Call<'_>, found: Found) -> Outcome {
     Ok(Reply::DONE)
 }
 
+fn set_agent_address(call: &Call<'_>, found: Found) -> Outcome {
+    let text = call.word(2);
+    if text.is_empty() {
+        let text = "set server <b>/<s> agent-addr requires an address and optionally a port.";
+        return Err(Reply::error_line(text));
+    }
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return Err(Reply::error_line(format_args!("invalid addr '{text}'")));
+    };
+    let port = match (call.word(3), call.word(4)) {
+        ("port", port) => Some(check_port(port)?),
+        _ => None,
+    };
+    found.state().ask_at(AgentAt { address: Some(address), port, send: None });
+    Ok(Reply::DONE)
+}
+
 fn set_check_port(found: Found, text: &str) -> Outcome {
     if text.is_empty() {
         return Err(Reply::error_line("set server <b>/<s> check-port requires a port."));
     }
-    if found.config().check.is_none() {
+    if !found.is_checked() {
         return Err(Reply::error_line(CHECKS_OFF));
     }
     found.state().check_at(None, Some(check_port(text)?));
@@ -374,7 +407,7 @@ fn set_check_port(found: Found, text: &str) -> Outcome {
 fn check_port(text: &str) -> Result<u16, Reply> {
     match leading_number(text) {
         (Some(port), "") if (0..=65_535).contains(&port) => Ok(u16::try_from(port).unwrap_or(0)),
-        (Some(_), "") => Err(Reply::error_line("provided port is not valid")),
+        (Some(_), "") => Err(Reply::error_line("provided port is invalid")),
         _ => Err(Reply::error_line("provided port is not an integer")),
     }
 }

@@ -3,17 +3,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use proxy::{Cause, Level};
+use proxy::Cause;
 
 use super::{Call, Command, Outcome, Reply};
 use crate::state::{About, Shared};
 
-pub(super) const COMMANDS: &[Command] = &[
-    Command::new("show sess", "[<id>|all|older <age>]", "the sessions there are", show_sessions)
-        .level(Level::Operator),
-    Command::new("shutdown session", "<id>", "end one session", shutdown_session)
-        .level(Level::Admin),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::new("show sess", show_sessions), Command::new("shutdown session", shutdown_session)];
 
 /// `0x1000000000002a`: the thread above, its place there below.
 fn id(thread: usize, key: u32) -> String {
@@ -28,8 +24,12 @@ fn find(call: &Call<'_>) -> Option<(usize, u32)> {
 }
 
 fn shutdown_session(call: &mut Call<'_>) -> Outcome {
-    let expected = || Reply::error_line("Session pointer expected (use 'show sess').");
-    let (thread, key) = find(call).ok_or_else(expected)?;
+    let pointer = call.word(0).strip_prefix("0x").and_then(|it| u64::from_str_radix(it, 16).ok());
+    if pointer.is_none_or(|pointer| pointer == 0) {
+        return Err(Reply::error_line("Session pointer expected (use 'show sess')."));
+    }
+    let unknown = || Reply::error_line("No such session (use 'show sess').");
+    let (thread, key) = find(call).ok_or_else(unknown)?;
     match call.shared.end_session(thread, key, Cause::Killed) {
         true => Ok(Reply::DONE),
         false => Err(Reply::error_line("No such session (use 'show sess').")),
@@ -48,7 +48,14 @@ fn show_sessions(call: &mut Call<'_>) -> Outcome {
         },
         _ => match find(call) {
             Some(wanted) => one = Some(wanted),
-            None => return Err(Reply::error_line("Session not found.")),
+            None if call.word(0).starts_with("0x") => {
+                return Err(Reply::error_line("Session not found."));
+            }
+            None => {
+                let text =
+                    format!("Unsupported option '{}', try 'help' for more info.", call.word(0));
+                return Err(Reply::error_line(text));
+            }
         },
     }
     let now = crate::state::unix_seconds();

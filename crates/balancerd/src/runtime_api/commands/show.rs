@@ -2,40 +2,36 @@
 
 use std::fmt::Write as _;
 
-use proxy::Level;
-
 use super::{Call, Command, Outcome, Reply};
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new(
-        "set profiling",
-        "<what> {auto|on|off}",
-        "nothing is profiled here",
-        set_profiling,
-    )
-    .level(Level::Admin),
-    Command::new("show activity", "", "what each thread does", show_activity),
-    Command::new("show events", "[<sink>]", "where events go", show_events),
-    Command::new("show fd", "[<number>]", "open files", show_fd),
-    Command::new("show libs", "", "what was loaded besides the program", show_libs)
-        .level(Level::Operator),
-    Command::new("show pools", "", "nothing is pooled here", |_| {
+    Command::new("set profiling", set_profiling),
+    Command::new("show activity", show_activity),
+    Command::new("show events", show_events),
+    Command::new("show fd", show_fd),
+    Command::new("show libs", show_libs),
+    Command::new("show pools", |_| {
         Ok(Reply::Text("Total: 0 pools, 0 bytes allocated, 0 used (~0 by thread caches).\n".into()))
     }),
-    Command::new("show profiling", "", "nothing is profiled here", |_| {
+    Command::new("show profiling", |_| {
         let text = "Per-task CPU profiling              : off\n\
                     Memory usage profiling              : off\n";
         Ok(Reply::Text(text.into()))
     }),
-    Command::new("show tasks", "", "sessions of each thread", show_tasks),
-    Command::new("show threads", "", "the threads", show_threads),
+    Command::new("show tasks", show_tasks),
+    Command::new("show threads", show_threads),
 ];
 
 fn set_profiling(call: &mut Call<'_>) -> Outcome {
-    if !matches!(call.word(0), "tasks" | "memory") {
-        return Err(Reply::error_line("Expects either 'tasks' or 'memory'."));
+    match (call.word(0), call.word(1)) {
+        ("memory", _) => Err(Reply::error_line("Memory profiling not compiled in.")),
+        ("tasks", "off") => Ok(Reply::DONE),
+        ("tasks", "on" | "auto") => {
+            Err(Reply::error_line("Profiling is not supported by this program."))
+        }
+        ("tasks", _) => Err(Reply::error_line("Expects 'on', 'auto', or 'off'.")),
+        _ => Err(Reply::error_line("Expects either 'tasks' or 'memory'.")),
     }
-    Err(Reply::error_line("Profiling is not supported by this program."))
 }
 
 /// A line `name: total [ thread0 thread1 … ]`.
@@ -86,7 +82,11 @@ fn show_threads(_: &mut Call<'_>) -> Outcome {
 
 /// The open files of this process, by what the kernel knows of them.
 fn show_fd(call: &mut Call<'_>) -> Outcome {
-    let only = call.arguments.first().and_then(|word| word.parse::<u32>().ok());
+    let only = match call.arguments.first().map(|word| word.parse::<u32>()) {
+        None => None,
+        Some(Ok(number)) => Some(number),
+        Some(Err(_)) => return Err(Reply::error_line("Invalid FD type")),
+    };
     let open = std::fs::read_dir("/proc/self/fd").map_err(Reply::error_line)?;
     let mut files: Vec<(u32, String)> = open
         .filter_map(Result::ok)

@@ -2,16 +2,11 @@
 
 use ::rules::Value;
 use ::rules::record::{Scope, Variable};
-use proxy::Level;
 
-use super::{Call, Command, Needs, Outcome, Reply};
+use super::{Call, Command, Outcome, Reply};
 
-pub(super) const COMMANDS: &[Command] = &[
-    Command::new("get var", "<name>", "the value of a variable of the process", get),
-    Command::new("set var", "<name> [fmt|expr] <value>", "gives it another value", set)
-        .level(Level::Admin)
-        .needs(Needs::Experimental),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::new("get var", get), Command::new("set var", set)];
 
 fn get(call: &mut Call<'_>) -> Outcome {
     if call.word(0).is_empty() {

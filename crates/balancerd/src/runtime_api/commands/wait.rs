@@ -9,12 +9,7 @@ use super::{Call, Command, Outcome, Reply};
 use crate::health::Board;
 use crate::state::Shared;
 
-pub(super) const COMMANDS: &[Command] = &[Command::new(
-    "wait",
-    "{-h|<delay>} [srv-removable <bk>/<srv>]",
-    "say nothing for a while, or until a server can be deleted",
-    wait,
-)];
+pub(super) const COMMANDS: &[Command] = &[Command::new("wait", wait)];
 
 /// How often a condition is looked at.
 const STEP: Duration = Duration::from_millis(20);
