@@ -100,6 +100,9 @@ pub fn server(backend: &Backend, verify_none: bool, words: &[&str]) -> Result<Ad
     if line.cookie && backend.mode == Mode::Tcp {
         warnings.push("Ignoring cookie as HTTP mode is disabled.".to_owned());
     }
+    if line.tls.on.is_some() {
+        return Err("not supported yet: ssl of a dynamic server".to_owned());
+    }
     if !line.tlvs.is_empty() {
         return Err("not supported yet: set-proxy-v2-tlv-fmt of a dynamic server".to_owned());
     }

@@ -146,8 +146,7 @@ pub struct Process {
     pub connection_rate: Option<u32>,
     /// `maxsessrate`: the same of sessions.
     pub session_rate: Option<u32>,
-    /// `maxsslrate`: the same of sessions over TLS; shown, and without an effect while TLS is not
-    /// terminated.
+    /// `maxsslrate`: the same of sessions over TLS; shown, and without an effect.
     pub tls_rate: Option<u32>,
     /// `log` lines of the global section: process-wide messages go there.
     pub log: Vec<LogTarget>,

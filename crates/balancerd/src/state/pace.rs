@@ -91,7 +91,7 @@ pub(crate) struct Paces {
     pub(crate) connections: Pace,
     /// Sessions.
     pub(crate) sessions: Pace,
-    /// Sessions over TLS; none is terminated here.
+    /// Sessions over TLS: shown, and limits nothing.
     pub(crate) tls: Pace,
 }
 

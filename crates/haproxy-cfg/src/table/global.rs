@@ -141,7 +141,7 @@ pub(crate) const TABLE: &[G] = &[
     G::new("maxsslrate", Words("<number>", 0..=ALL, |g, w, b| {
         rate(g, b, "maxsslrate", w, |process| &mut process.tls_rate);
     }))
-    .status(Status::Accepted("TLS is not terminated; `show info` shows it")),
+    .status(Status::Accepted("shown by `show info`; sessions over TLS are limited with the others")),
     G::new("nbthread", Words("<number>", 0..=ALL, |g, w, b| {
         let (n, whole) = leading(text(w, 0));
         let span = here(b, w);

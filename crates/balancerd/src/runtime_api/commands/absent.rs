@@ -22,27 +22,6 @@ pub(super) const COMMANDS: &[Command] = &[
                     Local Address           Foreign Address      local & remote CIDs\n";
         text(head)
     }),
-    Command::new("show ssl ca-file", |_| text("# filename\n")),
-    Command::new("show ssl cert", |call| match call.word(0) {
-        "" => text(""),
-        _ => {
-            let text = "Can't display the certificate: Not found or the certificate is a bundle!";
-            Err(Reply::error_line(text))
-        }
-    }),
-    Command::new("show ssl crl-file", |_| text("# filename\n")),
-    Command::new("show ssl crt-list", |_| text("")),
-    Command::new("show ssl ocsp-response", |_| text("")),
-    Command::new("show ssl ocsp-updates", |_| {
-        let head = "OCSP Certid | Path | Next Update | Last Update | Successes | Failures | Last \
-                    Update Status | Last Update Status (str)\n";
-        text(head)
-    }),
-    Command::new("show ssl sni", |_| {
-        let head = "# Frontend/Bind\tSNI\tNegative Filter\tType\tFilename\tNotAfter\tNotBefore\n";
-        text(head)
-    }),
-    Command::new("show tls-keys", |_| text("# id (file)\n")),
     Command::new("show trace", |_| {
         text("Supported trace sources and states (.=stopped, w=waiting, R=running) :\n")
     }),

@@ -39,7 +39,20 @@ const PLANNED: &[(Level, &[&str])] = &[
             "set anon global-key",
         ],
     ),
-    (Level::User, &["show ssl providers"]),
+    (
+        Level::User,
+        &[
+            "show ssl ca-file",
+            "show ssl cert",
+            "show ssl crl-file",
+            "show ssl crt-list",
+            "show ssl ocsp-response",
+            "show ssl ocsp-updates",
+            "show ssl providers",
+            "show ssl sni",
+            "show tls-keys",
+        ],
+    ),
 ];
 
 /// The refusal, if these words begin like such a command.
