@@ -123,8 +123,6 @@ fn be32(bytes: &[u8], at: usize) -> Result<u32, Error> {
 
 #[cfg(test)]
 mod tests {
-    extern crate alloc;
-    extern crate std;
 
     use alloc::vec::Vec;
 
@@ -164,8 +162,8 @@ mod tests {
                 let bytes = message(newer, ip);
                 let header = Header::parse(&bytes, 1234).expect("a header");
                 assert_eq!(header.length, bytes.len());
-                assert_eq!(std::format!("{}", header.addresses.source), source);
-                assert_eq!(std::format!("{}", header.addresses.destination), destination);
+                assert_eq!(alloc::format!("{}", header.addresses.source), source);
+                assert_eq!(alloc::format!("{}", header.addresses.destination), destination);
                 for end in 0..bytes.len() {
                     assert_eq!(Header::parse(&bytes[..end], 1234), Err(Error::Incomplete), "{end}");
                 }
