@@ -61,6 +61,15 @@ impl Daemon {
         daemon
     }
 
+    /// A connection that is served: what the process does before it serves is done.
+    fn served(&self) -> TcpStream {
+        let mut stream = self.connect();
+        stream.set_read_timeout(Some(LIMIT)).expect("an option");
+        stream.write_all(b"x").expect("open");
+        stream.read_exact(&mut [0]).expect("it answers");
+        stream
+    }
+
     fn connect(&self) -> TcpStream {
         let begun = Instant::now();
         loop {
@@ -155,6 +164,8 @@ fn a_process_that_changed_its_user_is_dumpable_where_the_file_says_so() {
     let owner = |global: &str| {
         use std::os::unix::fs::MetadataExt as _;
         let daemon = Daemon::start(global, &[]);
+        // It listens before it changes its user.
+        let _served = daemon.served();
         std::fs::metadata(daemon.proc("status")).expect("it lives").uid()
     };
     assert_eq!(owner(" uid 65534\n gid 65534"), 0);
@@ -164,10 +175,7 @@ fn a_process_that_changed_its_user_is_dumpable_where_the_file_says_so() {
 #[test]
 fn a_worker_outlives_no_more_reloads_than_it_may() {
     let daemon = Daemon::start(" nbthread 1\n mworker-max-reloads 1", &["-W"]);
-    let mut held = daemon.connect();
-    let mut byte = [0];
-    held.write_all(b"x").expect("open");
-    held.read_exact(&mut byte).expect("it answers");
+    let (mut held, mut byte) = (daemon.served(), [0]);
     let master = Pid::from_raw(i32::try_from(daemon.child.id()).expect("a process id"));
     let reload = |nth: usize| {
         kill(master, Signal::SIGUSR2).expect("it lives");
@@ -181,7 +189,6 @@ fn a_worker_outlives_no_more_reloads_than_it_may() {
     held.read_exact(&mut byte).expect("one reload is outlived");
     reload(2);
     // The worker is told to end, and the connection with it, in the middle of what was under way.
-    held.set_read_timeout(Some(LIMIT)).expect("an option");
     let mut rest = Vec::new();
     let ended = held.read_to_end(&mut rest);
     assert!(rest.len() < BULK, "{ended:?}");
