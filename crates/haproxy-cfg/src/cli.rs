@@ -62,6 +62,8 @@ pub struct Decoder {
     pending: Vec<u8>,
     found: VecDeque<Input>,
     payload: Option<Payload>,
+    /// Bytes of the command whose payload is being read, up to the line that is not complete.
+    held: usize,
     broken: bool,
 }
 
@@ -82,13 +84,17 @@ impl Decoder {
         self.pending.extend_from_slice(bytes);
         let mut start = 0;
         while let Some(length) = self.pending[start..].iter().position(|&byte| byte == b'\n') {
+            if self.held + length >= MAX_LENGTH {
+                break;
+            }
             let line = String::from_utf8_lossy(&self.pending[start..start + length]).into_owned();
             start += length + 1;
             self.line(line.strip_suffix('\r').unwrap_or(&line));
+            self.held = if self.payload.is_some() { self.held + length + 1 } else { 0 };
         }
         self.pending.drain(..start);
-        let held = self.payload.as_ref().map_or(0, |payload| payload.text.len());
-        if self.pending.len() + held >= MAX_LENGTH {
+        // Counted in bytes as they came, so that it does not matter how they were cut.
+        if self.pending.len() + self.held >= MAX_LENGTH {
             self.broken = true;
             self.pending = Vec::new();
             self.payload = None;
@@ -245,6 +251,27 @@ mod tests {
             ("a\\\n", vec!["a"]),
         ] {
             assert_eq!(words(line), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn how_bytes_are_cut_does_not_matter_to_what_is_too_long() {
+        // Bytes that are no text are longer as text.
+        let mut text = b"add map m <<\n".to_vec();
+        for _ in 0..7_000 {
+            text.extend_from_slice(b"\xff\n");
+        }
+        text.extend_from_slice(b"\nshow version\n");
+        for more in [0, 3_000] {
+            text.splice(13..13, std::iter::repeat_n(*b"\xfe", more).flatten());
+            let inputs = |size: usize| -> Vec<Input> {
+                let mut decoder = Decoder::default();
+                text.chunks(size).for_each(|piece| decoder.feed(piece));
+                std::iter::from_fn(|| decoder.next()).collect()
+            };
+            let whole = inputs(text.len());
+            assert_eq!(whole.contains(&Input::TooLong), more > 0);
+            assert!(inputs(1) == whole && inputs(1_000) == whole, "{more}");
         }
     }
 
