@@ -19,7 +19,7 @@ pub(crate) struct Case {
     pub(crate) product: Product,
     /// Whether it is complete: a fragment or a file with unfilled placeholders may be refused.
     pub(crate) must_run: bool,
-    /// What the file speaks of that no node here has: certificates, Lua programs.
+    /// Whether the file speaks of what no node here has: Lua programs, lists of what was revoked.
     pub(crate) lacks: bool,
     /// What the originals say: a name with version, and the verdict.
     pub(crate) upstream: Vec<(String, String)>,
@@ -88,6 +88,9 @@ impl Case {
                 &["keepalived", "-t", "-f", "/etc/keepalived/keepalived.conf"]
             }
             Product::Haproxy => {
+                for file in crate::surroundings::files(&text)? {
+                    plan = plan.file(file);
+                }
                 plan = plan
                     .file(hosts(&text))
                     .file(NodeFile::new("/etc/haproxy/haproxy.cfg", &self.text));
@@ -100,6 +103,9 @@ impl Case {
                     Wrap::Main => format!("{main}{text}"),
                     Wrap::Stream => format!("{main}stream {{\n{text}\n}}\n"),
                 };
+                for file in crate::surroundings::files(&whole)? {
+                    plan = plan.file(file);
+                }
                 for directory in log_directories(&whole) {
                     plan = plan.file(NodeFile::new(&format!("{directory}/.keep"), ""));
                 }
@@ -219,7 +225,8 @@ pub(crate) fn corpus(folder: &Path) -> Result<Vec<Case>> {
             _ if env.contains("wrapped-in-stream") => Product::Nginx(Wrap::Stream),
             _ => Product::Nginx(Wrap::Whole),
         };
-        let lacks = ["needs-cert", "needs-lua"].iter().any(|what| env.contains(what));
+        let revoked = String::from_utf8_lossy(&text).contains("crl-file");
+        let lacks = env.contains("needs-lua") || revoked;
         let (set, file) = (set.to_owned(), file.to_owned());
         cases.push(Case { set, file, product, must_run: false, lacks, upstream: vec![of], text });
     }

@@ -10,6 +10,7 @@
 //! `BLESS=1 cargo test -p compat-tests --test config` writes both anew.
 
 mod case;
+mod surroundings;
 mod table;
 
 use std::fs;

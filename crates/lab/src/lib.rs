@@ -66,6 +66,7 @@ pub use crate::ping::Ping;
 pub use crate::probe::Request;
 pub use crate::subject::Subject;
 pub use crate::switch::Subnet;
+pub use crate::tls::self_signed;
 
 /// Turns the process into what it was started as: a node's agent or one of the stand-ins.
 ///

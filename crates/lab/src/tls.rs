@@ -22,6 +22,17 @@ pub(crate) fn acceptor(name: &str) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
+/// A self-signed certificate for `name` and its key, in PEM.
+///
+/// # Errors
+///
+/// When none can be made.
+pub fn self_signed(name: &str) -> Result<String> {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()])
+        .context("no certificate could be made")?;
+    Ok(made.cert.pem() + &made.signing_key.serialize_pem())
+}
+
 /// A client side that takes any certificate, as `curl -k` does.
 pub(crate) fn connector() -> Result<TlsConnector> {
     let provider = Arc::new(ring::default_provider());
