@@ -46,6 +46,7 @@ mod outbound;
 mod peers;
 mod prepare;
 pub mod privilege;
+mod reloads;
 mod report;
 mod resolver;
 mod rules;

@@ -38,6 +38,7 @@ use crate::cli_haproxy::{
     Arguments, Cli, Handover, NO_LISTENER, again, announce_bind_errors, executable, in_main, read,
     say, tell_old, write_pid,
 };
+use crate::reloads::Notes;
 use crate::workers::line;
 use crate::{terminal, workers};
 
@@ -92,6 +93,8 @@ struct Master<'a> {
     controls: HashMap<u32, UnixStream>,
     started: Instant,
     reloads: u32,
+    /// How the last reload ended, for the workers.
+    notes: Option<Notes>,
     /// `mworker-max-reloads` of the configuration that was read last.
     most_reloads: Option<u32>,
     failed: u32,
@@ -160,6 +163,7 @@ pub(crate) fn run(
         started: Instant::now(),
         reloads: 0,
         most_reloads: None,
+        notes: Notes::new(),
         failed: 0,
         waiting: vec![],
         lines: vec![],
@@ -327,6 +331,9 @@ impl Master<'_> {
         let (control, theirs) = UnixStream::pair()?;
         nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
         command.env(CONTROL, theirs.as_raw_fd().to_string());
+        if let Some(notes) = &self.notes {
+            notes.tell(&mut command);
+        }
         let events = self.events.clone();
         let (pid, line) = workers::start(command, line, &sockets.listeners, move |event| {
             // Nobody listens any more when the master is at its end.
@@ -522,6 +529,9 @@ impl Master<'_> {
     /// A start or a reload is over; those who wait for it hear how it went.
     fn reloaded(&mut self, success: bool) {
         self.failed += u32::from(!success);
+        if let Some(notes) = &self.notes {
+            notes.ended(success);
+        }
         terminal::end_log();
         let said = terminal::startup_log();
         for waiting in self.waiting.drain(..) {

@@ -139,6 +139,7 @@ pub(crate) enum Stage {
 ///
 /// When it could not start; nobody was served then.
 pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<Ended, StartError> {
+    crate::reloads::open();
     let shared: &'static Shared =
         Box::leak(Box::new(Shared::new(config).map_err(StartError::Unresolved)?));
     if let Some((path, error)) = shared.log.problems().next() {

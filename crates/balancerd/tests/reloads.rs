@@ -1,5 +1,6 @@
 //! Hundreds of reloads of a file that has everything in it: nobody is lost, and nothing is left behind.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -278,5 +279,59 @@ fn what_a_check_found_stays_through_a_reload_until_nobody_checks_any_more() {
     let begun = Instant::now();
     while try_once(own).is_err() {
         assert!(begun.elapsed() < LIMIT, "{}", master.log());
+    }
+}
+
+/// Whoever scrapes the worker learns that the master has refused a file.
+#[test]
+fn metrics_say_how_the_last_reload_ended() {
+    for flavour in BOTH {
+        let (listen, page, server) = (free(), free(), server(b'a'));
+        let text = |wrong: &str| {
+            let served = file(flavour, &[listen], &[server], 0);
+            match flavour {
+                Flavour::HaProxy => format!(
+                    "{served}frontend m\n mode http\n bind {page}\n http-request use-service prometheus-exporter\n{wrong}"
+                ),
+                Flavour::Nginx => format!(
+                    "{served}http {{ server {{ listen {page}; location / {{ prometheus; }} }} }}\n{wrong}"
+                ),
+            }
+        };
+        let mut master = Master::start(flavour, &text(""), &[]);
+        let scrape = || {
+            let mut socket = std::net::TcpStream::connect(page).expect("it listens");
+            socket.set_read_timeout(Some(LIMIT)).expect("settable");
+            let ask = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            socket.write_all(ask.as_bytes()).expect("open");
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).expect("text");
+            let of = |name: &str| {
+                let line = answer.lines().find_map(|line| line.strip_prefix(name));
+                line.and_then(|value| value.trim().parse::<u64>().ok()).expect(name)
+            };
+            (
+                of("balancerd_config_last_reload_successful "),
+                of("balancerd_config_last_reload_success_timestamp_seconds "),
+            )
+        };
+        let until = |wanted: u64| {
+            let begun = Instant::now();
+            loop {
+                match scrape() {
+                    (success, at) if success == wanted => return at,
+                    _ => assert!(begun.elapsed() < LIMIT, "{flavour:?}: never {wanted}"),
+                }
+                thread::sleep(std::time::Duration::from_millis(5));
+            }
+        };
+        connect(listen);
+        let first = until(1);
+        assert!(first > 1_700_000_000, "{first}");
+        master.write(&text("nonsense\n"));
+        master.hup();
+        assert_eq!(until(0), first, "the last one that succeeded");
+        master.reload(&text(""));
+        assert!(until(1) >= first);
     }
 }

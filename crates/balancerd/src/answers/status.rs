@@ -337,6 +337,13 @@ pub(super) fn prometheus(shared: &Shared) -> (&'static str, String) {
     let plain = |value| vec![(String::new(), value)];
     let active = u64::from(shared.process.current());
     metric("nginx_up", "gauge", "Status of the last metric scrape", plain(1));
+    if let Some(last) = crate::reloads::last() {
+        let success = plain(u64::from(last.success));
+        let name = "balancerd_config_last_reload_successful";
+        metric(name, "gauge", "Whether the last configuration was taken", success);
+        let name = "balancerd_config_last_reload_success_timestamp_seconds";
+        metric(name, "gauge", "When a configuration was taken last", plain(last.succeeded));
+    }
     let accepted = number(&shared.sessions);
     metric("nginx_connections_accepted", "counter", "Accepted client connections", plain(accepted));
     metric("nginx_connections_active", "gauge", "Active client connections", plain(active));

@@ -21,6 +21,7 @@ use super::say::Console;
 use super::{VERSION, WORKER, log_files, start};
 use crate::bind::{ENVIRONMENT, Listeners, NGINX_ENVIRONMENT, inherited};
 use crate::log::{Logger, Route};
+use crate::reloads::Notes;
 use crate::worker;
 use crate::workers::{self, Event, signal as tell};
 
@@ -94,6 +95,7 @@ pub(super) fn run(
         pending: None,
         asked: None,
         missing: false,
+        notes: Notes::new(),
         again: false,
         events,
         notifier: Notifier::from_env(),
@@ -251,6 +253,8 @@ struct Master {
     asked: Option<Asked>,
     /// A worker was lost and another is to be started in a moment.
     missing: bool,
+    /// How the last reload ended, for the workers.
+    notes: Option<Notes>,
     /// Another reload was asked for while a worker was starting.
     again: bool,
     events: mpsc::UnboundedSender<Event>,
@@ -330,7 +334,7 @@ impl Master {
 
     /// Starts a worker for the configuration that is served.
     fn start_worker(&mut self) -> Result<(), String> {
-        let worker = spawn(&self.serving, &self.events)?;
+        let worker = spawn(&self.serving, self.notes.as_ref(), &self.events)?;
         self.log(Severity::Notice, &format!("start worker process {}", worker.pid));
         self.workers.push(worker);
         Ok(())
@@ -359,7 +363,15 @@ impl Master {
         self.notifier.reloading();
         self.log(Severity::Notice, "reconfiguring");
         if self.prepare().is_none() {
+            self.note(false);
             self.notifier.ready(std::process::id());
+        }
+    }
+
+    /// How a reload ended.
+    fn note(&self, success: bool) {
+        if let Some(notes) = &self.notes {
+            notes.ended(success);
         }
     }
 
@@ -405,6 +417,7 @@ impl Master {
 
     /// From now on this is what is served.
     fn serve(&mut self, serving: Serving) {
+        self.note(true);
         self.serving = serving;
         self.missing = false;
         if self.serving.config.process.pidfile.as_deref() != Some(&self.pid_file.0) {
@@ -619,7 +632,11 @@ async fn until(asked: Option<&Asked>) {
 }
 
 /// Starts a worker, and has the channel told what becomes of it.
-fn spawn(serving: &Serving, events: &mpsc::UnboundedSender<Event>) -> Result<Worker, String> {
+fn spawn(
+    serving: &Serving,
+    notes: Option<&Notes>,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Result<Worker, String> {
     let start = || {
         let (line, theirs) = workers::line()?;
         let mut command = workers::again(WORKER);
@@ -628,6 +645,9 @@ fn spawn(serving: &Serving, events: &mpsc::UnboundedSender<Event>) -> Result<Wor
             .env_remove(NGINX_ENVIRONMENT)
             .stdin(Stdio::from(serving.handover.write()?))
             .stdout(theirs);
+        if let Some(notes) = notes {
+            notes.tell(&mut command);
+        }
         let events = events.clone();
         workers::start(command, line, &serving.listeners, move |event| {
             // Nobody listens any more when the master is at its end.

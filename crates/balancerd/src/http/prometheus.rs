@@ -169,6 +169,16 @@ fn process(shared: &Shared, out: &mut Out<'_>) {
         let started = shared.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         out.sample(full, &[], started.as_secs());
     }
+    let last = crate::reloads::last();
+    let full = "balancerd_config_last_reload_successful";
+    if out.begin(full, "gauge", "whether the last configuration was taken") {
+        out.sample(full, &[], u8::from(last.is_none_or(|last| last.success)));
+    }
+    let full = "balancerd_config_last_reload_success_timestamp_seconds";
+    if out.begin(full, "gauge", "when a configuration was taken last") {
+        let started = shared.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        out.sample(full, &[], last.map_or(started.as_secs(), |last| last.succeeded));
+    }
     let full = "balancerd_reloads_in_place_total";
     if out.begin(full, "counter", "configurations that followed another one in the same process") {
         out.sample(full, &[], shared.generations().saturating_sub(1));

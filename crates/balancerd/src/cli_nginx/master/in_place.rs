@@ -116,7 +116,7 @@ impl Master {
 
     /// Starts a worker that is to take the place of the one that serves.
     pub(super) fn start_for(&mut self, serving: Serving) -> Option<()> {
-        match spawn(&serving, &self.events) {
+        match spawn(&serving, self.notes.as_ref(), &self.events) {
             Ok(worker) => {
                 self.log(Severity::Notice, &format!("start worker process {}", worker.pid));
                 self.pending = Some((serving, worker.pid));
