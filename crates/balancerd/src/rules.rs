@@ -8,10 +8,10 @@
 //!                 PD
 //! ```
 
+mod inspect;
 mod stick;
 mod view;
 
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,7 +31,6 @@ use rules::{Expr, Format, Rule, Scope, Truth, Value, Verdict, Waiting, run};
 use crate::backend::Connecting;
 use crate::handshake::Failed;
 use crate::outbound::Marks;
-use crate::prepare::Ahead;
 use crate::session::Session;
 pub(crate) use view::View;
 pub(crate) use view::{clf, number_thread};
@@ -376,103 +375,6 @@ impl Connecting {
         }
         self.session.say_nothing();
         Err(UNSAID)
-    }
-
-    /// Rules that may look at the client's first bytes, and wait for them.
-    async fn inspect(
-        &mut self,
-        rules: &'static [Rule],
-        delay: Option<Duration>,
-    ) -> Result<(), Termination> {
-        if rules.is_empty() {
-            return Ok(());
-        }
-        let until = delay.map(|delay| timer::now() + crate::facts::millis(delay));
-        // A client that is silent for too long has ended, as far as rules are concerned.
-        let patience = self.session.client_deadline().unwrap_or(Millis::MAX / 2);
-        let wanted = rules.iter().any(Rule::reads_request);
-        let mut ended = self.noted().ended || !self.glance(wanted);
-        if until.is_none() && wanted && !ended {
-            self.linger().await;
-        }
-        loop {
-            let expired = until.is_none_or(|until| timer::now() >= until);
-            let held = self.session.extra.as_ref().map_or(0, |extra| extra.first.len());
-            let complete = ended || held >= MOST;
-            let last = complete || expired;
-            let verdict = self.session.judge(Some(&self.client), |view, first, record| {
-                let request = Some(Waiting { bytes: first, complete: last });
-                run(rules, &Scope { request, last, ..view.scope() }, record)
-            });
-            self.session.readdress(false);
-            match verdict {
-                Verdict::Accept => {
-                    self.noted().ended |= ended;
-                    return Ok(());
-                }
-                Verdict::Reject | Verdict::Close => return Err(REJECTED),
-                Verdict::SilentDrop => {
-                    self.session.silence(&self.client);
-                    return Err(REJECTED);
-                }
-                Verdict::Wait => {}
-            }
-            let until = until.unwrap_or(0).min(patience);
-            let mut first = self.take_first();
-            let room = MOST.saturating_sub(first.len());
-            let ahead = self.ahead(&mut first, room, until).await;
-            self.session.extra.get_or_insert_default().first = first;
-            match ahead {
-                Ahead::Bytes => self.noted().spoken = Some(timer::now()),
-                Ahead::Ended => ended = true,
-                Ahead::Late if timer::now() >= patience => {
-                    (ended, self.noted().gone) = (true, Some(Cause::ClientTimeout));
-                }
-                Ahead::Late => {}
-                Ahead::Broke => (ended, self.noted().gone) = (true, Some(Cause::Client)),
-            }
-        }
-    }
-
-    fn noted(&mut self) -> &mut Noted {
-        &mut self.session.extra.get_or_insert_default().rules
-    }
-
-    fn take_first(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.session.extra.get_or_insert_default().first)
-    }
-
-    /// Takes what has come already, if it is wanted. Whether more can come.
-    fn glance(&mut self, wanted: bool) -> bool {
-        if !wanted {
-            return true;
-        }
-        let mut first = self.take_first();
-        let held = first.len();
-        first.resize(MOST.max(held), 0);
-        // Not by the runtime, which has not been told yet that there is something to read.
-        let read = match self.client.is_layered() {
-            true => self.client.try_read(&mut first[held..]),
-            false => (&*socket2::SockRef::from(&self.client)).read(&mut first[held..]),
-        };
-        if matches!(read, Ok(1..)) {
-            self.noted().spoken = Some(timer::now());
-        }
-        first.truncate(held + read.as_ref().copied().unwrap_or(0));
-        first.shrink_to_fit();
-        self.session.extra.get_or_insert_default().first = first;
-        !matches!(read, Ok(0)) || held >= MOST
-    }
-
-    /// Gives a client that speaks at once the time to do so where rules look at its bytes and no
-    /// `inspect-delay` says for how long: what it sent is there when HAProxy comes to its rules.
-    async fn linger(&mut self) {
-        let mut first = self.take_first();
-        if first.is_empty() {
-            // Whatever comes of it: the rules run now.
-            let _ = self.ahead(&mut first, MOST, timer::now() + AT_ONCE).await;
-        }
-        self.session.extra.get_or_insert_default().first = first;
     }
 
     /// `use_backend`: the first rule whose condition holds.

@@ -4,6 +4,7 @@ use crate::acl::{Condition, Truth};
 use crate::arg::Arg;
 use crate::expr::Expr;
 use crate::format::Format;
+use crate::later::Lookup;
 use crate::list::{Refused, Use, Which};
 use crate::record::{Record, Variable, Written};
 use crate::scope::{Found, Scope};
@@ -30,6 +31,8 @@ pub enum Action {
     SetVarIf(Box<Conditional>),
     /// `set-map`, `del-map`, `add-acl`, `del-acl`.
     ChangeList(Box<ListChange>),
+    /// `do-resolve(variable,resolvers) expr`: what is behind it waits for the answer.
+    Resolve(Box<Lookup>),
     /// `set-priority-class expr`: -2047 to 2047, what is beyond is cut.
     SetPriorityClass(Expr),
     /// `set-priority-offset expr`: -524287 to 524287 milliseconds, what is beyond is cut.
@@ -326,9 +329,11 @@ pub enum Verdict {
     Wait,
 }
 
-/// Runs rules in their order until one decides.
+/// Runs rules in their order until one decides. One that has a [`Question`](crate::Question) leaves
+/// it in [`Record::question`] and waits; the next run goes on behind it.
 pub fn run<'a>(rules: &'a [Rule], scope: &Scope<'a>, record: &mut Record) -> Verdict {
-    for rule in rules {
+    let from = std::mem::take(&mut record.resume);
+    for (at, rule) in rules.iter().enumerate().skip(from) {
         if let Some(condition) = &rule.condition {
             match condition.eval(scope, record) {
                 Truth::Yes => {}
@@ -367,6 +372,12 @@ pub fn run<'a>(rules: &'a [Rule], scope: &Scope<'a>, record: &mut Record) -> Ver
                 if !record.counters.has(*counter, *content)
                     && !track(*counter, expr, table, *content, scope, record)
                 {
+                    return Verdict::Wait;
+                }
+            }
+            Action::Resolve(lookup) => {
+                if let Some(question) = lookup.question(scope, record) {
+                    (record.question, record.resume) = (Some(Box::new(question)), at + 1);
                     return Verdict::Wait;
                 }
             }
@@ -521,6 +532,7 @@ pub(crate) fn note<'a>(action: &'a Action, scope: &Scope<'a>, record: &mut Recor
         | Action::SilentDrop
         | Action::DropWithReset(_)
         | Action::Capture { .. }
+        | Action::Resolve(_)
         | Action::Nothing => {}
     }
 }
@@ -548,6 +560,7 @@ impl Action {
                 Input::Expr(expr) => vec![expr],
                 Input::Format(format) => format.exprs_mut(),
             },
+            Self::Resolve(lookup) => vec![&mut lookup.expr],
             Self::ChangeList(change) => {
                 let mut exprs = change.key.exprs_mut();
                 exprs.extend(change.value.iter_mut().flat_map(Format::exprs_mut));
@@ -568,6 +581,7 @@ impl Action {
             | Self::Track { expr, .. }
             | Self::Capture { expr, .. } => expr.reads_request(),
             Self::SetPriorityClass(expr) | Self::SetPriorityOffset(expr) => expr.reads_request(),
+            Self::Resolve(lookup) => lookup.expr.reads_request(),
             Self::SetVarFormat(_, format) => format.reads_request(),
             Self::SetVarIf(set) => match &set.to {
                 Input::Expr(expr) => expr.reads_request(),

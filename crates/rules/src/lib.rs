@@ -71,6 +71,7 @@ mod expr;
 pub mod fetch;
 pub mod format;
 pub mod http;
+mod later;
 pub mod list;
 mod live;
 mod map;
@@ -90,6 +91,7 @@ pub use action::{
 pub use arg::{Arg, Args, Kind};
 pub use expr::{Expr, Mismatch, Reference};
 pub use format::Format;
+pub use later::{Lookup, Question};
 pub use list::Patterns;
 pub use live::Live;
 pub use map::Map;

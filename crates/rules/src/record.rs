@@ -175,6 +175,10 @@ pub struct Record {
     pub server_tos: Option<u8>,
     /// `silent-drop rst-ttl`.
     pub reset_hops: Option<u8>,
+    /// What has to be found out before its rules go on.
+    pub question: Option<Box<crate::later::Question>>,
+    /// The rule at which they go on.
+    pub resume: usize,
     /// The last rule that ended the rules of its place.
     pub decided: Option<Written>,
     /// `capture`: what was kept, by slot.

@@ -165,7 +165,7 @@ pub(crate) async fn run(shared: &'static Shared, board: &'static Board) {
         };
         asked.push(question.key(section));
         let counts = shared.known.sections.of(section);
-        let asker = Asker { shared, board, section, counts };
+        let asker = Asker { shared, board, names: Names { section, counts } };
         tasks.spawn_local(asker.follow(question));
     }
     shared.known.courses.forget_all_but(&asked);
@@ -181,8 +181,26 @@ impl Question {
 struct Asker {
     shared: &'static Shared,
     board: &'static Board,
+    names: Names,
+}
+
+/// Who is asked for names.
+struct Names {
     section: &'static Resolvers,
     counts: SectionCounts,
+}
+
+/// The address of a name, of one who asks for it once: `do-resolve`. `None` if there is none, or no
+/// answer within `resolve_retries` times `timeout retry`.
+pub(crate) async fn address_of(shared: &'static Shared, asked: &rules::Question) -> Option<IpAddr> {
+    let mut sections = shared.config.process.resolvers.iter();
+    let section = sections.find(|section| *section.name == *asked.resolvers)?;
+    let names = Names { section, counts: shared.known.sections.of(section) };
+    let name = asked.name.trim_end_matches('.').to_ascii_lowercase();
+    // Its questions are tasks of this thread.
+    let found = tokio::task::LocalSet::new();
+    let (found, _) = found.run_until(names.addresses(&name, asked.prefer_v4)).await.ok()?;
+    found.first().copied()
 }
 
 /// What a name has: addresses, or the places of a service with theirs.
@@ -199,91 +217,7 @@ struct Place {
     ip: Option<IpAddr>,
 }
 
-impl Asker {
-    async fn follow(self, question: Question) {
-        let (key, courses) = (question.key(self.section), &self.shared.known.courses);
-        let id = |seat: &Seat| self.shared.backends[seat.backend].servers[seat.server].id;
-        let seats: Vec<u32> = question.seats.iter().map(id).collect();
-        let known = courses.of(&key);
-        let same = known.as_ref().filter(|one| one.section == *self.section && one.seats == seats);
-        if let Some(same) = same {
-            tokio::time::sleep_until(same.due.into()).await;
-        }
-        let (last_good, seen) = known.map(|one| (one.last_good, one.seen)).unwrap_or_default();
-        let (section, due) = (self.section.clone(), Instant::now());
-        let mut course = Course { section, seats, last_good, seen, due };
-        loop {
-            let began = Instant::now();
-            match self.ask(question.resolve).await {
-                Ok((got, by)) => {
-                    course.last_good = Some(Instant::now());
-                    let changed = match got {
-                        Got::Addresses(all) => {
-                            let all = self.with_obsolete(all, &mut course.seen);
-                            self.hosts(&question, &all, &by)
-                        }
-                        Got::Places(places) => self.service(&question, &places, &by),
-                    };
-                    if changed && let Some(counts) = self.counts_of(&by) {
-                        counts.updates.fetch_add(1, Relaxed);
-                    }
-                }
-                Err(why) => {
-                    let good = course.last_good;
-                    let held = good.is_some_and(|at| at.elapsed() < why.hold(self.section));
-                    if !held && !question.resolve.service {
-                        for seat in &question.seats {
-                            self.withdraw(*seat, why.said());
-                        }
-                    } else if !held {
-                        self.service(&question, &[], "");
-                    }
-                }
-            }
-            course.due = began + self.section.resolve.max(SOONEST);
-            courses.note(&key, &course);
-            tokio::time::sleep_until(course.due.into()).await;
-        }
-    }
-
-    fn counts_of(&self, name: &str) -> Option<&Arc<Counts>> {
-        let at = self.section.nameservers.iter().position(|one| one.name == name)?;
-        self.counts.get(at)
-    }
-
-    /// The answer's addresses, and those it had until `hold obsolete` ago.
-    fn with_obsolete(&self, all: Vec<IpAddr>, seen: &mut HashMap<IpAddr, Instant>) -> Vec<IpAddr> {
-        let now = Instant::now();
-        for ip in &all {
-            seen.insert(*ip, now);
-        }
-        seen.retain(|_, at| now.duration_since(*at) <= self.section.hold.obsolete);
-        let mut kept = all;
-        let missing: Vec<IpAddr> = seen.keys().filter(|ip| !kept.contains(ip)).copied().collect();
-        kept.extend(missing);
-        kept
-    }
-
-    /// Asks; the answer, and the name of who gave it.
-    async fn ask(&self, resolve: &Resolve) -> Result<(Got, String), Nothing> {
-        if !resolve.service {
-            let (ips, by) = self.addresses(&resolve.name, resolve.prefer_v4).await?;
-            return Ok((Got::Addresses(ips), by));
-        }
-        let (answer, by) = self.question(&resolve.name, Kind::Srv).await?;
-        let mut places = Vec::new();
-        for service in answer.services.into_iter().filter(|service| !service.target.is_empty()) {
-            let found = self.addresses(&service.target, resolve.prefer_v4).await;
-            places.push(Place {
-                ip: found.ok().and_then(|(ips, _)| ips.first().copied()),
-                port: service.port,
-                weight: u32::from(service.weight).div_ceil(256),
-                host: service.target,
-            });
-        }
-        Ok((Got::Places(places), by))
-    }
-
+impl Names {
     /// The preferred family first, and the other if there is none of it.
     async fn addresses(&self, name: &str, v4: bool) -> Result<(Vec<IpAddr>, String), Nothing> {
         let kinds = if v4 { [Kind::A, Kind::Aaaa] } else { [Kind::Aaaa, Kind::A] };
@@ -342,6 +276,93 @@ impl Asker {
         }
         Err(Nothing::TimedOut)
     }
+}
+
+impl Asker {
+    async fn follow(self, question: Question) {
+        let (key, courses) = (question.key(self.names.section), &self.shared.known.courses);
+        let id = |seat: &Seat| self.shared.backends[seat.backend].servers[seat.server].id;
+        let seats: Vec<u32> = question.seats.iter().map(id).collect();
+        let known = courses.of(&key);
+        let same =
+            known.as_ref().filter(|one| one.section == *self.names.section && one.seats == seats);
+        if let Some(same) = same {
+            tokio::time::sleep_until(same.due.into()).await;
+        }
+        let (last_good, seen) = known.map(|one| (one.last_good, one.seen)).unwrap_or_default();
+        let (section, due) = (self.names.section.clone(), Instant::now());
+        let mut course = Course { section, seats, last_good, seen, due };
+        loop {
+            let began = Instant::now();
+            match self.ask(question.resolve).await {
+                Ok((got, by)) => {
+                    course.last_good = Some(Instant::now());
+                    let changed = match got {
+                        Got::Addresses(all) => {
+                            let all = self.with_obsolete(all, &mut course.seen);
+                            self.hosts(&question, &all, &by)
+                        }
+                        Got::Places(places) => self.service(&question, &places, &by),
+                    };
+                    if changed && let Some(counts) = self.counts_of(&by) {
+                        counts.updates.fetch_add(1, Relaxed);
+                    }
+                }
+                Err(why) => {
+                    let good = course.last_good;
+                    let held = good.is_some_and(|at| at.elapsed() < why.hold(self.names.section));
+                    if !held && !question.resolve.service {
+                        for seat in &question.seats {
+                            self.withdraw(*seat, why.said());
+                        }
+                    } else if !held {
+                        self.service(&question, &[], "");
+                    }
+                }
+            }
+            course.due = began + self.names.section.resolve.max(SOONEST);
+            courses.note(&key, &course);
+            tokio::time::sleep_until(course.due.into()).await;
+        }
+    }
+
+    fn counts_of(&self, name: &str) -> Option<&Arc<Counts>> {
+        let at = self.names.section.nameservers.iter().position(|one| one.name == name)?;
+        self.names.counts.get(at)
+    }
+
+    /// The answer's addresses, and those it had until `hold obsolete` ago.
+    fn with_obsolete(&self, all: Vec<IpAddr>, seen: &mut HashMap<IpAddr, Instant>) -> Vec<IpAddr> {
+        let now = Instant::now();
+        for ip in &all {
+            seen.insert(*ip, now);
+        }
+        seen.retain(|_, at| now.duration_since(*at) <= self.names.section.hold.obsolete);
+        let mut kept = all;
+        let missing: Vec<IpAddr> = seen.keys().filter(|ip| !kept.contains(ip)).copied().collect();
+        kept.extend(missing);
+        kept
+    }
+
+    /// Asks; the answer, and the name of who gave it.
+    async fn ask(&self, resolve: &Resolve) -> Result<(Got, String), Nothing> {
+        if !resolve.service {
+            let (ips, by) = self.names.addresses(&resolve.name, resolve.prefer_v4).await?;
+            return Ok((Got::Addresses(ips), by));
+        }
+        let (answer, by) = self.names.question(&resolve.name, Kind::Srv).await?;
+        let mut places = Vec::new();
+        for service in answer.services.into_iter().filter(|service| !service.target.is_empty()) {
+            let found = self.names.addresses(&service.target, resolve.prefer_v4).await;
+            places.push(Place {
+                ip: found.ok().and_then(|(ips, _)| ips.first().copied()),
+                port: service.port,
+                weight: u32::from(service.weight).div_ceil(256),
+                host: service.target,
+            });
+        }
+        Ok((Got::Places(places), by))
+    }
 
     fn ward(&self, seat: Seat) -> Ward<'static> {
         Ward::new(self.shared, self.board, seat.backend, seat.server)
@@ -394,7 +415,7 @@ impl Asker {
     /// no other server of its backend has.
     fn hosts(&self, question: &Question, all: &[IpAddr], by: &str) -> bool {
         let mut changed = false;
-        let mut by = format!("{}/{by}", self.section.name);
+        let mut by = format!("{}/{by}", self.names.section.name);
         let mut backends: Vec<usize> = question.seats.iter().map(|seat| seat.backend).collect();
         backends.dedup();
         for backend in backends {
@@ -430,7 +451,7 @@ impl Asker {
     /// An answer about a service: servers keep their place while it is there; free ones get new ones.
     fn service(&self, question: &Question, places: &[Place], by: &str) -> bool {
         let mut changed = false;
-        let by = format!("{}/{by}", self.section.name);
+        let by = format!("{}/{by}", self.names.section.name);
         let mut backends: Vec<usize> = question.seats.iter().map(|seat| seat.backend).collect();
         backends.dedup();
         for backend in backends {

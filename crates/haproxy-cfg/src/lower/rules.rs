@@ -9,7 +9,9 @@ use proxy::{
     BackendIndex, BackendRules, FrontendRules, LogFormat, ServerRule, ServerTarget, Switch,
     SwitchTarget,
 };
-use rules::{Acl, Arg, Condition, Expr, Format, Kind as ArgKind, Place, Reference, Rule, Term};
+use rules::{
+    Acl, Action, Arg, Condition, Expr, Format, Kind as ArgKind, Place, Reference, Rule, Term,
+};
 
 use super::log;
 use crate::acl::{AclDraft, AclRef, ConditionDraft};
@@ -192,6 +194,7 @@ impl Lowering<'_> {
         for draft in drafts {
             let mut action = draft.action.clone();
             self.track(&mut action, draft.at);
+            self.lookup(&action, draft.at);
             let place = format!("{} expression", draft.family);
             for expr in action.exprs_mut() {
                 self.sample(expr, draft.at, &place);
@@ -200,6 +203,19 @@ impl Lowering<'_> {
             rules.push(Rule { action, condition, at: self.loader.written(draft.at) });
         }
         rules
+    }
+
+    /// Complains of a `do-resolve` that asks a section nobody wrote.
+    fn lookup(&mut self, action: &Action, at: Span) {
+        let Action::Resolve(lookup) = action else { return };
+        let (wanted, own) = (&lookup.resolvers, &self.draft.name);
+        if self.loader.resolvers_named(wanted).is_none() {
+            let text = format!(
+                "Proxy '{own}': Can't find resolvers section '{wanted}' for do-resolve action."
+            );
+            self.loader.binder.complain(Severity::Error, NOWHERE, at, text).help =
+                Some(format!("add a section 'resolvers {wanted}' with a nameserver"));
+        }
     }
 
     /// Resolves an expression that stands outside of ACLs.

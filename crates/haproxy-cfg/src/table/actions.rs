@@ -3,7 +3,7 @@
 use conf::{Unit, Word};
 use rules::list::Use;
 use rules::record::Variable;
-use rules::{Action, Conditional, Input, ListChange, Operand, Timeout, VarCondition};
+use rules::{Action, Conditional, Input, ListChange, Lookup, Operand, Timeout, VarCondition};
 
 use super::tcp_rules::{Family, expression};
 use super::text;
@@ -34,6 +34,7 @@ pub(super) fn read<'w>(
         "set-priority-offset" if request => {
             expression(p, family, Some(name), rest).map(|(e, r)| (Action::SetPriorityOffset(e), r))
         }
+        "do-resolve" if family == Family::Content => lookup(p, family, argument, words),
         "set-timeout" if family == Family::Request => timeout(p, family, rest),
         "set-retries" if request => retries(p, family, rest),
         "set-bc-mark" if request => {
@@ -87,6 +88,34 @@ fn change<'w>(
         remove: name.starts_with("del-"),
     };
     Ok((Action::ChangeList(Box::new(change)), &words[wanted..]))
+}
+
+/// `do-resolve(variable,resolvers[,ipv4|ipv6]) expr`.
+fn lookup<'w>(
+    p: &Draft,
+    family: Family,
+    argument: Option<&str>,
+    words: &'w [Word],
+) -> Result<Read<'w>, Wrong> {
+    let wrong = |word: &str| {
+        Wrong::Said(format!(
+            "Can't parse '{word}'. Expects 'do-resolve(<varname>,<resolvers>[,<options>]) <expr>'. Available options are 'ipv4' and 'ipv6'"
+        ))
+    };
+    let parts: Vec<&str> = argument.unwrap_or_default().split(',').collect();
+    let (variable, resolvers, prefer_v4) = match parts[..] {
+        [variable, resolvers] | [variable, resolvers, "ipv6"] => (variable, resolvers, false),
+        [variable, resolvers, "ipv4"] => (variable, resolvers, true),
+        _ => return Err(wrong(text(words, 0))),
+    };
+    let (expr, rest) =
+        expression(p, family, Some("do-resolve"), &words[1..]).map_err(|said| match said {
+            Wrong::Said(_) => wrong(text(words, 1)),
+            planned @ Wrong::Planned(_) => planned,
+        })?;
+    // HAProxy does not look at the name of the variable: one that is none is never set.
+    let (variable, resolvers) = (Variable::parse(variable).ok(), resolvers.into());
+    Ok((Action::Resolve(Box::new(Lookup { variable, resolvers, prefer_v4, expr })), rest))
 }
 
 /// A number, or an expression that finds one.

@@ -261,7 +261,8 @@ pub(crate) const ACTIONS: &[A] = &[
     A::new("close", Form::Known("…")).doc("Closes the connection to the server."),
     A::new("del-acl", Form::Known("…")).doc("Removes a pattern from the list of an ACL's file."),
     A::new("del-map", Form::Known("…")).doc("Removes a key from the list of a map's file."),
-    A::planned("do-resolve", "…"),
+    A::new("do-resolve", Form::Known("…"))
+        .doc("Asks name servers for the address of a name, and waits for their answer within `inspect-delay` (`tcp-request content`)."),
     A::new("expect-netscaler-cip", Form::Known("…"))
         .doc("The connection begins with a NetScaler's word of its client (`layer4`)."),
     A::new("replace-header", Form::Known("…")).doc("Replaces values of a header."),
