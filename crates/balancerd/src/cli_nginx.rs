@@ -86,7 +86,7 @@ pub fn main(words: &[OsString]) -> ExitCode {
     };
     let file = absolute(&options.prefix, args.file.as_deref().unwrap_or(Path::new(CONF)));
     let console = Console::new(&options, &args);
-    let loaded = nginx_conf::load(&file, &options);
+    let loaded = load(&file, &options);
     if is_master {
         console.complain(&loaded, 0..loaded.diagnostics.len());
         return master::run(loaded, &file, &options, called, &console);
@@ -104,6 +104,17 @@ pub fn main(words: &[OsString]) -> ExitCode {
         Some(order) => send(order, &loaded, &console),
         None => start::master(called, &loaded, &console),
     }
+}
+
+/// Reads a configuration, and finds what stands in the way of serving it.
+fn load(file: &Path, options: &Options) -> Loaded {
+    let mut loaded = nginx_conf::load(file, options);
+    if loaded.is_ok() {
+        for flaw in crate::transport::nginx_flaws(&loaded.config) {
+            loaded.refuse(flaw);
+        }
+    }
+    loaded
 }
 
 /// The options every process has, whatever it was called with.

@@ -131,6 +131,63 @@ pub(crate) fn flaws(config: &Config) -> Vec<String> {
     flaws
 }
 
+/// What nginx says while it reads a configuration with such flaws.
+pub(crate) fn nginx_flaws(config: &Config) -> Vec<String> {
+    let all = config.backends.iter().filter_map(|one| one.outbound.as_ref()?.tls.as_deref());
+    let mut flaws: Vec<String> = Vec::new();
+    for tls in all {
+        let Err(why) = origin(tls) else { continue };
+        let said = nginx_flaw(&why, tls);
+        if !flaws.contains(&said) {
+            flaws.push(said);
+        }
+    }
+    flaws
+}
+
+fn nginx_flaw(why: &tls::Problem, tls: &ClientTls) -> String {
+    let shown = |text: &Option<String>| text.clone().unwrap_or_default();
+    let path = |pem: Option<&proxy::Pem>| pem.map(|pem| pem.path.display().to_string());
+    let pair = tls.certificate.as_ref();
+    let chain = path(pair.map(|pair| &pair.chain)).unwrap_or_default();
+    let key = path(pair.and_then(|pair| pair.key.as_ref())).unwrap_or_default();
+    let trusted = path(tls.trust.as_ref().map(|trust| &trust.roots)).unwrap_or_default();
+    match why {
+        tls::Problem::Suites(NoSuite::Ciphers) => format!(
+            "SSL_CTX_set_cipher_list(\"{}\") failed (SSL: error:0A0000B9:SSL routines::no cipher match)",
+            shown(&tls.spoken.ciphers)
+        ),
+        tls::Problem::Suites(NoSuite::Suites) => {
+            let value = shown(&tls.spoken.suites);
+            format!(
+                "SSL_CONF_cmd(\"Ciphersuites\", \"{value}\") failed (SSL: error:0A0000B9:SSL \
+                 routines::no cipher match error:0A000180:SSL routines::bad \
+                 value:cmd=Ciphersuites, value={value})"
+            )
+        }
+        tls::Problem::Suites(NoSuite::Curves) => {
+            let value = shown(&tls.spoken.curves);
+            format!(
+                "SSL_CONF_cmd(\"Groups\", \"{value}\") failed (SSL: error:0A000180:SSL \
+                 routines::bad value:cmd=Groups, value={value})"
+            )
+        }
+        tls::Problem::Mismatch => format!(
+            "SSL_CTX_use_PrivateKey(\"{key}\") failed (SSL: error:05800074:x509 certificate \
+             routines::key values mismatch)"
+        ),
+        tls::Problem::NoKey | tls::Problem::Key(_) | tls::Problem::Encrypted => {
+            format!("cannot load certificate key \"{key}\": {why}")
+        }
+        tls::Problem::Certificate(_) => format!("cannot load certificate \"{chain}\": {why}"),
+        tls::Problem::Roots(_) | tls::Problem::NoCertificate if !trusted.is_empty() => {
+            format!("SSL_CTX_load_verify_locations(\"{trusted}\") failed ({why})")
+        }
+        tls::Problem::NoCertificate => format!("cannot load certificate \"{chain}\": {why}"),
+        why => format!("TLS towards servers cannot be spoken as it is said: {why}"),
+    }
+}
+
 fn flaw(why: &tls::Problem, spoken: &TlsSpoken, path: Option<&PathBuf>) -> String {
     let shown = |text: &Option<String>| text.clone().unwrap_or_default();
     match (why, path) {
@@ -180,7 +237,8 @@ fn origin(tls: &ClientTls) -> Result<tls::Origin, tls::Problem> {
         spoken: spoken(&tls.spoken),
         trust: tls.trust.as_ref().map(trust),
         host: tls.host.as_deref(),
-        named: tls.sends_name,
+        // nginx looks at the name when hands are shaken: a session that is resumed is looked at too.
+        named: tls.sends_name && !tls.checks_name,
         alpn: alpn(&tls.alpn),
         certificate: tls.certificate.as_ref().map(pair),
         reuse: tls.reuse,
@@ -254,6 +312,21 @@ pub(crate) fn facts(stream: &Stream) -> Option<Facts> {
     stream.layer(|secured: &Secured| secured.0.facts())?
 }
 
+/// A name without its port, as nginx cuts it off.
+fn portless(mut name: String) -> String {
+    let after = if name.starts_with('[') { name.find(']').unwrap_or(0) } else { 0 };
+    if let Some(colon) = name[after..].find(':') {
+        name.truncate(after + colon);
+    }
+    name
+}
+
+/// Whether the certificate a server has shown is for this name of a host.
+fn is_for(stream: &Stream, host: &str) -> bool {
+    let peer = facts(stream).and_then(|facts| facts.peer);
+    !host.is_empty() && peer.is_some_and(|peer| peer.is_for_name(host))
+}
+
 fn trouble(stream: &Stream) -> Option<Trouble> {
     stream.layer(|secured: &Secured| secured.0.trouble().cloned())?
 }
@@ -311,10 +384,14 @@ impl Connecting {
                 String::from_utf8(self.session.text(template)).ok()
             }
         };
+        let name = match &tls.name {
+            Some(TlsName::Template(_)) => name.map(portless),
+            _ => name,
+        };
         let asked = name.clone().unwrap_or_default();
         let name = name.filter(|name| !name.is_empty() && tls.sends_name);
         // An address is never sent as a name.
-        let name = name.filter(|name| name.parse::<IpAddr>().is_err());
+        let name = name.filter(|name| name.parse::<IpAddr>().is_err() && !name.starts_with('['));
         let shared = self.session.shared;
         let backend = self.session.backend().unwrap_or(usize::MAX);
         let origin = shared.transport.origin(backend, server)?;
@@ -322,7 +399,16 @@ impl Connecting {
             Target::Inet(address) => address.ip(),
             Target::Unix(_) => Ipv4Addr::UNSPECIFIED.into(),
         };
-        let session = origin.open(name.as_deref(), ip).ok()?;
+        let Ok(session) = origin.open(name.as_deref(), ip) else {
+            if shared.is_nginx() {
+                let upstream = crate::backend::upstream(to);
+                self.session.error_line(Severity::Error, Some(&upstream), |f| {
+                    write!(f, "SSL_set_tlsext_host_name(\"{asked}\") failed")?;
+                    f.write_str(" while SSL handshaking to upstream")
+                });
+            }
+            return None;
+        };
         stream.put_on(Box::new(Secured(session)));
         Some(asked)
     }
@@ -348,6 +434,13 @@ impl Connecting {
             return Err(Attempt::Over(Termination::new(Cause::Internal, Phase::Connect)));
         };
         match self.wait(hands(stream), until, false).await {
+            Waited::Done(Ok(())) if tls.checks_name && !is_for(stream, &origin) => {
+                self.session.error_line(Severity::Error, Some(&crate::backend::upstream(to)), |f| {
+                    write!(f, "upstream SSL certificate does not match \"{origin}\"")?;
+                    f.write_str(" while SSL handshaking to upstream")
+                });
+                Err(Attempt::Failed { timed_out: false })
+            }
             Waited::Done(Ok(())) => {
                 self.session.note_server_tls(stream);
                 Ok(())

@@ -15,6 +15,10 @@ use proxy::{
 
 use crate::Lookups;
 
+mod tls;
+
+pub(crate) use tls::{Protocols, ProxyTls};
+
 /// The main context.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Main {
@@ -82,6 +86,7 @@ pub(crate) struct Scope {
     pub(crate) resolver: Option<Resolver>,
     pub(crate) resolver_timeout: Option<Duration>,
     pub(crate) check_timeout: Option<Duration>,
+    pub(crate) tls: ProxyTls,
 }
 
 /// `proxy_bind`.
@@ -158,6 +163,7 @@ impl Scope {
             resolver: self.resolver.clone().or_else(|| outer.resolver.clone()),
             resolver_timeout: self.resolver_timeout.or(outer.resolver_timeout),
             check_timeout: self.check_timeout.or(outer.check_timeout),
+            tls: self.tls.or(&outer.tls),
         }
     }
 }

@@ -119,6 +119,14 @@ impl Loaded {
     pub fn is_ok(&self) -> bool {
         self.diagnostics.iter().all(|d| d.severity < Severity::Error)
     }
+
+    /// Refuses it for what only whoever serves it can find out, as nginx does while it reads.
+    pub fn refuse(&mut self, message: String) {
+        let mut binder = conf::Binder::new(conf::Manners::default());
+        binder.error(wording::NOWHERE, Problem::Other(message));
+        self.diagnostics.append(&mut binder.problems);
+        self.syntax_ok = false;
+    }
 }
 
 /// Reads a configuration file and everything it includes.
@@ -142,11 +150,11 @@ pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
 }
 
 fn finish(walk: Walk<'_>) -> Loaded {
-    let Walk { options, sources, mut binder, main, events, stream, used, groups, sites, .. } = walk;
+    let Walk { options, sources, mut binder, main, events, stream, used, groups, sites, directory, .. } = walk;
     let mut config = match &stream {
         Some(stream) => {
             let names = lower::Names { used: &used, groups: &groups };
-            lower::stream(stream, &names, &sources, options, &mut binder)
+            lower::stream(stream, &names, &sources, options, &directory, &mut binder)
         }
         None => Config::new(Flavour::Nginx),
     };

@@ -21,6 +21,7 @@ use crate::{Options, lex};
 
 mod names;
 mod session;
+mod tls;
 mod variables;
 
 pub(crate) use variables::Names;
@@ -99,12 +100,14 @@ pub(crate) fn stream(
     names: &Names<'_>,
     sources: &Sources,
     options: &Options,
+    directory: &Path,
     binder: &mut Binder,
 ) -> Config {
     let mut lower = Lower {
         stream,
         sources,
         options,
+        directory,
         binder,
         config: Config::new(Flavour::Nginx),
         first_use: HashMap::new(),
@@ -135,6 +138,8 @@ struct Lower<'a> {
     stream: &'a draft::Stream,
     sources: &'a Sources,
     options: &'a Options,
+    /// Where the configuration file is.
+    directory: &'a Path,
     binder: &'a mut Binder,
     config: Config,
     /// The first backend of each upstream, by its name in lower case.
@@ -226,6 +231,7 @@ impl<'a> Lower<'a> {
     fn backend_to(&mut self, to: Group, scope: &Scope) -> BackendIndex {
         let index = BackendIndex(self.config.backends.len());
         let key = to.name.to_ascii_lowercase();
+        let tls = self.tls(&to.name, &scope.tls);
         let mut backend = Backend::new(index.0 as u32 + 1, to.name);
         backend.servers = to.servers;
         backend.discoveries = to.discoveries;
@@ -282,6 +288,9 @@ impl<'a> Lower<'a> {
         if receive_buffer.is_some() || send_buffer.is_some() {
             let outbound = backend.outbound.get_or_insert_default();
             (outbound.receive_buffer, outbound.send_buffer) = (receive_buffer, send_buffer);
+        }
+        if let Some(tls) = tls {
+            backend.outbound.get_or_insert_default().tls = Some(tls);
         }
         self.first_use.entry(key).or_insert(index);
         self.config.backends.push(backend);

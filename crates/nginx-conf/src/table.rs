@@ -6,6 +6,7 @@ mod main;
 mod scope;
 mod session;
 mod stream;
+mod tls;
 mod upstream;
 
 use conf::{Form, Keyword, Within};
@@ -14,6 +15,7 @@ pub(crate) use events::EVENTS;
 pub(crate) use main::MAIN;
 pub(crate) use scope::SCOPE;
 pub(crate) use stream::{SERVER, STREAM, shown};
+pub(crate) use tls::TLS;
 pub(crate) use upstream::UPSTREAM;
 
 /// Outside of every block.
@@ -45,6 +47,7 @@ pub(crate) fn shapes(name: &str) -> Vec<(Shape, &'static str)> {
     collect(EVENTS, name, &mut found);
     collect(STREAM, name, &mut found);
     collect(SCOPE, name, &mut found);
+    collect(TLS, name, &mut found);
     collect(SERVER, name, &mut found);
     collect(UPSTREAM, name, &mut found);
     found
@@ -60,6 +63,7 @@ pub(crate) fn names(within: Within) -> Vec<&'static str> {
     of(EVENTS, within, &mut found);
     of(STREAM, within, &mut found);
     of(SCOPE, within, &mut found);
+    of(TLS, within, &mut found);
     of(SERVER, within, &mut found);
     of(UPSTREAM, within, &mut found);
     found

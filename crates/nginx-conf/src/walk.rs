@@ -16,7 +16,7 @@ use proxy::variable::Pattern;
 use crate::draft::{Events, Main, Server, Stream, Upstream};
 use crate::lex::{self, Body, Kind, Node};
 use crate::table::{
-    EVENTS, IN_EVENTS, IN_MAIN, IN_SERVER, IN_STREAM, IN_UPSTREAM, MAIN, SCOPE, SERVER, STREAM,
+    EVENTS, IN_EVENTS, IN_MAIN, IN_SERVER, IN_STREAM, IN_UPSTREAM, MAIN, SCOPE, SERVER, STREAM, TLS,
     UPSTREAM, active, names, repeats, shapes,
 };
 use crate::{Lookups, Options, blocks, http, http_names, variable};
@@ -48,7 +48,7 @@ pub(crate) struct Walk<'o> {
     formats: Vec<String>,
     lookups: Lookups,
     /// Relative includes start here.
-    directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// The files being read, outermost first.
     open: Vec<PathBuf>,
     /// The directives of the main context, those of `-g` among them.
@@ -367,16 +367,18 @@ impl<'o> Walk<'o> {
         {
             stmt.to_mut().words[1].text = "off".into();
         }
-        let in_scope = |name: &str| SCOPE.iter().any(|k| k.name.split(' ').next() == Some(name));
+        let table = [SCOPE, TLS]
+            .into_iter()
+            .find(|table| table.iter().any(|k| k.name.split(' ').next() == Some(name)));
         let binder = &mut self.binder;
         match &mut frame.level {
             Level::Main => binder.bind_one(MAIN, place, &stmt, &mut self.main),
             Level::Events(events) => binder.bind_one(EVENTS, place, &stmt, events),
             Level::Upstream(upstream) => binder.bind_one(UPSTREAM, place, &stmt, upstream),
             Level::Stream(Stream { scope, .. }) | Level::Server(Server { scope, .. })
-                if in_scope(name) =>
+                if table.is_some() =>
             {
-                binder.bind_one(SCOPE, place, &stmt, scope)
+                binder.bind_one(table.unwrap_or(SCOPE), place, &stmt, scope)
             }
             Level::Stream(stream) => binder.bind_one(STREAM, place, &stmt, stream),
             Level::Server(server) => binder.bind_one(SERVER, place, &stmt, server),
@@ -481,7 +483,7 @@ pub(crate) fn tables() -> Vec<(&'static str, Vec<Row>)> {
         ("main", flat(MAIN.rows())),
         ("events", flat(EVENTS.rows())),
         ("stream", flat(STREAM.rows())),
-        ("stream, server", flat(SCOPE.rows())),
+        ("stream, server", flat([SCOPE.rows(), TLS.rows()].concat())),
         ("server", flat(SERVER.rows())),
         ("upstream", flat(UPSTREAM.rows())),
     ]

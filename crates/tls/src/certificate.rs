@@ -226,6 +226,16 @@ impl Certificate {
         std::iter::from_fn(move || value(&mut names))
     }
 
+    /// The same as [`is_for`](Self::is_for) as OpenSSL's `X509_check_host` has it: a host that is an
+    /// address is compared as a name.
+    pub fn is_for_name(&self, host: &str) -> bool {
+        let names = self.host_names();
+        if names.is_empty() {
+            return self.common_name().is_some_and(|name| holds(&name, host));
+        }
+        names.iter().any(|name| holds(name, host))
+    }
+
     /// Whether it is for this host (RFC 6125): one of its alternative names, or, where it has no
     /// names of hosts, its common name. A `*` is for one label, the first.
     pub fn is_for(&self, host: &str) -> bool {
@@ -236,11 +246,7 @@ impl Certificate {
             };
             return self.alternatives().any(|name| name.tag == 0x87 && name.body == wanted);
         }
-        let names = self.host_names();
-        if names.is_empty() {
-            return self.common_name().is_some_and(|name| holds(&name, host));
-        }
-        names.iter().any(|name| holds(name, host))
+        self.is_for_name(host)
     }
 }
 

@@ -271,6 +271,7 @@ pub(super) fn server(
         trust,
         name: sni.map(TlsName::Expr),
         sends_name,
+        checks_name: false,
         host: line.verify_host.clone(),
         alpn: tls.alpn.clone().unwrap_or_default(),
         certificate,

@@ -22,7 +22,6 @@ type Row = Keyword<Scope>;
 
 const BOTH: Within = IN_STREAM.or(IN_SERVER);
 const NO_TLS: Status = Accepted("takes effect with `listen … ssl` only, which is refused");
-const NO_PROXY_TLS: Status = Accepted("takes effect with `proxy_ssl on` only, which is refused");
 
 /// The directives.
 pub(crate) const SCOPE: &[Row] = &[
@@ -220,37 +219,6 @@ pub(crate) const SCOPE: &[Row] = &[
     )
     .within(BOTH)
     .doc("SO_SNDBUF towards servers; the system's without it."),
-    Row::planned("proxy_ssl", "on").within(BOTH).doc("TLS towards servers."),
-    Row::new("proxy_ssl off", Words("", 0..=0, |_, _, _| {}))
-        .within(BOTH)
-        .doc("No TLS towards servers: the default."),
-    tls("proxy_ssl_alpn", "<protocol> …", NO_PROXY_TLS).doc("The protocols offered."),
-    file("proxy_ssl_certificate", NO_PROXY_TLS).doc("The client certificate."),
-    tls("proxy_ssl_certificate_cache", "off|max=<n> …", NO_PROXY_TLS).doc("Kept certificates."),
-    file("proxy_ssl_certificate_key", NO_PROXY_TLS).doc("The client's key."),
-    file("proxy_ssl_ciphers", NO_PROXY_TLS).doc("The ciphers offered."),
-    tls("proxy_ssl_conf_command", "<name> <value>", NO_PROXY_TLS).doc("A setting of OpenSSL."),
-    file("proxy_ssl_crl", NO_PROXY_TLS).doc("Revoked certificates."),
-    Row::new(
-        "proxy_ssl_name",
-        Words("<name>", 1..=1, |_, w, b| {
-            crate::variable::check(&w[0], b);
-        }),
-    )
-    .within(BOTH)
-    .status(NO_PROXY_TLS)
-    .doc("The name a server's certificate must have."),
-    file("proxy_ssl_password_file", NO_PROXY_TLS).doc("Passwords of keys."),
-    tls("proxy_ssl_protocols", "<protocol> …", NO_PROXY_TLS).doc("The versions of TLS offered."),
-    on_off("proxy_ssl_server_name", NO_PROXY_TLS).doc("Whether a name is asked for."),
-    on_off("proxy_ssl_session_reuse", NO_PROXY_TLS).doc("Whether sessions are resumed."),
-    file("proxy_ssl_trusted_certificate", NO_PROXY_TLS).doc("Who may sign."),
-    on_off("proxy_ssl_verify", NO_PROXY_TLS).doc("Whether certificates are verified."),
-    Row::new("proxy_ssl_verify_depth", Words("<number>", 1..=1, |_, w, b| check_number(w, b)))
-        .default("1")
-        .within(BOTH)
-        .status(NO_PROXY_TLS)
-        .doc("The longest chain."),
     Row::new("proxy_timeout", Words("<time>", 1..=1, |s, w, b| millis(&mut s.timeout, w, b)))
         .default("10m")
         .within(BOTH)

@@ -91,6 +91,8 @@ pub struct ClientTls {
     pub name: Option<TlsName>,
     /// Whether that name is sent.
     pub sends_name: bool,
+    /// Whether its certificate has to be for that name, sent or not: nginx's `proxy_ssl_verify`.
+    pub checks_name: bool,
     /// `verifyhost`: the name its certificate has to be for, whatever was sent.
     pub host: Option<String>,
     /// `alpn`, the best one first.

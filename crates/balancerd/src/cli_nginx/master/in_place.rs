@@ -34,7 +34,7 @@ impl Asked {
 /// Reads the configuration and keeps what it takes to read it again elsewhere.
 pub(super) fn load(file: &std::path::Path, options: &Options) -> (Loaded, Handover, Answers) {
     let read = || {
-        let loaded = nginx_conf::load(file, options);
+        let loaded = crate::cli_nginx::load(file, options);
         let handover = Handover::of(&loaded, file, options);
         // Only noted: that it is known here already is of no consequence.
         let _ = outside::ask(HANDOVER.0, HANDOVER.1, || Ok(handover.to_bytes()));
