@@ -435,10 +435,14 @@ impl Connecting {
         };
         match self.wait(hands(stream), until, false).await {
             Waited::Done(Ok(())) if tls.checks_name && !is_for(stream, &origin) => {
-                self.session.error_line(Severity::Error, Some(&crate::backend::upstream(to)), |f| {
-                    write!(f, "upstream SSL certificate does not match \"{origin}\"")?;
-                    f.write_str(" while SSL handshaking to upstream")
-                });
+                self.session.error_line(
+                    Severity::Error,
+                    Some(&crate::backend::upstream(to)),
+                    |f| {
+                        write!(f, "upstream SSL certificate does not match \"{origin}\"")?;
+                        f.write_str(" while SSL handshaking to upstream")
+                    },
+                );
                 Err(Attempt::Failed { timed_out: false })
             }
             Waited::Done(Ok(())) => {
@@ -470,7 +474,11 @@ impl Connecting {
                     write!(f, "upstream SSL certificate does not match \"{name}\"")?;
                 }
                 Some(Trouble::Certificate(why)) => {
-                    let (code, text) = (why.code, why.text);
+                    // OpenSSL goes on after it has found no issuer, and nginx says what it found last.
+                    let (code, text) = match *why == tls::Distrust::UNKNOWN_ISSUER {
+                        true => (21, "unable to verify the first certificate"),
+                        false => (why.code, why.text),
+                    };
                     write!(f, "upstream SSL certificate verify error: ({code}:{text})")?;
                 }
                 Some(Trouble::Closed) => f.write_str("peer closed connection in SSL handshake")?,

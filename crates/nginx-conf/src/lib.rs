@@ -150,7 +150,19 @@ pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
 }
 
 fn finish(walk: Walk<'_>) -> Loaded {
-    let Walk { options, sources, mut binder, main, events, stream, used, groups, sites, directory, .. } = walk;
+    let Walk {
+        options,
+        sources,
+        mut binder,
+        main,
+        events,
+        stream,
+        used,
+        groups,
+        sites,
+        directory,
+        ..
+    } = walk;
     let mut config = match &stream {
         Some(stream) => {
             let names = lower::Names { used: &used, groups: &groups };

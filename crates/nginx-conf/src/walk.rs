@@ -16,8 +16,8 @@ use proxy::variable::Pattern;
 use crate::draft::{Events, Main, Server, Stream, Upstream};
 use crate::lex::{self, Body, Kind, Node};
 use crate::table::{
-    EVENTS, IN_EVENTS, IN_MAIN, IN_SERVER, IN_STREAM, IN_UPSTREAM, MAIN, SCOPE, SERVER, STREAM, TLS,
-    UPSTREAM, active, names, repeats, shapes,
+    EVENTS, IN_EVENTS, IN_MAIN, IN_SERVER, IN_STREAM, IN_UPSTREAM, MAIN, SCOPE, SERVER, STREAM,
+    TLS, UPSTREAM, active, names, repeats, shapes,
 };
 use crate::{Lookups, Options, blocks, http, http_names, variable};
 
