@@ -158,7 +158,8 @@ fn names_roots_times_and_revocations_are_judged_as_by_nginx() {
         server { listen 127.0.0.1:@C@; proxy_pass other; proxy_ssl_name $n; }
         server { listen 127.0.0.1:@D@; proxy_pass 127.0.0.1:@g@; }
         server { listen 127.0.0.1:@E@; proxy_pass 127.0.0.1:@l@; proxy_ssl_name backend; }
-        server { listen 127.0.0.1:@F@; proxy_pass 127.0.0.1:@g@; proxy_ssl_name backend; proxy_ssl_crl @DIR@/seven.crl; }
+        server { listen 127.0.0.1:@F@; proxy_pass 127.0.0.1:@g@; proxy_ssl_name backend; proxy_ssl_session_reuse off;
+            proxy_ssl_crl @DIR@/seven.crl; }
         server { listen 127.0.0.1:@G@; proxy_pass backend; proxy_ssl_crl @DIR@/none.crl; }
         server { listen 127.0.0.1:@H@; proxy_pass 127.0.0.1:@s@; proxy_ssl_name backend; proxy_ssl_verify_depth 3; }
         server { listen 127.0.0.1:@I@; proxy_pass 127.0.0.1:@s@; proxy_ssl_verify off; }
@@ -176,7 +177,10 @@ fn names_roots_times_and_revocations_are_judged_as_by_nginx() {
         // The second and third time, a session that another name began is at hand.
         let asked = "ABCDEFGHIJKLMN".chars().map(|name| (name, 1));
         for (name, from) in asked.chain([('C', 2), ('C', 1), ('C', 2)]) {
-            found.push(format!("{name}{from} {}", it.ask(name, from, b"hello\n", 2)));
+            // A reset or an end: that depends on whether the hello was read before.
+            let got = it.ask(name, from, b"hello\n", 2);
+            let got = if got == "reset" { String::new() } else { got };
+            found.push(format!("{name}{from} {got}"));
             sessions += 1;
             it.lines("a.log", sessions);
         }
@@ -184,7 +188,6 @@ fn names_roots_times_and_revocations_are_judged_as_by_nginx() {
         found.extend(it.lines("a.log", sessions));
         found.extend(it.said("error"));
         found.extend(it.said("crit"));
-        found.extend(it.said("warn"));
         // What must never be, whatever nginx does.
         let answered =
             |name: &str| found.iter().any(|one| one.starts_with(name) && one.contains("heard"));
