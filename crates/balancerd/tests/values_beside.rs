@@ -142,6 +142,8 @@ fn server() -> u16 {
 /// What is known of two sessions: one that is served, and one whose server refuses. `*` is a
 /// number, `?` is not compared; the last column says since when HAProxy knows it.
 const FACTS: &[(&str, &str, &str, bool)] = &[
+    ("fc_http_major", "-", "-", false),
+    ("bc_http_major", "-", "-", false),
     ("so_id", "7", "8", true),
     ("so_name", "hello", "bad", false),
     ("stopping", "0", "0", false),

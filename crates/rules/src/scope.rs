@@ -218,6 +218,8 @@ pub enum Number {
     Redispatched,
     /// Bytes from the client.
     BytesIn,
+    /// The version of HTTP that is spoken: 1, or nothing.
+    HttpMajor,
     /// Bytes from the server.
     BytesOut,
     /// The id of the listening socket it came in by.

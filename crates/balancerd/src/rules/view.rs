@@ -236,6 +236,7 @@ impl Environment for View<'_> {
             Number::ClientProxied => {
                 Some(session.extra.as_ref().is_some_and(|extra| extra.header.is_some()).into())
             }
+            Number::HttpMajor => self.session.speaks_http().then_some(1),
             Number::BytesIn => self.ended.and_then(|(_, (up, _), _)| i64::try_from(up).ok()),
             Number::BytesOut => self.ended.and_then(|(_, (_, down), _)| i64::try_from(down).ok()),
             Number::ClientRtt => self.tcp(|info| info.rtt),

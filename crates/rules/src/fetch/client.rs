@@ -56,8 +56,8 @@ pub(super) const TABLE: &[Fetch] = &[
         is_local(c, End::ClientDestination)
     })
     .doc("Whether the client's connection goes to an address of this machine."),
-    Fetch::new("fc_http_major", Args::NONE, Type::Int, CLIENT, |_| Found::Value(Value::Int(1)))
-        .doc("1: nothing but HTTP/1 is told apart on a TCP connection."),
+    Fetch::new("fc_http_major", Args::NONE, Type::Int, CLIENT, |c| fact(c, Number::HttpMajor))
+        .doc("1 where HTTP is spoken, nothing in `mode tcp`."),
     Fetch::new("fc_rcvd_proxy", Args::NONE, Type::Bool, CLIENT, |c| {
         Found::truth(c.scope.environment.number(Number::ClientProxied))
     })
@@ -145,7 +145,7 @@ pub(super) const TABLE: &[Fetch] = &[
         .doc("The server's address."),
     Fetch::new("bc_dst_port", Args::NONE, Type::Int, SERVER, |c| port(c, End::ServerDestination))
         .doc("The server's port."),
-    Fetch::new("bc_http_major", Args::NONE, Type::Int, SERVER, |_| Found::Value(Value::Int(1)))
+    Fetch::new("bc_http_major", Args::NONE, Type::Int, SERVER, |c| fact(c, Number::HttpMajor))
         .doc("1, as `fc_http_major`."),
     Fetch::new("txn.conn_retries", Args::NONE, Type::Int, Source::SERVER, |c| {
         fact(c, Number::Retries)
