@@ -369,6 +369,7 @@ impl Master<'_> {
                 workers::leave_terminal(None);
             }
         }
+        linux::pages::settle();
         self.notifier.ready(std::process::id());
         if std::mem::take(&mut self.again) {
             self.reload();

@@ -28,9 +28,7 @@ use std::task::{Context, Poll, Waker};
 use balance::{Candidates, Choice, Measure, ServerId};
 use proxy::{Backend, Cause, Content, Phase, ProxyHeader, Severity, Termination};
 use relay::timer::{self, Millis, Timer};
-use relay::{Datagram, Door, Target, datagrams_to};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use relay::{Datagram, Door, Target};
 use wire::proxy_protocol::{self, Addresses};
 
 use crate::backend::{Slot, upstream, wait_to_pick};
@@ -85,7 +83,7 @@ impl Drop for Serving<'_> {
 #[derive(Debug)]
 struct Flow {
     key: Key,
-    server: OnceLock<UdpSocket>,
+    server: OnceLock<relay::Server>,
     pending: Mutex<Vec<Box<[u8]>>>,
     active: AtomicU64,
     /// Datagrams from the client and from the server, and their bytes.
@@ -151,8 +149,8 @@ impl Flow {
         }
     }
 
-    fn send(&self, server: &UdpSocket, datagrams: &[&[u8]]) {
-        if let Err(error) = relay::send_to_server(server, datagrams) {
+    fn send(&self, server: &relay::Server, datagrams: &[&[u8]]) {
+        if let Err(error) = server.send(datagrams) {
             let errno = error.raw_os_error().and_then(|errno| u32::try_from(errno).ok());
             self.errno.store(errno.unwrap_or(0), Relaxed);
             self.end();
@@ -395,7 +393,7 @@ impl Flows {
             key,
         };
         let Some(server) = flow.server.get() else { return session.refuse(500) };
-        let mut ready = pin!(server.ready(INTEREST));
+        let mut ready = pin!(server.ready());
         let how = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(how) = answers.poll(cx, session, server) {
@@ -404,7 +402,7 @@ impl Flows {
                 if ready.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                ready.set(server.ready(INTEREST));
+                ready.set(server.ready());
             }
         })
         .await;
@@ -503,7 +501,12 @@ struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    fn poll(&mut self, cx: &Context<'_>, session: &mut Session, server: &UdpSocket) -> Poll<How> {
+    fn poll(
+        &mut self,
+        cx: &Context<'_>,
+        session: &mut Session,
+        server: &relay::Server,
+    ) -> Poll<How> {
         let flow = self.flow;
         flow.wakes(cx);
         let shared = session.shared;
@@ -523,7 +526,7 @@ impl Answers<'_> {
                 cx.waker().wake_by_ref();
                 break;
             }
-            match receive(server, |datagrams| self.answers(datagrams)) {
+            match server.answers(|datagrams| self.answers(datagrams)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Ok(true) => {}
                 Ok(false) => {
@@ -537,7 +540,7 @@ impl Answers<'_> {
                     let address = session.last_try().map(|tried| tried.address.clone());
                     let bytes = (flow.up.load(Relaxed), flow.down.load(Relaxed));
                     let address = address.unwrap_or_else(|| {
-                        server.peer_addr().map_or_else(|_| String::new(), |a| a.to_string())
+                        server.addresses().map_or_else(|_| String::new(), |(_, to)| to.to_string())
                     });
                     session.error_line_with_bytes(Severity::Error, Some(&address), bytes, |f| {
                         let number = error.raw_os_error().unwrap_or(0);
@@ -602,22 +605,6 @@ impl Answers<'_> {
             .responses
             .is_none_or(|each| self.flow.responses.load(Relaxed) >= each.saturating_mul(requests));
         Poll::Ready(if enough { How::TimedOut } else { How::NoAnswer })
-    }
-}
-
-/// An answer, or the news that nobody listens there, which comes as an error alone.
-const INTEREST: Interest = Interest::READABLE.add(Interest::ERROR);
-
-/// Takes answers, and hands them over; whether there may be more.
-fn receive(server: &UdpSocket, take: impl FnOnce(&[Datagram<'_>])) -> io::Result<bool> {
-    match relay::answers(server, take) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            server.try_io(Interest::ERROR, || {
-                let error = server.take_error()?;
-                Err(error.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
-            })
-        }
-        received => received,
     }
 }
 
@@ -691,7 +678,7 @@ fn open(
         Target::Inet(to) => {
             let port = if to.port() == 0 { local.port() } else { to.port() };
             let to = SocketAddr::new(to.ip(), port);
-            datagrams_to(to, session.local_address(backend), |socket| {
+            relay::Server::open(to, session.local_address(backend), |socket| {
                 Ways::of_backend(backend).buffers(socket)
             })
         }
@@ -714,8 +701,8 @@ fn open(
     if let Some(tried) = session.last_try() {
         tried.connect = Some(0);
     }
-    let line = fmt::from_fn(|f| match (server.local_addr(), server.peer_addr()) {
-        (Ok(from), Ok(to)) => write!(f, "udp proxy {from} connected to {to}"),
+    let line = fmt::from_fn(|f| match server.addresses() {
+        Ok((from, to)) => write!(f, "udp proxy {from} connected to {to}"),
         _ => f.write_str("udp proxy connected"),
     });
     session.plain_line(Severity::Info, line);

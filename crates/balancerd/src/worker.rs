@@ -210,6 +210,7 @@ pub fn run(config: Config, listeners: Listeners, options: Options) -> Result<End
                 worker.followers = control::Followers::of(shared, board);
                 let peers = peers::start(process, &shared.tables, waiting, &stage);
                 let peers = shared.peers.get_or_init(|| peers);
+                linux::pages::settle();
                 ready();
                 let ended = worker.until_told(foreground, signals, orders).await;
                 if ended != Ended::Stopped {

@@ -26,6 +26,7 @@ pub mod close;
 pub mod file;
 pub mod namespace;
 pub mod packet;
+pub mod pages;
 pub mod pidfd;
 pub mod poll;
 pub mod proc_events;

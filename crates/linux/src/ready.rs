@@ -1,8 +1,9 @@
-//! Sockets of ours awaited by tokio.
+//! Sockets awaited by tokio for what comes alone, and nothing that is sent wakes a thread.
 
 #![allow(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
 
 use std::io;
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 
 use tokio::io::Interest;
@@ -19,6 +20,7 @@ pub trait Owner: AsRawFd + sealed::Owner {}
 impl Owner for Child {}
 impl Owner for ChildFd {}
 impl Owner for RouteSocket {}
+impl Owner for UdpSocket {}
 impl Owner for VrrpSocket {}
 
 mod sealed {
@@ -28,6 +30,7 @@ mod sealed {
     impl Owner for crate::raw::VrrpSocket {}
     impl Owner for crate::route::RouteSocket {}
     impl Owner for crate::spawn::Child {}
+    impl Owner for std::net::UdpSocket {}
 }
 
 /// Lets the runtime watch `socket` for something to read. Must be called within a runtime.

@@ -153,6 +153,31 @@ fn trimming_the_heap_leaves_it_usable() {
 }
 
 #[test]
+fn code_that_only_starting_needed_is_given_back_and_the_program_still_runs() {
+    /// How much of the program's file this process has as it is in the file, in kB.
+    fn resident() -> u64 {
+        let program = std::env::current_exe().expect("a program");
+        let program = program.to_str().expect("a path of text").to_owned();
+        let maps = std::fs::read_to_string("/proc/self/smaps").expect("procfs");
+        let (mut ours, mut total) = (false, 0);
+        for line in maps.lines() {
+            if line.contains(" r-xp ") || line.contains("-p ") {
+                ours = line.contains(" r-xp ") && line.ends_with(&program);
+            } else if let Some(rest) = line.strip_prefix("Rss:").filter(|_| ours) {
+                let number = rest.trim().trim_end_matches(" kB");
+                total += number.parse::<u64>().expect("a number");
+            }
+        }
+        total
+    }
+    let before = resident();
+    crate::pages::settle();
+    let after = resident();
+    assert!(after < before, "{after} kB are left of {before}");
+    assert_eq!(format!("{:?}", "x".repeat(3).parse::<u8>().is_err()), "true");
+}
+
+#[test]
 fn a_lock_is_refused_to_a_second_open_of_the_same_file() {
     let path = tempfile::NamedTempFile::new().expect("a temporary directory").into_temp_path();
     let open = || File::options().write(true).open(&path).expect("it was just made");

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -13,9 +13,9 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike as _,
     SockaddrStorage, recvmmsg, sendmmsg, setsockopt,
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 
 /// How many datagrams one call takes.
 const BATCH: usize = 16;
@@ -44,12 +44,19 @@ struct Room {
     /// What the kernel tells of each. It leaves lengths there that it reads the next time, so that
     /// sockets of another kind have others.
     heads: [Option<Heads>; 5],
+    /// How many the next call looks for: twice as many as the last one found. Looking for more than
+    /// there are costs, above all where questions come one at a time.
+    wanted: [usize; 5],
 }
 
 impl Room {
     fn here() -> Box<Self> {
         ROOM.take().unwrap_or_else(|| {
-            Box::new(Self { bytes: vec![0; BATCH * MAX], heads: [const { None }; 5] })
+            Box::new(Self {
+                bytes: vec![0; BATCH * MAX],
+                heads: [const { None }; 5],
+                wanted: [2; 5],
+            })
         })
     }
 
@@ -70,10 +77,14 @@ impl Room {
             Heads::preallocate(BATCH, space)
         });
         let mut chunks = self.bytes.chunks_mut(MAX);
-        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
-            std::array::from_fn(|_| [IoSliceMut::new(chunks.next().unwrap_or_default())]);
+        let wanted = self.wanted[kind];
+        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = std::array::from_fn(|at| {
+            let chunk = if at < wanted { chunks.next() } else { None };
+            [IoSliceMut::new(chunk.unwrap_or_default())]
+        });
         let flags = MsgFlags::MSG_DONTWAIT;
-        let received = recvmmsg(fd.as_raw_fd(), heads, slices.iter_mut(), flags, None)?;
+        let slices = slices[..wanted].iter_mut();
+        let received = recvmmsg(fd.as_raw_fd(), heads, slices, flags, None)?;
         let mut datagrams = [Datagram { bytes: &[], from: UNKNOWN, to }; BATCH];
         let mut count = 0;
         for (datagram, message) in datagrams.iter_mut().zip(received) {
@@ -98,8 +109,9 @@ impl Room {
                 }
             }
         }
+        self.wanted[kind] = (count * 2).clamp(2, BATCH);
         take(&datagrams[..count]);
-        Ok(count == BATCH)
+        Ok(count == wanted)
     }
 }
 
@@ -114,7 +126,7 @@ struct Waiting {
 /// A socket that clients send datagrams to.
 #[derive(Debug)]
 pub struct Door {
-    socket: UdpSocket,
+    socket: AsyncFd<UdpSocket>,
     local: SocketAddr,
     /// It is bound to every address: which one was asked comes with each datagram.
     wildcard: bool,
@@ -150,7 +162,7 @@ impl Door {
                 setsockopt(&fd, Ipv6RecvPacketInfo, &true)?;
             }
         }
-        let socket = UdpSocket::from_std(fd.into())?;
+        let socket = watched(fd)?;
         Ok(Self { socket, local, wildcard, waiting: Mutex::default() })
     }
 
@@ -166,7 +178,7 @@ impl Door {
     ) -> Poll<io::Result<()>> {
         let mut take = Some(take);
         loop {
-            ready!(self.socket.poll_recv_ready(cx))?;
+            let _ = ready!(self.socket.poll_read_ready(cx))?;
             let result = try_receive(&self.socket, Some(self.local), self.wildcard, |batch| {
                 if let Some(take) = take.take() {
                     take(batch);
@@ -214,6 +226,13 @@ impl Door {
         let same = |(.., one): &(_, _, SocketAddr), (.., other): &(_, _, SocketAddr)| {
             !self.wildcard || one == other
         };
+        if let ([(_, to, _)], false) = (waiting.each.as_slice(), self.wildcard) {
+            // A client that is gone, or has no room: its loss.
+            let _ = SockRef::from(&self.socket).send_to(&waiting.bytes, &(*to).into());
+            waiting.bytes.clear();
+            waiting.each.clear();
+            return;
+        }
         let mut begin = 0;
         for group in waiting.each.chunk_by(same) {
             let mut slices = [[IoSlice::new(&[])]; BATCH];
@@ -248,14 +267,14 @@ fn inet(address: &SockaddrStorage) -> Option<SocketAddr> {
 /// Takes what there is at a socket that may be readable, as its runtime knows. Whether there may be
 /// more; where there is not, the runtime knows that too, without asking the kernel once more.
 fn try_receive(
-    socket: &UdpSocket,
+    socket: &AsyncFd<UdpSocket>,
     local: Option<SocketAddr>,
     wildcard: bool,
     take: impl FnOnce(&[Datagram<'_>]),
 ) -> io::Result<bool> {
     let mut room = Room::here();
     let mut all = false;
-    let result = socket.try_io(Interest::READABLE, || {
+    let result = socket.try_io(Interest::READABLE, |socket| {
         if room.receive(socket, local, wildcard, take)? {
             return Ok(true);
         }
@@ -267,46 +286,105 @@ fn try_receive(
     if all { Ok(false) } else { result }
 }
 
-/// Takes the answers at a socket of [`datagrams_to`], as many as one call takes; whether there may
-/// be more. They say nothing of who sent them: nobody else's come here.
-///
-/// # Errors
-///
-/// `WouldBlock` when there are none, and what recvmmsg(2) lists.
-pub fn answers(server: &UdpSocket, take: impl FnOnce(&[Datagram<'_>])) -> io::Result<bool> {
-    try_receive(server, None, false, take)
+/// A descriptor that the runtime watches for datagrams alone: were it to tell of room for more, it
+/// would wake its thread once for each that was sent.
+fn watched(fd: OwnedFd) -> io::Result<AsyncFd<UdpSocket>> {
+    linux::ready::watch(fd.into())
 }
 
-/// Sends datagrams through a socket of [`datagrams_to`]. For those there is no room for nobody
-/// waits: they are lost, as datagrams are.
-///
-/// # Errors
-///
-/// What sendmmsg(2) lists; those that follow the datagram it was about are not sent.
-pub fn send_to_server(server: &UdpSocket, datagrams: &[&[u8]]) -> io::Result<()> {
-    if let [one] = datagrams {
-        // Not by the runtime's socket, which has to have waited once before it sends.
-        return match socket2::SockRef::from(server).send(one) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(()),
-        };
-    }
-    for batch in datagrams.chunks(BATCH) {
-        let mut slices = [[IoSlice::new(&[])]; BATCH];
-        for (slice, bytes) in slices.iter_mut().zip(batch) {
-            *slice = [IoSlice::new(bytes)];
+/// A socket that sends datagrams to one server and takes only its answers.
+#[derive(Debug)]
+pub struct Server(AsyncFd<UdpSocket>);
+
+impl Server {
+    /// Opens one; `prepare` may change it before it is bound.
+    ///
+    /// # Errors
+    ///
+    /// When no socket can be had, or the system knows at once that there is no way; and those of
+    /// `prepare`.
+    pub fn open(
+        to: SocketAddr,
+        source: Option<SocketAddr>,
+        prepare: impl FnOnce(&Socket) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let kind = Type::DGRAM.nonblocking().cloexec();
+        let socket = Socket::new(Domain::for_address(to), kind, None)?;
+        prepare(&socket)?;
+        if let Some(source) = source {
+            socket.set_reuse_address(true)?;
+            socket.bind(&source.into())?;
         }
-        let mut left = &slices[..batch.len()];
-        while !left.is_empty() {
-            // When one fails behind others the kernel says only how many went before it.
-            match send_some(server, left, &[None; BATCH][..left.len()], None) {
-                Ok(sent) => left = &left[sent.max(1)..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+        socket.connect(&to.into())?;
+        Ok(Self(watched(socket.into())?))
+    }
+
+    /// Its own address and the server's.
+    ///
+    /// # Errors
+    ///
+    /// What getsockname(2) and getpeername(2) list.
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.0.get_ref().local_addr()?, self.0.get_ref().peer_addr()?))
+    }
+
+    /// Waits for answers, or for the news that nobody listens there, which comes as an error alone.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime ends.
+    pub async fn ready(&self) -> io::Result<()> {
+        self.0.ready(Interest::READABLE | Interest::ERROR).await.map(|_| ())
+    }
+
+    /// Takes the answers, as many as one call takes; whether there may be more. They say nothing of
+    /// who sent them: nobody else's come here.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when there are none, what recvmmsg(2) lists, and what became of a datagram that
+    /// was sent.
+    pub fn answers(&self, take: impl FnOnce(&[Datagram<'_>])) -> io::Result<bool> {
+        match try_receive(&self.0, None, false, take) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.0.try_io(Interest::ERROR, |socket| {
+                    Err(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+                })
+            }
+            received => received,
+        }
+    }
+
+    /// Sends datagrams. For those there is no room for nobody waits: they are lost, as datagrams
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// What sendmmsg(2) lists; those that follow the datagram it was about are not sent.
+    pub fn send(&self, datagrams: &[&[u8]]) -> io::Result<()> {
+        if let [one] = datagrams {
+            return match self.0.get_ref().send(one) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+                _ => Ok(()),
+            };
+        }
+        for batch in datagrams.chunks(BATCH) {
+            let mut slices = [[IoSlice::new(&[])]; BATCH];
+            for (slice, bytes) in slices.iter_mut().zip(batch) {
+                *slice = [IoSlice::new(bytes)];
+            }
+            let mut left = &slices[..batch.len()];
+            while !left.is_empty() {
+                // When one fails behind others the kernel says only how many went before it.
+                match send_some(&self.0, left, &[None; BATCH][..left.len()], None) {
+                    Ok(sent) => left = &left[sent.max(1)..],
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                    Err(error) => return Err(error),
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Sends datagrams to whom they are for; one that cannot be sent keeps no other back.
@@ -364,28 +442,6 @@ fn send_some(
     };
     SENDING.set(heads);
     Ok(sent?)
-}
-
-/// A socket that sends datagrams to one server and takes only its answers; `prepare` may change it
-/// before it is bound.
-///
-/// # Errors
-///
-/// When no socket can be had, or the system knows at once that there is no way; and those of
-/// `prepare`.
-pub fn datagrams_to(
-    to: SocketAddr,
-    source: Option<SocketAddr>,
-    prepare: impl FnOnce(&Socket) -> io::Result<()>,
-) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking().cloexec(), None)?;
-    prepare(&socket)?;
-    if let Some(source) = source {
-        socket.set_reuse_address(true)?;
-        socket.bind(&source.into())?;
-    }
-    socket.connect(&to.into())?;
-    UdpSocket::from_std(OwnedFd::from(socket).into())
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ mod stream;
 pub mod timer;
 
 pub use connect::{Dial, KeepAlive, Target, established};
-pub use datagram::{Datagram, Door, answers, datagrams_to, send_to_server};
+pub use datagram::{Datagram, Door, Server};
 pub use executor::{Task, block_on, spawn};
 pub use layer::{Layer, Wire};
 pub use listen::Listener;

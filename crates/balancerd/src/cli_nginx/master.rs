@@ -404,6 +404,7 @@ impl Master {
                 worker.leave();
             }
         }
+        linux::pages::settle();
         self.notifier.ready(std::process::id());
         if !self.started {
             self.started = true;
