@@ -287,7 +287,8 @@ fn try_receive(
 }
 
 /// A descriptor that the runtime watches for datagrams alone: were it to tell of room for more, it
-/// would wake its thread once for each that was sent.
+/// would wake its thread for what was sent, too: three epoll_wait(2) for a question and its answer
+/// one at a time, and not two.
 fn watched(fd: OwnedFd) -> io::Result<AsyncFd<UdpSocket>> {
     linux::ready::watch(fd.into())
 }
