@@ -14,6 +14,7 @@ pub fn settle() {
 }
 
 /// Forgets the first object there is, the program itself. Never unwinds.
+// SAFETY: only dl_iterate_phdr(3) calls it, with an object that is loaded.
 unsafe extern "C" fn forget(
     object: *mut libc::dl_phdr_info,
     _size: usize,
