@@ -2,6 +2,7 @@
 //! nginx's `upstream`.
 
 use alloc::string::String;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::hash::HashFunction;
@@ -158,6 +159,36 @@ pub struct HashType {
     /// `hash-balance-factor`: a server has at most so many per cent of the mean load, counted by
     /// weight; above 100, 0 for no such limit. Only with [`consistent`](Self::consistent).
     pub balance_factor: u32,
+    /// `hash-preserve-affinity`: when a key goes to the next server instead of waiting for its own.
+    /// Only with [`consistent`](Self::consistent).
+    pub affinity: Affinity,
+}
+
+/// HAProxy's `hash-preserve-affinity`, since 3.2.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Affinity {
+    /// `always`: a key waits for its server.
+    #[default]
+    Always,
+    /// `maxconn`: a server that has as many connections as it may have is passed over.
+    Maxconn,
+    /// `maxqueue`: one is passed over for which besides as many wait as may wait.
+    Maxqueue,
+}
+
+/// HAProxy's `hash-key`, since 3.0: what gives a server its places with `hash-type consistent`.
+///
+/// With an address all who know the server by it agree, whatever the order of their files. A server
+/// without one has the places of its id.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HashKey {
+    /// `id`: its number.
+    #[default]
+    Id,
+    /// `addr`: its IP address.
+    Addr,
+    /// `addr-port`: its IP address and its port.
+    AddrPort,
 }
 
 /// What holds for one server.
@@ -167,6 +198,10 @@ pub struct ServerConfig {
     pub weight: u32,
     /// `id`, else the position in the backend counted from 1: the order of `balance first`.
     pub id: u32,
+    /// `hash-key`: what its places for hashes come from.
+    pub hash_key: HashKey,
+    /// Where it is, if [`hash_key`](Self::hash_key) asks for that.
+    pub address: Option<SocketAddr>,
     /// `maxconn` or `max_conns`: connections at a time; 0 for no limit.
     pub maxconn: u32,
     /// `minconn`: the limit while the pool is idle; 0 for always `maxconn`.
@@ -192,6 +227,8 @@ impl Default for ServerConfig {
         Self {
             weight: 1,
             id: 0,
+            hash_key: HashKey::Id,
+            address: None,
             maxconn: 0,
             minconn: 0,
             maxqueue: 0,

@@ -3,8 +3,30 @@
 
 use alloc::vec::Vec;
 
+use core::net::{IpAddr, SocketAddr};
+
+use xxhash_rust::xxh32::xxh32;
+
+use crate::config::{HashKey, ServerConfig};
 use crate::hash::avalanche;
 use crate::round_robin::MAX_WEIGHT;
+
+/// From where on a server's places are counted: `hash-key`.
+///
+/// An IPv4 address is a number whose lowest byte is the first on the wire.
+pub(crate) fn beginning(server: &ServerConfig) -> u32 {
+    let of_address = |address: SocketAddr, port: u32| match address.ip() {
+        IpAddr::V4(ip) => avalanche(u32::from_le_bytes(ip.octets()).wrapping_add(port)),
+        IpAddr::V6(ip) => xxh32(&ip.octets(), port),
+    };
+    match (server.hash_key, server.address) {
+        (HashKey::Addr, Some(address)) => of_address(address, 0),
+        (HashKey::AddrPort, Some(address)) => {
+            of_address(address, avalanche(u32::from(address.port())))
+        }
+        (HashKey::Id, _) | (_, None) => server.id.wrapping_mul(MAX_WEIGHT),
+    }
+}
 
 /// The places of both groups.
 #[derive(Debug, Default)]
@@ -16,16 +38,14 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// Lays the servers out anew: group, id, position and weight in sixteenths of each that is
-    /// usable. A server has as many places as its weight has sixteenths.
+    /// Lays the servers out anew: group, [`beginning`], position and weight in sixteenths of each
+    /// that is usable. A server has as many places as its weight has sixteenths.
     pub(crate) fn lay_out(&mut self, servers: impl Iterator<Item = (usize, u32, u32, u32)>) {
         for group in &mut self.groups {
             group.clear();
         }
-        for (group, id, position, weight) in servers {
-            let places = (0..weight).map(|place| {
-                (avalanche(id.wrapping_mul(MAX_WEIGHT).wrapping_add(place)), position)
-            });
+        for (group, begin, position, weight) in servers {
+            let places = (0..weight).map(|place| (avalanche(begin.wrapping_add(place)), position));
             self.groups[group].extend(places);
         }
         for (group, turn) in self.groups.iter_mut().zip(&mut self.turns) {
@@ -34,7 +54,8 @@ impl Ring {
         }
     }
 
-    /// The server nearest to a hash for which `eligible` holds and which is not to be avoided.
+    /// The server nearest to a hash for which `eligible` holds and which is not to be avoided; if
+    /// there is none, that of the last place, as HAProxy ends its search.
     pub(crate) fn nearest(
         &self,
         group: usize,
@@ -53,17 +74,8 @@ impl Ring {
         let after = places[next].0.wrapping_sub(hash);
         let first = if before <= after { previous } else { next };
         let wanted = |server: u32| avoid != Some(server) && eligible(server);
-        // HAProxy gives up after a thousand places and takes what it has come to.
-        let most = places.len().min(1_000);
-        let walk = (0..most).map(|step| places[(first + step) % places.len()].1);
-        let mut last = None;
-        for server in walk {
-            last = Some(server);
-            if wanted(server) {
-                break;
-            }
-        }
-        last
+        let mut walk = (0..places.len()).map(|step| places[(first + step) % places.len()].1);
+        walk.find(|&server| wanted(server)).or_else(|| places.last().map(|&(_, server)| server))
     }
 
     /// The server whose turn it is: the next place for which `free` holds, that of `avoid` only if

@@ -50,7 +50,9 @@ mod tests;
 mod unordered;
 
 pub use candidates::{Again, Candidates, Retries};
-pub use config::{Algorithm, HashType, Measure, Passive, PoolConfig, ServerConfig};
+pub use config::{
+    Affinity, Algorithm, HashKey, HashType, Measure, Passive, PoolConfig, ServerConfig,
+};
 pub use hash::HashFunction;
 pub use pool::{Choice, Pool, PoolView, ServerId, ServerView, State, Wake};
 pub use queue::Ticket;

@@ -1,13 +1,14 @@
 //! The servers of one backend: their state, their connections, and who is next.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use machine::Instant;
 
 use crate::candidates::Candidates;
-use crate::config::{Algorithm, PoolConfig, ServerConfig};
-use crate::consistent::{Load, Ring};
+use crate::config::{Affinity, Algorithm, HashKey, PoolConfig, ServerConfig};
+use crate::consistent::{Load, Ring, beginning};
 use crate::hash::avalanche;
 use crate::least_conn::LeastConn;
 use crate::map::{Map, common_divisor, hash_address};
@@ -86,6 +87,8 @@ pub(crate) struct Server {
     pub(crate) config: ServerConfig,
     /// `minconn` and `maxconn` as configured; those in `config` may be an operator's.
     limits: (u32, u32),
+    /// The address as configured; that in `config` may be another.
+    configured: Option<SocketAddr>,
     state: State,
     /// The weight in force before slow start: the configured one, or what the runtime API set.
     weight: u32,
@@ -169,6 +172,7 @@ impl Pool {
                 queue: Queue::default(),
                 step: None,
                 limits: (config.minconn, config.maxconn),
+                configured: config.address,
                 config,
             })
             .collect();
@@ -265,8 +269,9 @@ impl Pool {
             },
             Picker::Ring(ring) => match hash_of(config, candidates) {
                 Some(hash) => {
-                    let nearest = nearest(ring, group, hash, avoid, servers, config, self.served);
-                    match nearest {
+                    let room = |server: &Server| has_room(server, config, beyond, now);
+                    let served = self.served;
+                    match nearest(ring, group, hash, avoid, servers, config, served, room) {
                         Some(server) => {
                             return self.take_or_wait(now, rank, ServerId(server as usize));
                         }
@@ -472,6 +477,15 @@ impl Pool {
         self.after_change(now, wakes);
     }
 
+    /// A server is somewhere else from now on; with `hash-key` its places for hashes may change.
+    pub fn set_address(&mut self, id: ServerId, address: Option<SocketAddr>) {
+        let config = &mut self.servers[id.0].config;
+        if config.hash_key != HashKey::Id && config.address != address {
+            config.address = address;
+            self.lay_out_ring();
+        }
+    }
+
     /// The highest numbers there were are those of now.
     pub fn forget_peaks(&mut self) {
         self.queue.max = self.queue.len();
@@ -529,7 +543,7 @@ impl Pool {
         let usable = self.servers.iter().enumerate().filter(|(_, server)| server.usable());
         ring.lay_out(usable.map(|(index, server)| {
             let group = usize::from(server.config.backup);
-            (group, server.config.id, index as u32, server.effective)
+            (group, beginning(&server.config), index as u32, server.effective)
         }));
     }
 
@@ -605,6 +619,7 @@ fn hash_of(config: &PoolConfig, candidates: &Candidates) -> Option<u32> {
     Some(if config.hash.avalanche { avalanche(hash) } else { hash })
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of a pool, of which one is borrowed")]
 /// The server a hash falls on, with `hash-balance-factor` the next that is not loaded too much.
 fn nearest(
     ring: &Ring,
@@ -614,10 +629,11 @@ fn nearest(
     servers: &[Server],
     config: &PoolConfig,
     served: u32,
+    room: impl Fn(&Server) -> bool,
 ) -> Option<u32> {
     let factor = config.hash.balance_factor;
     if factor == 0 {
-        return ring.nearest(group, hash, avoid, |_| true);
+        return ring.nearest(group, hash, avoid, |index| room(&servers[index as usize]));
     }
     let in_group = |server: &&Server| server.usable() && usize::from(server.config.backup) == group;
     let total = servers.iter().filter(in_group).map(|server| server.effective).sum();
@@ -626,8 +642,21 @@ fn nearest(
         let before = servers[..index as usize].iter().filter(in_group);
         let before = before.map(|server| server.effective).sum();
         let server = &servers[index as usize];
-        load.allows(server.served, server.effective, before)
+        load.allows(server.served, server.effective, before) && room(server)
     })
+}
+
+/// Whether a key may go to its server, by `hash-preserve-affinity`.
+fn has_room(server: &Server, config: &PoolConfig, beyond: u32, now: Instant) -> bool {
+    let full = || server.served >= limit(server, beyond, config.fullconn, now);
+    match config.hash.affinity {
+        Affinity::Always => true,
+        Affinity::Maxconn => !full(),
+        Affinity::Maxqueue => {
+            let most = server.config.maxqueue;
+            most == 0 || server.queue.len() < most || !full()
+        }
+    }
 }
 
 /// Time between two steps of a slow start.

@@ -161,5 +161,6 @@ fn apply(shared: &Shared, board: &Board, (backend, server): (usize, usize), line
     {
         address.set_port(port);
         state.servers[server].move_to(Target::Inet(address));
+        state.balancer.change(|pool, _| pool.set_address(ServerId(server), Some(address)));
     }
 }

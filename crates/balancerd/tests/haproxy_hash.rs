@@ -27,8 +27,13 @@ const CASES: &[(&str, &str)] = &[
 
 /// A server that says one letter and keeps the connection.
 fn server(letter: u8) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("bound").port();
+    server_at("127.0.0.1", letter).port()
+}
+
+fn server_at(ip: &str, letter: u8) -> SocketAddr {
+    let ip: std::net::IpAddr = ip.parse().expect("an address");
+    let listener = TcpListener::bind((ip, 0)).expect("a port");
+    let address = listener.local_addr().expect("bound");
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         for mut client in listener.incoming().flatten() {
@@ -36,7 +41,7 @@ fn server(letter: u8) -> u16 {
             kept.push(client);
         }
     });
-    port
+    address
 }
 
 struct Running(Child);
@@ -116,6 +121,65 @@ fn the_same_clients_go_to_the_same_servers_as_with_haproxy() {
     assert_eq!(ours, theirs);
     let different: std::collections::BTreeSet<&String> = ours.iter().collect();
     assert!(different.len() >= 5, "the cases hardly differ: {ours:?}");
+}
+
+/// `hash-preserve-affinity` and the parameters of all servers.
+const SINCE_3_2: &[(&str, &str)] = &[
+    ("always", "hash-key id"),
+    ("always", "hash-key addr"),
+    ("always", "hash-key addr-port"),
+    ("maxconn", "maxconn 2"),
+];
+
+#[test]
+fn servers_are_found_by_their_address_and_full_ones_passed_over_as_with_haproxy() {
+    let Some(original) = original::original() else { return };
+    if !original.since(3, 2) {
+        println!("SKIPPED: HAProxy has hash-key and hash-preserve-affinity since 3.2");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut servers = vec![
+        server_at("127.0.0.1", b'a'),
+        server_at("127.0.0.2", b'b'),
+        server_at("127.3.0.1", b'c'),
+    ];
+    match TcpListener::bind("[::1]:0") {
+        Ok(_) => servers.push(server_at("::1", b'd')),
+        Err(_) => println!("SKIPPED: servers over IPv6: there is none here"),
+    }
+    let [theirs, ours] = [true, false].map(|original| {
+        let ports = free(SINCE_3_2.len());
+        let mut text = HEAD.to_owned();
+        for (at, ((affinity, params), port)) in SINCE_3_2.iter().zip(&ports).enumerate() {
+            text += &format!(
+                "listen l{at}\n bind 127.0.0.1:{port}\n balance source\n hash-type consistent\n hash-preserve-affinity {affinity}\n"
+            );
+            for (at, server) in servers.iter().enumerate() {
+                text += &format!(" server s{at} {server} {params}\n");
+            }
+        }
+        // Who asks whether it listens has a slot, too: servers keep all connections.
+        let _running = start(original, directory.path(), &text, &ports);
+        let mut held = Vec::new();
+        let mut of_case = |(port, (affinity, _)): (&u16, &(&str, &str))| -> String {
+            // As many as find room without waiting.
+            let count = if *affinity == "maxconn" { 4 } else { 60 };
+            let asked = (1..=count).map(|n| {
+                let (letter, stream) = ask(*port, [127, 0, n % 5, n]);
+                held.push(stream);
+                if *affinity != "maxconn" {
+                    held.clear();
+                }
+                letter
+            });
+            asked.collect()
+        };
+        ports.iter().zip(SINCE_3_2).map(&mut of_case).collect::<Vec<_>>()
+    });
+    assert_eq!(ours, theirs);
+    let different: std::collections::BTreeSet<&String> = ours.iter().take(3).collect();
+    assert_eq!(different.len(), 3, "the keys hardly differ: {ours:?}");
 }
 
 #[test]

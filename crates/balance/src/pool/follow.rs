@@ -63,6 +63,9 @@ impl Pool {
             (server.config.minconn, server.config.maxconn) =
                 (old.config.minconn, old.config.maxconn);
         }
+        if server.configured == old.configured {
+            server.config.address = old.config.address;
+        }
         server.effective = server.weight * server.share(now);
         server.served = core::mem::take(&mut old.served);
         server.max_served = old.max_served;

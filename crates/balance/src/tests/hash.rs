@@ -197,7 +197,7 @@ fn balance_hash_sends_the_measured_keys_to_the_measured_servers() {
             consistent: *method == "consistent",
             function: HashFunction::ALL[named.expect("a function")],
             avalanche: *modifier == "avalanche",
-            balance_factor: 0,
+            ..HashType::default()
         };
         let mut bench = haproxy(hash, Algorithm::Hash, &[3, 2, 1]);
         let key = |at: usize| alloc::format!("k{at}");
@@ -253,4 +253,81 @@ fn the_hash_none_takes_the_number_the_key_is() {
     assert_eq!(HashFunction::None.of(b"-1"), u32::MAX);
     assert_eq!(HashFunction::None.of(b"7x9"), 7);
     assert_eq!(HashFunction::None.of(b"99999999999999999999999"), u32::MAX);
+}
+
+/// `maxconn` and `maxqueue` of each of three servers, what `hash-preserve-affinity` says, and where
+/// HAProxy 3.2.26 sends clients that stay, from 127.0.1.1 on in steps of seven: to a server, to its
+/// queue (`q`), or away (`-`).
+const AFFINITIES: &[(u32, u32, Affinity, &str)] = &[
+    (2, 0, Affinity::Always, "1 1 1q 0 0 0q 1q 0q 0q 0q 0q 2 0q 2"),
+    (2, 0, Affinity::Maxconn, "1 1 2 0 0 2 1q 1q 1q 1q 1q 1q 1q 1q"),
+    (2, 0, Affinity::Maxqueue, "1 1 1q 0 0 0q 1q 0q 0q 0q 0q 2 0q 2"),
+    (2, 1, Affinity::Always, "1 1 1q 0 0 0q - - - - - 2 - 2"),
+    (2, 1, Affinity::Maxconn, "1 1 2 0 0 2 1q - - - - - - -"),
+    (2, 1, Affinity::Maxqueue, "1 1 1q 0 0 0q 2 2 2q - - - - -"),
+    (0, 1, Affinity::Maxconn, "1 1 1 0 0 0 1 0 0 0 0 2 0 2"),
+    (0, 1, Affinity::Maxqueue, "1 1 1 0 0 0 1 0 0 0 0 2 0 2"),
+    (1, 2, Affinity::Always, "1 1q 1q 0 0q 0q - - - - - 2 - 2q"),
+    (1, 2, Affinity::Maxconn, "1 2 0 1q 1q - - - - - - - - -"),
+    (1, 2, Affinity::Maxqueue, "1 1q 1q 0 0q 0q 2 2q 2q - - - - -"),
+];
+
+#[test]
+fn a_key_waits_or_goes_on_as_measured() {
+    for &(maxconn, maxqueue, affinity, expected) in AFFINITIES {
+        let hash = HashType { consistent: true, avalanche: true, affinity, ..HashType::default() };
+        let config = PoolConfig { algorithm: Algorithm::Source, hash, ..PoolConfig::default() };
+        let servers = (1..=3).map(|id| ServerConfig { id, maxconn, maxqueue, ..server() });
+        let mut pool = Pool::new(config, servers);
+        let waiting =
+            |pool: &Pool| -> Vec<_> { (0..3).map(|at| pool.server(ServerId(at)).queued).collect() };
+        let ends: Vec<String> = (0..14_u8)
+            .map(|at| {
+                let before = waiting(&pool);
+                let mut candidates = Candidates::new(Some([127, 0, 1, at * 7 + 1].into()));
+                match pool.pick(Instant::ZERO, &mut candidates) {
+                    Choice::Server(ServerId(at)) => at.to_string(),
+                    Choice::Wait(_) => {
+                        let after = waiting(&pool);
+                        let grown = (0..3).find(|&at| after[at] > before[at]);
+                        grown.map_or_else(|| "any".into(), |at| alloc::format!("{at}q"))
+                    }
+                    Choice::Full(_) | Choice::Nothing => "-".into(),
+                }
+            })
+            .collect();
+        assert_eq!(ends.join(" "), expected, "{maxconn} {maxqueue} {affinity:?}");
+    }
+}
+
+#[test]
+fn servers_with_one_address_have_the_same_keys_whatever_their_numbers() {
+    let hash = HashType { consistent: true, avalanche: true, ..HashType::default() };
+    let config = PoolConfig { algorithm: Algorithm::Hash, hash, ..PoolConfig::default() };
+    let places = ["192.0.2.1:80", "192.0.2.2:80", "[2001:db8::1]:80", "[2001:db8::1]:81"];
+    let pool = |order: [usize; 4], hash_key| {
+        let servers = order.iter().zip(1..).map(|(&at, id)| ServerConfig {
+            id,
+            hash_key,
+            address: places[at].parse().ok(),
+            ..server()
+        });
+        let pool = Pool::new(config.clone(), servers);
+        Bench { pool, now: Instant::ZERO, wakes: vec![] }
+    };
+    let there = |bench: &mut Bench, order: [usize; 4]| -> Vec<usize> {
+        (0..200).map(|at| order[by_key(bench, &alloc::format!("k{at}")) - 1]).collect()
+    };
+    let (one, other) = ([0, 1, 2, 3], [3, 1, 0, 2]);
+    let by = |key| (there(&mut pool(one, key), one), there(&mut pool(other, key), other));
+    let (ids, ids_again) = by(HashKey::Id);
+    assert_ne!(ids, ids_again);
+    let (ports, ports_again) = by(HashKey::AddrPort);
+    assert_eq!(ports, ports_again);
+    assert!((0..4).all(|at| ports.contains(&at)));
+    let mut moved = pool(one, HashKey::AddrPort);
+    moved.pool.set_address(ServerId(0), "192.0.2.9:80".parse().ok());
+    assert_ne!(there(&mut moved, one), ports);
+    moved.pool.set_address(ServerId(0), places[0].parse().ok());
+    assert_eq!(there(&mut moved, one), ports);
 }

@@ -206,6 +206,7 @@ fn apply(shared: &Shared, state: &BackendState, discovery: &Discovery, wanted: &
         missing.sort_by_key(|one| wanted.iter().position(|other| other == one));
         for (one, (_, slot)) in missing.into_iter().zip(free) {
             state.servers[slot].move_to(Target::Inet(one.address));
+            pool.set_address(ServerId(slot), Some(one.address));
             pool.fill(now, ServerId(slot), one.weight, one.backup);
         }
     });

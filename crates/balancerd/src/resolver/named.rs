@@ -393,7 +393,9 @@ impl Asker {
         }
         let configured = &self.shared.config.backends[seat.backend];
         let (backend, server) = (&configured.name, &configured.servers[seat.server].name);
-        self.shared.backends[seat.backend].servers[seat.server].move_to(Target::Inet(address));
+        let state = &self.shared.backends[seat.backend];
+        state.servers[seat.server].move_to(Target::Inet(address));
+        state.balancer.change(|pool, _| pool.set_address(ServerId(seat.server), Some(address)));
         let ward = self.ward(seat);
         let old = before.map_or_else(|| "(none)".to_owned(), |old| old.ip().to_string());
         if before.map(|old| old.ip()) != Some(address.ip()) {

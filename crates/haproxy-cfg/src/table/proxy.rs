@@ -446,8 +446,7 @@ fn hash_type(p: &mut Draft, words: &[Word], b: &mut Binder) {
         }
     };
     let function = named.map_or_else(HashFunction::default, |at| HashFunction::ALL[at]);
-    let balance_factor = p.back.hash.balance_factor;
-    p.back.hash = HashType { consistent, function, avalanche, balance_factor };
+    p.back.hash = HashType { consistent, function, avalanche, ..p.back.hash };
 }
 
 /// `hash-balance-factor <per cent>`: digits at the front count, as for HAProxy.

@@ -1,12 +1,13 @@
 //! `defaults`, `frontend`, `listen` and `backend`: what few files say.
 
+use balance::Affinity;
 use conf::Form::{Switch, Words};
 use conf::{Binder, Keyword, Problem, Severity, Span, Status, Word};
 use proxy::Elsewhere;
 
 use super::{CLIENT, CLIENT_ONLY, NAMED, PROXY, SERVER, SERVER_ONLY, text};
 use crate::address::{Address, Host, Ports, parse};
-use crate::draft::Draft;
+use crate::draft::{Draft, Kind};
 use crate::number::{leading, surplus};
 use crate::say::{Complain, TIGHT};
 
@@ -40,7 +41,32 @@ pub(crate) const TABLE: &[P] = &[
     P::planned("filter-sequence", "<name>…").within(NAMED),
     P::planned("be-unpublished", "").within(SERVER),
     P::planned("ssl-f-use", "<param…>").within(CLIENT_ONLY),
-    P::planned("hash-preserve-affinity", "always|maxconn|maxqueue").within(SERVER),
+    P::new("hash-preserve-affinity", Words("always|maxconn|maxqueue", 0..=ALL, |p, w, b| {
+        if p.kind == Kind::Frontend {
+            b.refuse(here(w), "'hash-preserve-affinity' only available in backend or listen section");
+            return;
+        }
+        let affinity = match text(w, 0) {
+            "always" => Affinity::Always,
+            "maxconn" => Affinity::Maxconn,
+            "maxqueue" => Affinity::Maxqueue,
+            "" => {
+                b.refuse(here(w), "'hash-preserve-affinity' needs a keyword to specify when to preserve hash affinity");
+                return;
+            }
+            other => {
+                b.refuse(here(w), format!("'hash-preserve-affinity': unknown keyword '{other}'"));
+                return;
+            }
+        };
+        p.back.hash.affinity = affinity;
+    }))
+    .within(PROXY)
+    .default("always")
+    .doc(
+        "With `hash-type consistent`: whether a key waits for its server `always`, or goes to the next one \
+         that can take it when its own has `maxconn` connections, or when `maxqueue` wait for it.",
+    ),
     P::new("max-session-srv-conns", Words("<n>", 0..=ALL, |_, w, b| {
         if w.is_empty() {
             b.refuse(here(w), "'max-session-srv-conns' expects a number. Got no argument");

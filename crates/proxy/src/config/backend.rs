@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use balance::{Algorithm, HashType, Passive, PoolConfig, ServerConfig};
+use balance::{Algorithm, HashKey, HashType, Passive, PoolConfig, ServerConfig};
 
 use super::{
     ActiveCheck, BackendRules, CheckWords, Discovery, EmailAlert, KeepAlive, LogTarget, Mode,
@@ -276,6 +276,8 @@ pub struct Server {
     pub name: String,
     /// Where it is.
     pub address: ServerAddress,
+    /// `hash-key`: what its places for hashes come from.
+    pub hash_key: HashKey,
     /// Its share, 0 to 256; nginx has no upper limit.
     pub weight: u32,
     /// Used only when no other is left.
@@ -332,6 +334,7 @@ impl Server {
             added: false,
             name: name.into(),
             address,
+            hash_key: HashKey::Id,
             weight: 1,
             backup: false,
             disabled: false,
@@ -362,6 +365,8 @@ impl Server {
         ServerConfig {
             weight: self.weight,
             id: self.id,
+            hash_key: self.hash_key,
+            address: self.address.socket().filter(|_| self.hash_key != HashKey::Id),
             maxconn: self.maxconn.unwrap_or(0),
             minconn: self.minconn.unwrap_or(0),
             maxqueue: self.maxqueue.unwrap_or(0),

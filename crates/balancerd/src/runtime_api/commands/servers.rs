@@ -346,6 +346,8 @@ fn set_address(call: &Call<'_>, found: Found) -> Outcome {
     }
     if after != before {
         state.move_to(Target::Inet(after));
+        let balancer = &found.shared.backends[found.backend].balancer;
+        balancer.change(|pool, _| pool.set_address(ServerId(found.server), Some(after)));
     }
     if found.config().added && found.config().resolve.is_none() {
         // Now it has an address.
