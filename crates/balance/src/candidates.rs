@@ -105,6 +105,12 @@ impl Candidates {
         self.forced = true;
     }
 
+    /// The server that is asked for, by whatever is not the algorithm.
+    #[must_use]
+    pub const fn wanted(&self) -> Option<ServerId> {
+        self.prefer
+    }
+
     /// The next pick is another server than this one, if there is another: a redispatch.
     pub fn avoid(&mut self, server: ServerId) {
         self.prefer = None;

@@ -464,9 +464,11 @@ impl Pool {
         self.after_change(now, wakes);
     }
 
-    /// Sets a server's weight, 0 to 256; without effect on static algorithms.
+    /// Sets a server's weight, 0 to 256; static algorithms know none but 0 and the configured one,
+    /// others have no effect there.
     pub fn set_weight(&mut self, now: Instant, id: ServerId, weight: u32, wakes: &mut Vec<Wake>) {
-        if self.config.is_static() {
+        let configured = self.servers[id.0].config.weight;
+        if self.config.is_static() && weight != 0 && weight != configured {
             return;
         }
         self.servers[id.0].weight = weight;

@@ -256,7 +256,9 @@ impl Connecting {
                     Err(Attempt::Over(termination)) => {
                         let own = termination.cause == Cause::Resource;
                         self.session.refuse(if own { 500 } else { 502 });
-                        count_failure(state, server);
+                        if !matches!(termination.cause, Cause::Client | Cause::ClientTimeout) {
+                            count_failure(state, server);
+                        }
                         return Err(termination);
                     }
                     Err(Attempt::Failed { timed_out }) => timed_out,
@@ -287,6 +289,8 @@ impl Connecting {
                     }
                     Again::Same(pause) => {
                         self.count_retry(state, server);
+                        // Each try is a session of the server.
+                        state.servers[server.0].traffic.total.fetch_add(1, Relaxed);
                         self.pause(pause).await?;
                         // A server found down meanwhile is not worth another try if there are
                         // others and they may be asked.
@@ -298,7 +302,7 @@ impl Connecting {
                     }
                     Again::Other(pause) => {
                         self.session.redispatched = true;
-                        self.count_retry(state, server);
+                        self.session.retries = self.session.retries.saturating_add(1);
                         let traffic = &state.servers[server.0].traffic;
                         traffic.redispatches.fetch_add(1, Relaxed);
                         state.traffic.redispatches.fetch_add(1, Relaxed);
@@ -386,10 +390,16 @@ impl Connecting {
         let queued = timer::now();
         loop {
             let now = shared.clock.now();
+            let wanted = candidates.wanted();
             match state.balancer.pick(now, candidates) {
                 Choice::Server(server) => {
                     self.session.begin_measuring(backend, now);
-                    self.picked(state, server);
+                    self.queued_for();
+                    // Not what a stick table or a rule says: `lbtot` counts what was balanced.
+                    if wanted != Some(server) {
+                        state.traffic.picked.fetch_add(1, Relaxed);
+                        state.servers[server.0].traffic.picked.fetch_add(1, Relaxed);
+                    }
                     return Ok(Some(Slot::new(shared, index, server)));
                 }
                 Choice::Nothing => return Ok(None),
@@ -417,7 +427,8 @@ impl Connecting {
                             place.ticket = None;
                             if let Wake::Served { server, server_queue, pool_queue, .. } = wake {
                                 self.session.queues = (server_queue, pool_queue);
-                                self.picked(state, server);
+                                // It was the server that looked for somebody.
+                                self.queued_for();
                                 return Ok(Some(Slot::new(shared, index, server)));
                             }
                             continue;
@@ -428,7 +439,10 @@ impl Connecting {
                             }
                             continue;
                         }
-                        Waited::TimedOut => Cause::ServerTimeout,
+                        Waited::TimedOut => {
+                            state.traffic.connect_errors.fetch_add(1, Relaxed);
+                            Cause::ServerTimeout
+                        }
                         Waited::ClientTimedOut => Cause::ClientTimeout,
                         Waited::ClientEnded | Waited::ClientReset => Cause::Client,
                     };
@@ -446,12 +460,11 @@ impl Connecting {
         }
     }
 
-    fn picked(&mut self, state: &BackendState, server: ServerId) {
+    /// It waits for no server any more.
+    fn queued_for(&mut self) {
         if self.session.queue_time < 0 {
             self.session.queue_time = self.session.age();
         }
-        state.traffic.picked.fetch_add(1, Relaxed);
-        state.servers[server.0].traffic.picked.fetch_add(1, Relaxed);
     }
 
     /// One connect.
@@ -661,6 +674,11 @@ impl Connecting {
                 }
                 if ready.is_read_closed() && (hasty || !self.has_spoken()) {
                     return Poll::Ready(Waited::ClientEnded);
+                }
+                if hasty {
+                    // What it says stays unread: only its end is waited for.
+                    left.set(self.client.ready(Ready::CLOSED | Ready::ERROR));
+                    continue;
                 }
                 // It has spoken: now only a reset tells that it does not wait for an answer.
                 left.set(self.client.ready(Ready::ERROR));

@@ -518,6 +518,7 @@ impl Session {
                 Verdict::Wait => {}
                 Verdict::Accept => break Some(Answered::Pass(std::mem::take(&mut answer.bytes))),
                 Verdict::Reject | Verdict::SilentDrop => {
+                    self.count_denied_answer();
                     break Some(Answered::End(std::mem::take(&mut answer.bytes), ANSWER_REJECTED));
                 }
                 Verdict::Close => {

@@ -324,8 +324,12 @@ impl Session {
                     longest(&traffic.http.longest_response, answered);
                 }
                 match ended.cause {
+                    // Who leaves before there is a connection to a server is not counted.
+                    _ if matches!(ended.phase, Phase::Queue | Phase::Connect) => continue,
                     Cause::Client => &traffic.client_aborts,
+                    Cause::ClientTimeout if ended.phase == Phase::Data => &traffic.client_aborts,
                     Cause::Server if ended.phase == Phase::Data => &traffic.server_aborts,
+                    Cause::ServerTimeout if ended.phase == Phase::Data => &traffic.server_timeouts,
                     _ => continue,
                 }
                 .fetch_add(1, Relaxed);
@@ -668,7 +672,9 @@ impl Relaying {
         if kills != self.kills {
             self.kills = kills;
             if let Some(cause) = shared.threads[thread].killed(self.key) {
-                let termination = Termination::new(cause, Phase::None);
+                // As HAProxy 3.2 has it: `KC`, where 2.6 had `K-`.
+                let phase = if shared.is_nginx() { Phase::None } else { Phase::Connect };
+                let termination = Termination::new(cause, phase);
                 return Poll::Ready(How::Termination(termination));
             }
         }

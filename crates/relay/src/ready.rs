@@ -15,6 +15,8 @@ impl Ready {
     pub const READABLE: Self = Self(1 | 4);
     /// There may be room for bytes.
     pub const WRITABLE: Self = Self(2 | 8);
+    /// The peer has ended, whether or not there is something left to read.
+    pub const CLOSED: Self = Self(4);
     /// It broke.
     pub const ERROR: Self = Self(16);
 

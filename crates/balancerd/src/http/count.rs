@@ -69,8 +69,19 @@ impl Count {
 }
 
 impl Session {
+    /// A rule denied what the server answered: its proxies and the server count that.
+    pub(crate) fn count_denied_answer(&self) {
+        self.traffic().http.denied_answers.add();
+        let Some(backend) = self.backend() else { return };
+        let backend = &self.shared.backends[backend];
+        backend.traffic.http.denied_answers.add();
+        if let Some(server) = self.server() {
+            backend.servers[server].traffic.http.denied_answers.add();
+        }
+    }
+
     /// The counters of its frontend.
-    pub(super) fn traffic(&self) -> &'static Traffic {
+    pub(crate) fn traffic(&self) -> &'static Traffic {
         &self.shared.frontends[self.frontend as usize].traffic
     }
 

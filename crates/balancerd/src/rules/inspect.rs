@@ -45,7 +45,10 @@ impl Connecting {
                     self.noted().ended |= ended;
                     return Ok(());
                 }
-                Verdict::Reject | Verdict::Close => return Err(REJECTED),
+                Verdict::Reject | Verdict::Close => {
+                    self.session.traffic().http.denied_requests.add();
+                    return Err(REJECTED);
+                }
                 Verdict::SilentDrop => {
                     self.session.silence(&self.client);
                     return Err(REJECTED);

@@ -22,7 +22,9 @@ pub struct Traffic {
     pub connect_errors: AtomicU64,
     /// Servers that broke off (`eresp`, `srv_abrt`).
     pub server_aborts: AtomicU64,
-    /// Clients that broke off (`cli_abrt`).
+    /// Servers that were silent for too long while data went both ways (`srv_abrt` has them, too).
+    pub server_timeouts: AtomicU64,
+    /// Clients that broke off, or were silent for too long (`cli_abrt`).
     pub client_aborts: AtomicU64,
     /// Connects that were repeated (`wretr`).
     pub retries: AtomicU64,

@@ -42,6 +42,7 @@ fn traffic(traffic: &Traffic, all: bool) {
         &traffic.bytes_out,
         &traffic.connect_errors,
         &traffic.server_aborts,
+        &traffic.server_timeouts,
         &traffic.client_aborts,
         &traffic.retries,
         &traffic.redispatches,

@@ -161,13 +161,14 @@ fn frontend(shared: &Shared, index: usize) -> Row {
     row.set("conn_rate", traffic.rate.now());
     row.set("conn_rate_max", traffic.rate.most());
     row.set("conn_tot", traffic.total.load(Relaxed));
+    row.set("dreq", traffic.http.denied_requests.get());
+    row.set("dresp", traffic.http.denied_answers.get());
     if config.mode == Mode::Http {
         row.zeros(HTTP_ZEROS);
         row.zeros(&["cache_lookups", "cache_hits"]);
         http(&mut row, traffic);
         row.set("req_rate", traffic.http.request_rate.now());
         row.set("req_rate_max", traffic.http.request_rate.most());
-        row.set("dreq", traffic.http.denied_requests.get());
         row.set("ereq", traffic.http.bad_requests.get());
         row.set("intercepted", traffic.http.intercepted.get());
     }
@@ -221,7 +222,6 @@ fn backend(shared: &Shared, board: &Board, index: usize) -> Row {
 fn http(row: &mut Row, traffic: &Traffic) {
     let count = &traffic.http;
     row.set("req_tot", count.requests.get());
-    row.set("dresp", count.denied_answers.get());
     let classes = ["hrsp_other", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx"];
     for (class, answers) in classes.iter().zip(&count.answers) {
         row.set(class, answers.get());
@@ -348,10 +348,12 @@ fn sessions(row: &mut Row, traffic: &Traffic) {
 fn server_side(row: &mut Row, traffic: &Traffic) {
     row.set("econ", traffic.connect_errors.load(Relaxed));
     row.set("eresp", traffic.server_aborts.load(Relaxed));
+    row.set("dresp", traffic.http.denied_answers.get());
     row.set("wretr", traffic.retries.load(Relaxed));
     row.set("wredis", traffic.redispatches.load(Relaxed));
     row.set("cli_abrt", traffic.client_aborts.load(Relaxed));
-    row.set("srv_abrt", traffic.server_aborts.load(Relaxed));
+    let silent = traffic.server_timeouts.load(Relaxed);
+    row.set("srv_abrt", traffic.server_aborts.load(Relaxed) + silent);
     row.set("lbtot", traffic.picked.load(Relaxed));
     row.set("connect", traffic.total.load(Relaxed));
     let last = traffic.last.load(Relaxed);

@@ -570,7 +570,7 @@ fn sessions_end_when_an_operator_or_a_check_says_so() {
         .servers
         .push(Server { on_marked_down: OnMarkedDown::ShutdownSessions, ..server("s", echo()) });
     let proxy = haproxy((frontend, backend));
-    for (cause, code) in [(Cause::Killed, "K-"), (Cause::ServerDown, "D-")] {
+    for (cause, code) in [(Cause::Killed, "KC"), (Cause::ServerDown, "DC")] {
         let mut client = proxy.connect();
         ask(&mut client, "hi");
         assert_eq!(proxy.shared.shutdown_sessions(0, Some(1), cause), 0, "another server");
