@@ -239,6 +239,8 @@ fn answered(client: &mut TcpStream, within: Duration) -> bool {
     match client.read(&mut [0]) {
         Ok(1) => true,
         Ok(_) => panic!("it was closed"),
+        // A debugger or a stopped machine: the wait begins anew.
+        Err(error) if error.kind() == ErrorKind::Interrupted => answered(client, within),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => false,
         Err(error) => panic!("it was lost: {error}"),
     }

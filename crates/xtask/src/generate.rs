@@ -231,7 +231,7 @@ mod tests {
     fn a_stale_page_is_found_and_written_anew() {
         let directory = tempfile::tempdir().expect("a directory");
         let all = generate(directory.path(), false).expect("writable");
-        assert_eq!(all.len(), 3 * DIALECTS.len() + 1);
+        assert_eq!(all.len(), 3 * DIALECTS.len() + 2);
         assert_eq!(generate(directory.path(), true).expect("readable"), Vec::<PathBuf>::new());
         std::fs::write(directory.path().join(&all[0]), "old").expect("written");
         assert_eq!(generate(directory.path(), true).expect("readable"), [all[0].clone()]);

@@ -91,10 +91,12 @@ fn collect(root: &Path, below: &Path, files: &mut Vec<PathBuf>) -> anyhow::Resul
         let entry = entry?;
         let path = below.join(entry.file_name());
         let kind = entry.file_type()?;
+        // In a further working tree of git's, `.git` is a file.
+        if SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+            continue;
+        }
         if kind.is_dir() {
-            if !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
-                collect(root, &path, files)?;
-            }
+            collect(root, &path, files)?;
         } else if kind.is_file() {
             files.push(path);
         }
