@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+mod master;
 mod original;
 
 const DEFAULTS: &str =
@@ -231,4 +232,51 @@ fn a_client_that_does_not_go_on_with_its_handshake_is_cut_off_in_time() {
         let _ = slow.read_to_end(&mut got);
     }
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_reload_in_place_shows_a_changed_certificate_and_cuts_nobody() {
+    let (behind, front) = (echo(), master::free());
+    let roots = tempfile::tempdir().expect("a temporary directory");
+    let root = |name: &str| roots.path().join(name).display().to_string();
+    let change = |directory: &Path, name: &str| {
+        certify(directory, "a.example");
+        std::fs::copy(directory.join("root.pem"), root(name)).expect("writable");
+    };
+    let text = format!("{DEFAULTS}listen l\n bind {front} ssl crt pair.pem\n server s {behind}\n");
+    let mut far = master::Master::start_with(master::Flavour::HaProxy, &text, &[], |directory| {
+        change(directory, "first");
+    });
+    change(roots.path(), "second");
+    // Who trusts the first certificate only, and who trusts the second only.
+    let trusting = |name: &str| {
+        let listener = listen();
+        let text = format!(
+            "{DEFAULTS}listen l\n retries 0\n bind fd@${{f0}}\n server s {front} ssl verify required ca-file {} sni str(a.example)\n",
+            root(name)
+        );
+        let near = start(ours(), roots.path(), &text, &[&listener]);
+        (near, address(&listener))
+    };
+    let ((_first, by_first), (_second, by_second)) = (trusting("first"), trusting("second"));
+    let answered = |to| exchange(to, b"hello").is_ok_and(|bytes| bytes == b"hello");
+    assert!(answered(by_first) && !answered(by_second));
+    let mut held = TcpStream::connect(by_first).expect("it listens");
+    held.set_read_timeout(Some(LIMIT)).expect("an option");
+    held.write_all(b"he").expect("open");
+    // The handshake is over before the file changes, so that the connection is one of before.
+    assert!(answered(by_first));
+    std::fs::copy(roots.path().join("pair.pem"), far.path("pair.pem")).expect("writable");
+    let said = far.reload(&text);
+    assert!(said.contains("Changed in place"), "{said}");
+    let begun = Instant::now();
+    while !answered(by_second) {
+        assert!(begun.elapsed() < LIMIT, "{}", far.log());
+    }
+    assert!(!answered(by_first), "the first is shown no more");
+    held.write_all(b"ld").expect("open");
+    held.shutdown(Shutdown::Write).expect("open");
+    let mut rest = Vec::new();
+    held.read_to_end(&mut rest).expect("it goes on");
+    assert_eq!(rest, b"held");
 }
