@@ -165,8 +165,12 @@ impl Session {
         self.config().binds.get(usize::from(self.bind))
     }
 
-    /// Connections of that, where there are several.
+    /// Connections of that, where there are several and rules can ask. nginx's have none, and its
+    /// sessions may go over to another `server`, whose lines are others.
     pub(crate) fn listener_count(&self) -> Option<&'static AtomicU32> {
+        if self.shared.is_nginx() {
+            return None;
+        }
         match &*self.shared.frontends[self.frontend as usize].listeners {
             [] | [_] => None,
             several => several.get(usize::from(self.bind)),

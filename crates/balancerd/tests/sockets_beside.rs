@@ -1,28 +1,21 @@
 //! `option socket-stats`: a row for every address, beside HAProxy's own.
 
 mod original;
+mod program;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Nothing here takes longer; a test that waits so long has failed.
-const LIMIT: Duration = Duration::from_secs(20);
+use program::{LIMIT, ask, free_port, ours};
 
 /// Columns that both have and that do not depend on the moment.
 const COLUMNS: &[&str] = &[
     "# pxname", "svname", "smax", "slim", "stot", "bin", "bout", "status", "iid", "sid", "type",
     "mode", "dreq", "dresp", "ereq", "dcon", "dses", "wrew", "eint", "ssl_sess", "rate", "qcur",
 ];
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port")
-}
 
 /// A server that sends back what it has heard, once it has heard all.
 fn server() -> SocketAddr {
@@ -36,22 +29,6 @@ fn server() -> SocketAddr {
         }
     });
     address
-}
-
-fn ask(path: &Path, line: &str) -> String {
-    let begun = Instant::now();
-    let mut socket = loop {
-        match UnixStream::connect(path) {
-            Ok(socket) => break socket,
-            Err(error) => assert!(begun.elapsed() < LIMIT, "{error}"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    writeln!(socket, "{line}").expect("it reads");
-    socket.shutdown(Shutdown::Write).expect("connected");
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).expect("text");
-    answer
 }
 
 /// The rows of addresses: the columns by name.
@@ -69,7 +46,8 @@ fn rows(answer: &str) -> Vec<BTreeMap<String, String>> {
 /// What a program shows once three clients have come by the second address.
 fn story(mut command: Command) -> Vec<Vec<BTreeMap<String, String>>> {
     let directory = tempfile::tempdir().expect("a directory");
-    let (first, second, third) = (free(), free(), free());
+    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let (first, second, third) = (at(free_port()), at(free_port()), at(free_port()));
     let text = format!(
         "global\n stats socket {0}/s level admin\ndefaults\n mode tcp\n timeout connect 9s\n timeout client 9s\n timeout server 9s\nfrontend f\n option socket-stats\n bind {first}\n bind {second} name web id 77 maxconn 5\n bind {0}/u\n default_backend b\nlisten l\n bind {third}\n server s {1}\nbackend b\n server s {1}\n",
         directory.path().display(),
@@ -109,9 +87,7 @@ fn story(mut command: Command) -> Vec<Vec<BTreeMap<String, String>>> {
 
 #[test]
 fn every_address_has_a_row_with_what_came_by_it() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_balancerd"));
-    command.arg0("haproxy");
-    let ours = story(command);
+    let ours = story(ours());
     let names: Vec<_> = ours[0].iter().map(|row| row["svname"].as_str()).collect();
     assert_eq!(names, ["sock-1", "web", "sock-78"]);
     assert_eq!(ours[1].iter().map(|row| row["stot"].as_str()).collect::<Vec<_>>(), ["0", "3", "0"]);
